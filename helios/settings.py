@@ -1,0 +1,99 @@
+"""Every setting of HeliosCS, read from the environment in this one place.
+
+Each field is the environment variable `HELIOS_<NAME>`; the providers' own variables keep their usual names.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """One process's settings. Times end in their unit; sizes are bytes unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="HELIOS_", extra="ignore", frozen=True, populate_by_name=True)
+
+    # Where things are
+    home: Path = PROJECT / ".helios"
+    """State of the embedded stack: data folders, logs, keys, stack.json."""
+    model_dir: Path = PROJECT / ".helios" / "models"
+    """Local models, built once from pinned weights. Shared by every stack on the machine: it holds nothing secret."""
+
+    # Servers. Empty: the command that starts the embedded stack fills them in.
+    postgres_dsn: SecretStr = SecretStr("")
+    """The application role's address, e.g. postgresql://helios_app:…@127.0.0.1:5432/helios"""
+    postgres_owner_dsn: SecretStr = SecretStr("")
+    """The schema owner's address: migrations and seeding only."""
+    postgres_pool_size: int = 12
+    redis_url: SecretStr = SecretStr("")
+    temporal_address: str = ""
+    temporal_namespace: str = "default"
+    temporal_ui_url: str = ""
+    temporal_task_queue: str = "conversations"
+
+    # The API process
+    api_host: str = "127.0.0.1"
+    api_port: int | None = None
+    """Asked for by name: busy is an error. Unset: a free port is found."""
+    postgres_port: int | None = None
+    valkey_port: int | None = None
+    temporal_port: int | None = None
+    temporal_ui_port: int | None = None
+    workers: int = Field(default=2, ge=1, le=64)
+    """Worker processes that `helios up` keeps running."""
+
+    # Keys. The embedded stack makes its own under HELIOS_HOME/keys.
+    root_key: SecretStr = SecretStr("")
+    """Base64 of 32 bytes: wraps each tenant's key."""
+    token_key: SecretStr = SecretStr("")
+    """PEM of the Ed25519 private key that signs access tokens."""
+    token_issuer: str = "helioscs"
+
+    # Generators
+    llm: Annotated[tuple[str, ...], NoDecode] = ()
+    """Generators in the order they are tried, e.g. `anthropic,openai,offline`. Unset: whatever has a key, then offline."""
+    openai_api_key: SecretStr = Field(SecretStr(""), validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"))
+    openai_base_url: str | None = Field(None, validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"))
+    openai_model: str = "gpt-5-mini"
+    anthropic_api_key: SecretStr = Field(
+        SecretStr(""), validation_alias=AliasChoices("ANTHROPIC_API_KEY", "anthropic_api_key")
+    )
+    anthropic_base_url: str | None = Field(
+        None, validation_alias=AliasChoices("ANTHROPIC_BASE_URL", "anthropic_base_url")
+    )
+    anthropic_model: str = "claude-haiku-4-5"
+    llm_first_token_timeout_s: float = 20.0
+    llm_idle_timeout_s: float = 15.0
+    """The longest silence between two pieces of an answer before the stream counts as hung."""
+
+    # Behaviour
+    workflow_sandbox: bool = False
+    """Run workflow code in Temporal's sandbox: on in tests and CI, where it proves determinism; off where CPU counts."""
+    conversation_idle_s: float = 900.0
+    """Quiet time after which a conversation's workflow run ends. The conversation itself stays open."""
+    log_level: str = "info"
+
+    @field_validator("llm", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    def generator_chain(self) -> tuple[str, ...]:
+        """The names of the generators in the order they are tried."""
+        if self.llm:
+            return self.llm
+        keyed = (("anthropic", self.anthropic_api_key), ("openai", self.openai_api_key))
+        return (*(name for name, key in keyed if key.get_secret_value()), "offline")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """This process's settings, read once."""
+    return Settings()
