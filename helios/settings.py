@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     """State of the embedded stack: data folders, logs, keys, stack.json."""
     model_dir: Path = PROJECT / ".helios" / "models"
     """Local models, built once from pinned weights. Shared by every stack on the machine: it holds nothing secret."""
+    embedder_weights: Path | None = None
+    """Folder with all-MiniLM-L6-v2 as published. Unset: the files of the installed package."""
+    embedder_threads: int = Field(default=1, ge=1, le=64)
+    """Threads that encode one text. Turns run side by side, so one each is the better use of the cores."""
 
     # Servers. Empty: the command that starts the embedded stack fills them in.
     postgres_dsn: SecretStr = SecretStr("")

@@ -1,0 +1,1 @@
+"""Knowledge: articles are read, cut into chunks and sentences, and encoded."""
