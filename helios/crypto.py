@@ -1,0 +1,120 @@
+"""How text is kept secret at rest.
+
+A root key (32 bytes, outside the database) wraps one data key per tenant and version. A value is sealed with AES-256-GCM
+under its tenant's newest key, a random 96-bit nonce, and the associated data `tenant|table.column|row|key version`: a
+ciphertext moved to another row, column or tenant does not open. The sealed form tells its own key version:
+
+    1 byte format (1) · 4 bytes key version · 12 bytes nonce · ciphertext and 16-byte tag
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import struct
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+FORMAT = 1
+HEADER = struct.Struct(">BI12s")
+
+
+class CryptoError(Exception):
+    """A value did not open: wrong place, wrong tenant, changed bytes, or an unknown key version."""
+
+
+class UnknownKeyVersion(CryptoError):
+    """The value names a key version that these keys do not hold."""
+
+
+class TenantKeys:
+    """One tenant's data keys by version."""
+
+    __slots__ = ("_ciphers", "_index_key", "tenant_id", "version")
+
+    def __init__(self, tenant_id: UUID, keys: Mapping[int, bytes]) -> None:
+        if not keys:
+            raise CryptoError(f"tenant {tenant_id} has no key")
+        self.tenant_id = tenant_id
+        self.version = max(keys)
+        self._ciphers = {version: AESGCM(key) for version, key in keys.items()}
+        # The index must find what older versions wrote, so it hangs on the first key for ever.
+        self._index_key = hmac.digest(keys[min(keys)], b"helios blind index", "sha256")
+
+    def seal(self, value: bytes, where: str, row: object) -> bytes:
+        """`where` is `table.column`, `row` the row's key. Source of the scheme: NIST SP 800-38D, random nonces."""
+        nonce = os.urandom(12)
+        sealed = self._ciphers[self.version].encrypt(nonce, value, self._context(where, row, self.version))
+        return HEADER.pack(FORMAT, self.version, nonce) + sealed
+
+    def open(self, sealed: bytes, where: str, row: object) -> bytes:
+        """Raises `CryptoError`; its text never holds the value."""
+        if len(sealed) < HEADER.size:
+            raise CryptoError(f"{where}: too short to be a sealed value")
+        form, version, nonce = HEADER.unpack_from(sealed)
+        if form != FORMAT:
+            raise CryptoError(f"{where}: unknown format {form}")
+        cipher = self._ciphers.get(version)
+        if cipher is None:
+            raise UnknownKeyVersion(f"{where}: no key of version {version}")
+        try:
+            return cipher.decrypt(nonce, sealed[HEADER.size :], self._context(where, row, version))
+        except InvalidTag:
+            raise CryptoError(f"{where}: the value does not belong here or was changed") from None
+
+    def seal_text(self, value: str, where: str, row: object) -> bytes:
+        return self.seal(value.encode(), where, row)
+
+    def open_text(self, sealed: bytes, where: str, row: object) -> str:
+        return self.open(sealed, where, row).decode()
+
+    def seal_json(self, value: Any, where: str, row: object) -> bytes:
+        return self.seal(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), where, row)
+
+    def open_json(self, sealed: bytes, where: str, row: object) -> Any:
+        return json.loads(self.open(sealed, where, row))
+
+    def blind_index(self, value: str, where: str) -> bytes:
+        """An HMAC to look a value up by without storing it. The same value in two columns has two indexes."""
+        return hmac.digest(self._index_key, f"{where}|{value}".encode(), "sha256")
+
+    def _context(self, where: str, row: object, version: int) -> bytes:
+        return f"{self.tenant_id}|{where}|{row}|{version}".encode()
+
+
+class RootKey:
+    """Wraps tenant keys. The later KMS takes this place."""
+
+    __slots__ = ("_cipher",)
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != 32:
+            raise CryptoError("HELIOS_ROOT_KEY must be the base64 of exactly 32 bytes")
+        self._cipher = AESGCM(key)
+
+    def new_tenant_key(self, tenant_id: UUID, version: int) -> bytes:
+        """A fresh data key, wrapped."""
+        return self.wrap(os.urandom(32), tenant_id, version)
+
+    def wrap(self, key: bytes, tenant_id: UUID, version: int) -> bytes:
+        nonce = os.urandom(12)
+        return nonce + self._cipher.encrypt(nonce, key, f"{tenant_id}|{version}".encode())
+
+    def unwrap(self, wrapped: bytes, tenant_id: UUID, version: int) -> bytes:
+        try:
+            return self._cipher.decrypt(wrapped[:12], wrapped[12:], f"{tenant_id}|{version}".encode())
+        except InvalidTag:
+            raise CryptoError(
+                f"the key of tenant {tenant_id}, version {version}, does not open: is this the root key it was made with?"
+            ) from None
+
+
+def token_hash(token: str) -> bytes:
+    """How API keys and refresh tokens are kept. They hold 256 random bits, so a plain hash is enough (no dictionary)."""
+    return hashlib.sha256(token.encode()).digest()
