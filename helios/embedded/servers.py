@@ -1,0 +1,123 @@
+"""The three servers together: `async with embedded_servers(settings) as servers`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from helios.embedded.home import Home
+from helios.embedded.keeper import Keeper, Report
+from helios.embedded.keys import Keys, load_keys
+from helios.embedded.ports import LOOPBACK, Ports, choose_ports
+from helios.embedded.postgres import create_database, has_data, postgres_part, roles
+from helios.embedded.temporal import NAMESPACE, temporal_part
+from helios.embedded.valkey import redis_url, valkey_part
+from helios.settings import Settings
+
+NAMES = ("postgres", "valkey", "temporal")
+STOP_GRACE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the running servers are. Addresses hold passwords: they never go to a log."""
+
+    home: Home
+    ports: Ports
+    keeper: Keeper = field(repr=False)
+    admin_dsn: str = field(repr=False)
+    """The superuser's address: to make further databases in tests. No application process gets it."""
+    owner_dsn: str = field(repr=False)
+    app_dsn: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    temporal_address: str
+    temporal_namespace: str
+    temporal_ui_url: str
+    keys: Keys = field(repr=False)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by name: postgres, valkey, temporal (and what else the keeper runs). True at this moment."""
+        return self.keeper.pids
+
+    def env(self) -> dict[str, str]:
+        """The settings that application processes need, as environment variables."""
+        return {
+            "HELIOS_HOME": str(self.home.root),
+            "HELIOS_POSTGRES_DSN": self.app_dsn,
+            "HELIOS_POSTGRES_OWNER_DSN": self.owner_dsn,
+            "HELIOS_REDIS_URL": self.redis_url,
+            "HELIOS_TEMPORAL_ADDRESS": self.temporal_address,
+            "HELIOS_TEMPORAL_NAMESPACE": self.temporal_namespace,
+            "HELIOS_TEMPORAL_UI_URL": self.temporal_ui_url,
+            "HELIOS_ROOT_KEY": self.keys.root_key,
+            "HELIOS_TOKEN_KEY": self.keys.token_key,
+        }
+
+
+def silent(_title: str, _state: str) -> None:
+    """A report that nobody reads."""
+
+
+@asynccontextmanager
+async def embedded_servers(
+    settings: Settings, *, report: Report = silent, codec_url: str | None = None
+) -> AsyncIterator[Servers]:
+    """Run PostgreSQL, Valkey and Temporal with their data under `settings.home`; stop them at the end.
+
+    A server that dies is started again on its port. Call this in the main thread: on Linux the servers die with the
+    thread that started them. `codec_url`: Temporal's UI asks it to decrypt payloads.
+
+    Raises:
+        StackError: something is in the way; the message says what, and ends with the server's last lines.
+    """
+    home = Home(settings.home.expanduser().absolute())
+    home.prepare()
+    with home.locked() as unclean:
+        keeper = Keeper(report)
+        try:
+            yield await _start(settings, home, keeper, unclean=unclean, codec_url=codec_url)
+        finally:
+            await keeper.stop(*(name for name in keeper.pids if name not in NAMES), grace_s=STOP_GRACE_S)
+            await keeper.stop("temporal", grace_s=STOP_GRACE_S)  # it writes until its own end
+            await keeper.stop("valkey", "postgres", grace_s=STOP_GRACE_S)
+
+
+async def _start(settings: Settings, home: Home, keeper: Keeper, *, unclean: bool, codec_url: str | None) -> Servers:
+    keys = load_keys(home, has_data=has_data(home))
+    ports = choose_ports(settings, home, unclean=unclean)
+
+    async def postgres() -> None:
+        await keeper.start(postgres_part(home, keys, ports.postgres))
+        await create_database(keys, ports.postgres)
+
+    async with _together() as group:
+        group.create_task(keeper.start(temporal_part(home, ports.temporal, ports.temporal_ui, codec_url)))
+        group.create_task(keeper.start(valkey_part(home, keys, ports.valkey)))
+        group.create_task(postgres())
+    addresses = roles(keys, ports.postgres)
+    return Servers(
+        home=home,
+        ports=ports,
+        keeper=keeper,
+        admin_dsn=addresses.admin,
+        owner_dsn=addresses.owner,
+        app_dsn=addresses.app,
+        redis_url=redis_url(keys, ports.valkey),
+        temporal_address=f"{LOOPBACK}:{ports.temporal}",
+        temporal_namespace=NAMESPACE,
+        temporal_ui_url=f"http://{LOOPBACK}:{ports.temporal_ui}",
+        keys=keys,
+    )
+
+
+@asynccontextmanager
+async def _together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group whose first failure is raised as itself, not inside a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except* Exception as failures:
+        raise failures.exceptions[0] from None
