@@ -76,6 +76,12 @@ class Settings(BaseSettings):
     llm_first_token_timeout_s: float = 20.0
     llm_idle_timeout_s: float = 15.0
     """The longest silence between two pieces of an answer before the stream counts as hung."""
+    llm_answer_timeout_s: float = 120.0
+    """The longest a whole answer may take, however steadily it drips."""
+    llm_breaker_failures: int = Field(default=5, ge=1)
+    """Failures in a row after which a provider is not asked for a while."""
+    llm_breaker_open_s: float = 30.0
+    """How long it is not asked; then one turn tries it."""
 
     # Behaviour
     workflow_sandbox: bool = False

@@ -76,6 +76,8 @@ class Finished:
     cached_input_tokens: int
     supported: bool = True
     """False: nothing in the passages supports an answer, and the text says so."""
+    cache_write_tokens: int = 0
+    """Those of the input tokens that were written to the provider's cache, where it charges for that."""
 
 
 class Generator(Protocol):

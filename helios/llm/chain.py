@@ -1,0 +1,58 @@
+"""Makes the generators that `HELIOS_LLM` names. Which one is asked next is the workflow's decision."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from helios.llm.base import Generator
+from helios.llm.breaker import Breaker, GuardedGenerator, RemoteGenerator
+from helios.settings import Settings
+
+NAMES = ("openai", "anthropic", "offline")
+
+
+class GeneratorConfigError(ValueError):
+    """A generator cannot be made from the settings. The message names the variable to set, never a value of a key."""
+
+
+def build(name: str, settings: Settings) -> Generator:
+    """The generator of that name; a remote one behind a breaker of this process. Raises GeneratorConfigError."""
+    if name == "offline":
+        from helios.offline import OfflineGenerator
+
+        return OfflineGenerator()
+    breaker = Breaker(settings.llm_breaker_failures, settings.llm_breaker_open_s)
+    return GuardedGenerator(_remote(name, settings), breaker)
+
+
+def build_chain(settings: Settings) -> tuple[Generator, ...]:
+    """Every generator of the process's chain, in order. Raises GeneratorConfigError."""
+    names = settings.generator_chain()
+    if len(set(names)) != len(names):
+        raise GeneratorConfigError("HELIOS_LLM names a generator twice")
+    return tuple(build(name, settings) for name in names)
+
+
+def _remote(name: str, settings: Settings) -> RemoteGenerator:
+    if name == "openai":
+        _require_key(settings.openai_api_key, "OPENAI_API_KEY", name)
+        from helios.llm.openai import OpenAIGenerator
+
+        return OpenAIGenerator(settings)
+    if name == "anthropic":
+        _require_key(settings.anthropic_api_key, "ANTHROPIC_API_KEY", name)
+        from helios.llm.anthropic import AnthropicGenerator
+
+        return AnthropicGenerator(settings)
+    raise GeneratorConfigError(f"HELIOS_LLM: unknown generator {name[:40]!r}; known are {', '.join(NAMES)}")
+
+
+def _require_key(key: SecretStr, variable: str, name: str) -> None:
+    value = key.get_secret_value().strip()
+    if not value:
+        raise GeneratorConfigError(
+            f"{name} needs a key: set {variable} (any word for a server that asks for none), "
+            f"or leave {name} out of HELIOS_LLM"
+        )
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise GeneratorConfigError(f"{variable} holds characters that no key has: check how it was copied")

@@ -1,0 +1,181 @@
+"""Answers from OpenAI, or from any server that speaks its Chat Completions protocol (OPENAI_BASE_URL)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
+
+from helios.llm.base import Finished, GeneratorError, Prompt, TextDelta
+from helios.llm.failures import by_code, diagnose
+from helios.llm.fallback import Fallback
+from helios.llm.prompting import Rendered, cites, render
+from helios.llm.streaming import Limits, ProviderStream, count, relay
+from helios.settings import Settings
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+NAME = "openai"
+OFFICIAL_URL = "https://api.openai.com/v1"
+OPTIONAL = ("stream_options", "max_completion_tokens", "prompt_cache_key", "reasoning_effort")
+
+REASONING_EFFORT = (
+    # Longest prefix first. These models think before they write; a chat needs the least of it.
+    ("gpt-5-chat", None),
+    ("gpt-5.", "none"),
+    ("gpt-5", "minimal"),
+    ("gpt-6", "none"),
+    ("o1", "low"),
+    ("o3", "low"),
+    ("o4", "low"),
+)
+THINKING_TOKENS = 2000
+"""Room for thinking, which counts against the limit of the output."""
+
+
+class OpenAIGenerator:
+    """Streams answers by Chat Completions. One connection pool per object; safe for concurrent turns."""
+
+    name = NAME
+    local = False
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises ImportError without the SDK. The key is `settings.openai_api_key`."""
+        import openai
+
+        # At DEBUG the SDK logs whole requests: the conversation.
+        logging.getLogger(NAME).setLevel(logging.WARNING)
+        self._sdk: Any = openai
+        self._settings = settings
+        base_url = settings.openai_base_url or OFFICIAL_URL
+        self._fallback = Fallback(guess=base_url.rstrip("/") != OFFICIAL_URL)
+        self._client: AsyncOpenAI = openai.AsyncOpenAI(
+            api_key=settings.openai_api_key.get_secret_value().strip(),
+            base_url=base_url,
+            max_retries=0,
+            timeout=openai.Timeout(None, connect=settings.llm_first_token_timeout_s),
+            # A redirect would carry the conversation to a host that nobody chose.
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+        )
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[TextDelta | Finished, None]:
+        """Yield the answer's pieces and its Finished. Raises GeneratorError."""
+        rendered = render(prompt)
+        answer = _Answer(self._settings.openai_model, len(prompt.passages))
+        limits = Limits.of(self._settings, prompt.max_output_tokens)
+        pieces = relay(lambda: self._open(rendered, prompt.max_output_tokens), answer, self._diagnose, limits)
+        try:
+            async for piece in pieces:
+                yield piece
+        finally:
+            await pieces.aclose()
+
+    async def close(self) -> None:
+        """Close the connection pool."""
+        await self._client.close()
+
+    def _diagnose(self, error: Exception, opened: bool) -> GeneratorError | None:
+        return diagnose(NAME, self._sdk, error, opened=opened)
+
+    async def _open(self, rendered: Rendered, max_output_tokens: int) -> ProviderStream:
+        request = request_body(self._settings.openai_model, rendered, max_output_tokens)
+
+        async def send(left_out: frozenset[str]) -> ProviderStream:
+            body = {key: value for key, value in request.items() if key not in left_out}
+            if "max_completion_tokens" in left_out:
+                body["max_tokens"] = request["max_completion_tokens"]
+            stream: ProviderStream = await self._sdk_create(**body)
+            return stream
+
+        optional = [key for key in OPTIONAL if key in request]
+        refusals = (self._sdk.BadRequestError, self._sdk.UnprocessableEntityError)
+        return await self._fallback.request(send, optional, refusals)
+
+    async def _sdk_create(self, **body: Any) -> Any:
+        return await self._client.chat.completions.create(**body)
+
+
+def request_body(model: str, rendered: Rendered, max_output_tokens: int) -> dict[str, Any]:
+    """The body of a Chat Completions request, with every optional parameter."""
+    effort = next((effort for prefix, effort in REASONING_EFFORT if model.startswith(prefix)), None)
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [
+            {"role": "system", "content": f"{rendered.rules}\n{rendered.context}"},
+            *({"role": message.role, "content": message.content} for message in rendered.messages),
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_completion_tokens": max_output_tokens + (THINKING_TOKENS if effort else 0),
+        # Turns with the same rules meet on the same cache.
+        "prompt_cache_key": hashlib.sha256(rendered.rules.encode()).hexdigest()[:32],
+    }
+    if effort:
+        body["reasoning_effort"] = effort
+    return body
+
+
+class _Answer:
+    """One answer, as chunks of Chat Completions add to it."""
+
+    def __init__(self, model: str, passages: int) -> None:
+        self._model = model
+        self._passages = passages
+        self._text: list[str] = []
+        self._chunks = 0
+        self._finish: str | None = None
+        self._refused = False
+        self._usage: Any = None
+
+    @property
+    def over(self) -> bool:
+        return self._finish is not None
+
+    def take(self, chunk: Any) -> str:
+        if error := getattr(chunk, "error", None):
+            raise by_code(NAME, error)
+        if isinstance(model := getattr(chunk, "model", None), str) and model:
+            self._model = model
+        self._usage = getattr(chunk, "usage", None) or self._usage
+        added = "".join(self._choice(choice) for choice in getattr(chunk, "choices", None) or ())
+        if added:
+            self._text.append(added)
+        return added
+
+    def _choice(self, choice: Any) -> str:
+        self._chunks += 1
+        delta = choice.delta
+        text = getattr(delta, "content", None) or ""
+        if not isinstance(text, str):
+            raise TypeError("content is not text")
+        self._refused = self._refused or bool(getattr(delta, "refusal", None))
+        if choice.finish_reason:
+            self._finish = str(choice.finish_reason)
+            if self._finish == "length" and (text or self._text):
+                text += " …"  # honest about an answer that was cut at its limit
+        return text
+
+    def finished(self) -> Finished:
+        text = "".join(self._text)
+        if self._refused or self._finish == "content_filter":
+            raise GeneratorError("rejected", f"{NAME}: refused by the provider's filter")
+        if self._finish is None:
+            raise (
+                GeneratorError("cut_off", f"{NAME}: ended before its end")
+                if self._chunks
+                else GeneratorError("invalid_response", f"{NAME}: not a stream of chunks")
+            )
+        if not text.strip() or self._finish in ("tool_calls", "function_call"):
+            # At the limit without a word: asked again it would spend its tokens on thinking again.
+            raise GeneratorError("invalid_response", f"{NAME}: no text", retryable=self._finish != "length")
+        details = getattr(self._usage, "prompt_tokens_details", None)
+        return Finished(
+            model=self._model,
+            input_tokens=count(self._usage, "prompt_tokens"),
+            output_tokens=count(self._usage, "completion_tokens"),
+            cached_input_tokens=count(details, "cached_tokens"),
+            supported=cites(text, self._passages),
+            cache_write_tokens=count(details, "cache_write_tokens"),
+        )
