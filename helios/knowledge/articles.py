@@ -141,6 +141,7 @@ class _Fields:
 
     def tags(self) -> tuple[str, ...]:
         value = self._values.get("tags", [])
-        if not isinstance(value, list) or not all(isinstance(tag, str) and tag.strip() for tag in value):
+        # YAML reads the tag 1098 as a number.
+        if not isinstance(value, list) or not all(isinstance(tag, str | int) and str(tag).strip() for tag in value):
             raise self._error("tags", "not a list of texts")
-        return tuple(tag.strip() for tag in value)
+        return tuple(str(tag).strip() for tag in value)

@@ -1,0 +1,67 @@
+"""What to search for: a follow-up brings the question before it along, and the parts of a question are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from helios.knowledge.terms import fold, terms, tokens, words_of
+
+if TYPE_CHECKING:
+    from helios.llm.base import PastMessage
+
+MAX_PARTS = 3
+_SHORT_TERMS = 2
+_ELLIPTIC_WORDS = 8
+
+
+def contextual_query(question: str, history: Sequence[PastMessage], language: str = "en") -> str:
+    """The question to search with: the customer's last one in front of it where it does not stand alone.
+
+    "And how long does it take?" after "What does a transfer abroad cost?" searches for both.
+    """
+    if not is_follow_up(question, language):
+        return question
+    previous = previous_question(question, history, language)
+    return f"{previous} {question}" if previous else question
+
+
+def is_follow_up(question: str, language: str = "en") -> bool:
+    """Whether the question leans on an earlier one: it begins with a conjunction, or is short and has a pronoun or
+    next to no words of its own."""
+    words = words_of(language)
+    spoken = tokens(question)
+    if not spoken or len(spoken) > 3 * _ELLIPTIC_WORDS:
+        return False
+    if spoken[0] in words.conjunctions:
+        return True
+    own = len(terms(question, language))
+    has_pronoun = any(token in words.pronouns for token in spoken)
+    if len(spoken) <= _ELLIPTIC_WORDS:
+        return own < _SHORT_TERMS if not has_pronoun else own <= _SHORT_TERMS
+    return False
+
+
+def previous_question(question: str, history: Sequence[PastMessage], language: str = "en") -> str | None:
+    """The customer's last message that stands alone, `question` itself left aside; their last one if none does."""
+    asked = [message.text for message in history if message.role == "customer" and message.text != question]
+    for text in reversed(asked):
+        if not is_follow_up(text, language):
+            return text
+    return asked[-1] if asked else None
+
+
+def question_parts(question: str, language: str = "en") -> tuple[str, ...]:
+    """The questions in a message, at most three: "what does it cost and how long does it take" has two."""
+    words = words_of(language)
+    folded = fold(question)
+    # Folding keeps the length for what customers type; where it does not, the breaks would be off.
+    source = question if len(folded) == len(question) else folded
+    parts: list[str] = []
+    start = 0
+    for found in words.part_break.finditer(folded):
+        parts.append(source[start : found.end() if found.group().strip() in {"?", "!"} else found.start()])
+        start = found.end()
+    parts.append(source[start:])
+    asked = [part.strip(" ,.") for part in parts if tokens(part)]
+    return tuple(asked[:MAX_PARTS]) or (question,)

@@ -1,0 +1,106 @@
+"""The generator that needs neither key nor network: it answers with sentences of the retrieved passages, word for word.
+
+It is what a fresh clone answers with, and the last of every chain. Where nothing supports an answer it says so and
+offers a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+from helios.knowledge.extraction import Selection, select_sentences
+from helios.knowledge.terms import fold, terms, tokens
+from helios.llm.base import Finished, TextDelta
+
+if TYPE_CHECKING:
+    from helios.llm.base import Prompt
+    from helios.models.embedder import TextEncoder
+
+MODEL: Final = "offline-extractive-1"
+_TEXTS_FILE = Path(__file__).with_name("offline_texts.yaml")
+_PIECE = re.compile(r"\S+\s*")
+
+
+class OfflineGenerator:
+    """Generates answers in process, always the same one for the same prompt.
+
+    With an `encoder` each part of a question is weighed by a vector of its own.
+    """
+
+    name: str = "offline"
+    local: bool = True
+
+    def __init__(self, encoder: TextEncoder | None = None) -> None:
+        self._encoder = encoder
+
+    async def stream(self, prompt: Prompt) -> AsyncIterator[TextDelta | Finished]:
+        """The answer word by word, then `Finished`. Each sentence is followed by the number of its passage, ` [1]`.
+
+        Tokens are counted as words, and cost nothing. `max_output_tokens` does not apply: an answer has at most a few
+        sentences, and none is cut.
+        """
+        text, supported = await asyncio.to_thread(self._answer, prompt)
+        for piece in _PIECE.findall(text):
+            yield TextDelta(piece)
+        read = sum(len(passage.text.split()) for passage in prompt.passages) + len(prompt.question.split())
+        yield Finished(MODEL, read, len(text.split()), 0, supported)
+
+    async def close(self) -> None:
+        """There is nothing to give back."""
+
+    def _answer(self, prompt: Prompt) -> tuple[str, bool]:
+        texts = _texts_for(prompt.language)
+        courtesy = _courtesy(prompt)
+        if courtesy is not None:
+            return texts[courtesy].format(bank=prompt.bank_name), True
+        selection = select_sentences(prompt, self._encoder)
+        if not selection.quotes:
+            return texts["no_answer"].format(bank=prompt.bank_name), False
+        return _with_citations(selection), True
+
+
+def _with_citations(selection: Selection) -> str:
+    return " ".join(f"{quote.text} [{quote.passage + 1}]" for quote in selection.quotes)
+
+
+def _courtesy(prompt: Prompt) -> str | None:
+    """`greeting` or `thanks` for a message that is nothing else: it asks nothing that a passage could answer."""
+    if terms(prompt.question, prompt.language) and len(tokens(prompt.question)) > 4:
+        return None
+    spoken = " ".join(tokens(prompt.question))
+    for kind, pattern in _courtesies().items():
+        if pattern.fullmatch(spoken):
+            return kind
+    return None
+
+
+@lru_cache(maxsize=1)
+def _table() -> dict[str, dict[str, object]]:
+    loaded: dict[str, dict[str, object]] = yaml.safe_load(_TEXTS_FILE.read_text(encoding="utf-8"))
+    return loaded
+
+
+@lru_cache(maxsize=32)
+def _texts_for(language: str) -> dict[str, str]:
+    texts = _table()["texts"]
+    chosen = texts.get(language, texts["en"])
+    if not isinstance(chosen, dict):
+        raise TypeError(f"{_TEXTS_FILE}: the texts of {language} are not a mapping")
+    return chosen
+
+
+@lru_cache(maxsize=1)
+def _courtesies() -> dict[str, re.Pattern[str]]:
+    """One pattern a kind: its phrases, any number of them, in any order."""
+    phrases = {kind: sorted(map(fold, str(words).split(", ")), key=len) for kind, words in _table()["said"].items()}
+    return {
+        kind: re.compile(rf"(?:(?:{'|'.join(map(re.escape, reversed(words)))})(?:\s+|$))+")
+        for kind, words in phrases.items()
+    }
