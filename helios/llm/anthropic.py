@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from helios.llm.base import Finished, GeneratorError, Prompt, TextDelta
-from helios.llm.failures import diagnose
-from helios.llm.fallback import Fallback
-from helios.llm.prompting import Rendered, cites, render
-from helios.llm.streaming import Limits, ProviderStream, count, relay
+from helios.llm.base import Finished, GeneratorError
+from helios.llm.prompting import Rendered, cites
+from helios.llm.remote import Dialect, SdkGenerator, connection
+from helios.llm.streaming import count
 from helios.settings import Settings
-
-if TYPE_CHECKING:
-    from anthropic import AsyncAnthropic
 
 NAME = "anthropic"
 OFFICIAL_URL = "https://api.anthropic.com"
-OPTIONAL = ("thinking", "output_config")
 
 PLAIN_MODELS = ("claude-3", "claude-haiku-4", "claude-sonnet-4", "claude-opus-4")
 """Models that think only when asked to. Later ones think unless told not to, where they can be told."""
@@ -26,64 +19,25 @@ THINKING_TOKENS = 2000
 """Room for thinking, which counts against the limit of the output."""
 
 
-class AnthropicGenerator:
-    """Streams answers by the Messages API. One connection pool per object; safe for concurrent turns."""
+def anthropic_generator(settings: Settings) -> SdkGenerator:
+    """The generator of `settings.anthropic_model`. Raises ImportError without the SDK."""
+    import anthropic
 
-    name = NAME
-    local = False
-
-    def __init__(self, settings: Settings) -> None:
-        """Raises ImportError without the SDK. The key is `settings.anthropic_api_key`."""
-        import anthropic
-
-        # At DEBUG the SDK logs whole requests: the conversation.
-        logging.getLogger(NAME).setLevel(logging.WARNING)
-        self._sdk: Any = anthropic
-        self._settings = settings
-        base_url = settings.anthropic_base_url or OFFICIAL_URL
-        self._fallback = Fallback(guess=base_url.rstrip("/") != OFFICIAL_URL)
-        self._client: AsyncAnthropic = anthropic.AsyncAnthropic(
-            api_key=settings.anthropic_api_key.get_secret_value().strip(),
-            base_url=base_url,
-            max_retries=0,
-            timeout=anthropic.Timeout(None, connect=settings.llm_first_token_timeout_s),
-            # A redirect would carry the conversation to a host that nobody chose.
-            http_client=anthropic.DefaultAsyncHttpxClient(follow_redirects=False),
-        )
-
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[TextDelta | Finished, None]:
-        """Yield the answer's pieces and its Finished. Raises GeneratorError."""
-        rendered = render(prompt)
-        answer = _Answer(self._settings.anthropic_model, len(prompt.passages))
-        limits = Limits.of(self._settings, prompt.max_output_tokens)
-        pieces = relay(lambda: self._open(rendered, prompt.max_output_tokens), answer, self._diagnose, limits)
-        try:
-            async for piece in pieces:
-                yield piece
-        finally:
-            await pieces.aclose()
-
-    async def close(self) -> None:
-        """Close the connection pool."""
-        await self._client.close()
-
-    def _diagnose(self, error: Exception, opened: bool) -> GeneratorError | None:
-        return diagnose(NAME, self._sdk, error, opened=opened)
-
-    async def _open(self, rendered: Rendered, max_output_tokens: int) -> ProviderStream:
-        request = request_body(self._settings.anthropic_model, rendered, max_output_tokens)
-
-        async def send(left_out: frozenset[str]) -> ProviderStream:
-            body = {key: value for key, value in request.items() if key not in left_out}
-            stream: ProviderStream = await self._sdk_create(**body)
-            return stream
-
-        optional = [key for key in OPTIONAL if key in request]
-        refusals = (self._sdk.BadRequestError, self._sdk.UnprocessableEntityError)
-        return await self._fallback.request(send, optional, refusals)
-
-    async def _sdk_create(self, **body: Any) -> Any:
-        return await self._client.messages.create(**body)
+    base_url = settings.anthropic_base_url or OFFICIAL_URL
+    key = settings.anthropic_api_key.get_secret_value().strip()
+    client = anthropic.AsyncAnthropic(api_key=key, base_url=base_url, **connection(anthropic, settings))
+    dialect = Dialect(
+        name=NAME,
+        sdk=anthropic,
+        client=client,
+        create=client.messages.create,
+        model=settings.anthropic_model,
+        body=request_body,
+        answer=_Answer,
+        optional=("thinking", "output_config"),
+        official=base_url.rstrip("/") == OFFICIAL_URL,
+    )
+    return SdkGenerator(dialect, settings)
 
 
 def request_body(model: str, rendered: Rendered, max_output_tokens: int) -> dict[str, Any]:

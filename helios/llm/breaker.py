@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable
-from typing import Literal, Protocol
+from typing import Literal
 
 from helios.llm.base import FailureKind, Finished, GeneratorError, Prompt, TextDelta
+from helios.llm.remote import SdkGenerator
 
 Entry = Literal["call", "try"]
 Verdict = Literal["healthy", "failed", "undecided"]
@@ -61,20 +62,10 @@ class Breaker:
                 self._open_until = self._clock() + self._open_s
 
 
-class RemoteGenerator(Protocol):
-    """A generator whose streams can be closed."""
-
-    name: str
-    local: bool
-
-    def stream(self, prompt: Prompt) -> AsyncGenerator[TextDelta | Finished, None]: ...
-    async def close(self) -> None: ...
-
-
 class GuardedGenerator:
     """A generator behind a breaker of its own."""
 
-    def __init__(self, inner: RemoteGenerator, breaker: Breaker) -> None:
+    def __init__(self, inner: SdkGenerator, breaker: Breaker) -> None:
         self.name = inner.name
         self.local = inner.local
         self.breaker = breaker

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import SecretStr
 
 from helios.llm.base import Generator
-from helios.llm.breaker import Breaker, GuardedGenerator, RemoteGenerator
+from helios.llm.breaker import Breaker, GuardedGenerator
+from helios.llm.remote import SdkGenerator
 from helios.settings import Settings
+
+if TYPE_CHECKING:
+    from helios.models.embedder import TextEncoder
 
 NAMES = ("openai", "anthropic", "offline")
 
@@ -15,35 +21,38 @@ class GeneratorConfigError(ValueError):
     """A generator cannot be made from the settings. The message names the variable to set, never a value of a key."""
 
 
-def build(name: str, settings: Settings) -> Generator:
-    """The generator of that name; a remote one behind a breaker of this process. Raises GeneratorConfigError."""
+def build(name: str, settings: Settings, encoder: TextEncoder | None = None) -> Generator:
+    """The generator of that name; a remote one behind a breaker of this process. Raises GeneratorConfigError.
+
+    `encoder` is for the offline generator, which weighs the parts of a question with it.
+    """
     if name == "offline":
         from helios.offline import OfflineGenerator
 
-        return OfflineGenerator()
+        return OfflineGenerator(encoder)
     breaker = Breaker(settings.llm_breaker_failures, settings.llm_breaker_open_s)
     return GuardedGenerator(_remote(name, settings), breaker)
 
 
-def build_chain(settings: Settings) -> tuple[Generator, ...]:
+def build_chain(settings: Settings, encoder: TextEncoder | None = None) -> tuple[Generator, ...]:
     """Every generator of the process's chain, in order. Raises GeneratorConfigError."""
     names = settings.generator_chain()
     if len(set(names)) != len(names):
         raise GeneratorConfigError("HELIOS_LLM names a generator twice")
-    return tuple(build(name, settings) for name in names)
+    return tuple(build(name, settings, encoder) for name in names)
 
 
-def _remote(name: str, settings: Settings) -> RemoteGenerator:
+def _remote(name: str, settings: Settings) -> SdkGenerator:
     if name == "openai":
         _require_key(settings.openai_api_key, "OPENAI_API_KEY", name)
-        from helios.llm.openai import OpenAIGenerator
+        from helios.llm.openai import openai_generator
 
-        return OpenAIGenerator(settings)
+        return openai_generator(settings)
     if name == "anthropic":
         _require_key(settings.anthropic_api_key, "ANTHROPIC_API_KEY", name)
-        from helios.llm.anthropic import AnthropicGenerator
+        from helios.llm.anthropic import anthropic_generator
 
-        return AnthropicGenerator(settings)
+        return anthropic_generator(settings)
     raise GeneratorConfigError(f"HELIOS_LLM: unknown generator {name[:40]!r}; known are {', '.join(NAMES)}")
 
 

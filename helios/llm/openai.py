@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from helios.llm.base import Finished, GeneratorError, Prompt, TextDelta
-from helios.llm.failures import by_code, diagnose
-from helios.llm.fallback import Fallback
-from helios.llm.prompting import Rendered, cites, render
-from helios.llm.streaming import Limits, ProviderStream, count, relay
+from helios.llm.base import Finished, GeneratorError
+from helios.llm.failures import by_code
+from helios.llm.prompting import Rendered, cites
+from helios.llm.remote import Dialect, SdkGenerator, connection
+from helios.llm.streaming import count
 from helios.settings import Settings
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
 
 NAME = "openai"
 OFFICIAL_URL = "https://api.openai.com/v1"
-OPTIONAL = ("stream_options", "max_completion_tokens", "prompt_cache_key", "reasoning_effort")
 
 REASONING_EFFORT = (
     # Longest prefix first. These models think before they write; a chat needs the least of it.
@@ -35,66 +29,26 @@ THINKING_TOKENS = 2000
 """Room for thinking, which counts against the limit of the output."""
 
 
-class OpenAIGenerator:
-    """Streams answers by Chat Completions. One connection pool per object; safe for concurrent turns."""
+def openai_generator(settings: Settings) -> SdkGenerator:
+    """The generator of `settings.openai_model`. Raises ImportError without the SDK."""
+    import openai
 
-    name = NAME
-    local = False
-
-    def __init__(self, settings: Settings) -> None:
-        """Raises ImportError without the SDK. The key is `settings.openai_api_key`."""
-        import openai
-
-        # At DEBUG the SDK logs whole requests: the conversation.
-        logging.getLogger(NAME).setLevel(logging.WARNING)
-        self._sdk: Any = openai
-        self._settings = settings
-        base_url = settings.openai_base_url or OFFICIAL_URL
-        self._fallback = Fallback(guess=base_url.rstrip("/") != OFFICIAL_URL)
-        self._client: AsyncOpenAI = openai.AsyncOpenAI(
-            api_key=settings.openai_api_key.get_secret_value().strip(),
-            base_url=base_url,
-            max_retries=0,
-            timeout=openai.Timeout(None, connect=settings.llm_first_token_timeout_s),
-            # A redirect would carry the conversation to a host that nobody chose.
-            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
-        )
-
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[TextDelta | Finished, None]:
-        """Yield the answer's pieces and its Finished. Raises GeneratorError."""
-        rendered = render(prompt)
-        answer = _Answer(self._settings.openai_model, len(prompt.passages))
-        limits = Limits.of(self._settings, prompt.max_output_tokens)
-        pieces = relay(lambda: self._open(rendered, prompt.max_output_tokens), answer, self._diagnose, limits)
-        try:
-            async for piece in pieces:
-                yield piece
-        finally:
-            await pieces.aclose()
-
-    async def close(self) -> None:
-        """Close the connection pool."""
-        await self._client.close()
-
-    def _diagnose(self, error: Exception, opened: bool) -> GeneratorError | None:
-        return diagnose(NAME, self._sdk, error, opened=opened)
-
-    async def _open(self, rendered: Rendered, max_output_tokens: int) -> ProviderStream:
-        request = request_body(self._settings.openai_model, rendered, max_output_tokens)
-
-        async def send(left_out: frozenset[str]) -> ProviderStream:
-            body = {key: value for key, value in request.items() if key not in left_out}
-            if "max_completion_tokens" in left_out:
-                body["max_tokens"] = request["max_completion_tokens"]
-            stream: ProviderStream = await self._sdk_create(**body)
-            return stream
-
-        optional = [key for key in OPTIONAL if key in request]
-        refusals = (self._sdk.BadRequestError, self._sdk.UnprocessableEntityError)
-        return await self._fallback.request(send, optional, refusals)
-
-    async def _sdk_create(self, **body: Any) -> Any:
-        return await self._client.chat.completions.create(**body)
+    base_url = settings.openai_base_url or OFFICIAL_URL
+    key = settings.openai_api_key.get_secret_value().strip()
+    client = openai.AsyncOpenAI(api_key=key, base_url=base_url, **connection(openai, settings))
+    dialect = Dialect(
+        name=NAME,
+        sdk=openai,
+        client=client,
+        create=client.chat.completions.create,
+        model=settings.openai_model,
+        body=request_body,
+        answer=_Answer,
+        optional=("stream_options", "max_completion_tokens", "prompt_cache_key", "reasoning_effort"),
+        older_name={"max_completion_tokens": "max_tokens"},
+        official=base_url.rstrip("/") == OFFICIAL_URL,
+    )
+    return SdkGenerator(dialect, settings)
 
 
 def request_body(model: str, rendered: Rendered, max_output_tokens: int) -> dict[str, Any]:

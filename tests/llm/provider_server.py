@@ -199,6 +199,12 @@ class _Connection(asyncio.Protocol):
         """Send one chunk of a chunked response."""
         self.transport.write(b"%x\r\n%s\r\n" % (len(data), data))
 
+    async def drained(self) -> None:
+        """Return once the client has read most of what was sent."""
+        await asyncio.sleep(0)
+        while self.transport.get_write_buffer_size() > 1_000_000:
+            await asyncio.sleep(0.005)
+
     async def _stream(self, request: Request, scenario: Scenario) -> None:
         events = wire(request.provider, request.body, scenario, input_tokens=len(request.raw) // 4)
         if scenario.kind in ("answer", "blank") and not scenario.delay_s:
@@ -283,8 +289,15 @@ async def _wrong_shape(connection: _Connection, *_: Any) -> None:
 
 async def _huge(connection: _Connection, _provider: Provider, _scenario: Scenario, pieces: tuple[bytes, ...]) -> None:
     while True:
+        await connection.drained()
         connection.chunk(pieces[0] * 200)
-        await asyncio.sleep(0)
+
+
+async def _endless(connection: _Connection, *_: Any) -> None:
+    connection.chunk(b"data: ")
+    while True:
+        await connection.drained()
+        connection.chunk(b"a" * 500_000)
 
 
 async def _error_event(connection: _Connection, provider: Provider, scenario: Scenario, _pieces: Any) -> None:
@@ -309,6 +322,7 @@ _MISBEHAVIOUR: dict[str, Callable[[_Connection, Provider, Scenario, tuple[bytes,
     "garbage": _garbage,
     "wrong_shape": _wrong_shape,
     "huge": _huge,
+    "endless": _endless,
     "error_event": _error_event,
 }
 

@@ -26,6 +26,7 @@ Kind = Literal[
     "empty",  # 200 and nothing
     "blank",  # a whole answer without a word
     "huge",  # text without end
+    "endless",  # one event without end
     "error_event",  # an error object of type `error` after `after` pieces
     "redirect",  # 307 to `location`
 ]
@@ -89,7 +90,7 @@ SCENARIOS: dict[str, Scenario] = {
         kind: Scenario(kind)
         for kind in (
             *("hang", "hang_mid", "chatter", "slow_headers", "drop", "cut", "end_early", "garbage", "wrong_shape"),
-            *("html", "json", "empty", "blank", "huge", "error_event"),
+            *("html", "json", "empty", "blank", "huge", "endless", "error_event"),
         )
     },
 }
