@@ -103,7 +103,7 @@ def connection(sdk: Any, settings: Settings) -> dict[str, Any]:
 
     for logger in (sdk.__name__, "httpx2", "httpcore2"):
         logging.getLogger(logger).setLevel(logging.WARNING)
-    timeout = httpx2.Timeout(None, connect=settings.llm_first_token_timeout_s)
+    timeout = httpx2.Timeout(settings.llm_answer_timeout_s, connect=settings.llm_first_token_timeout_s)
     client = sdk.DefaultAsyncHttpxClient(
         follow_redirects=False,
         timeout=timeout,

@@ -108,6 +108,8 @@ class _Connection(asyncio.Protocol):
         self.task: asyncio.Task[None] | None = None
         self.request: Request | None = None
         self.transport: asyncio.Transport
+        self.writable = asyncio.Event()
+        self.writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -202,8 +204,13 @@ class _Connection(asyncio.Protocol):
     async def drained(self) -> None:
         """Return once the client has read most of what was sent."""
         await asyncio.sleep(0)
-        while self.transport.get_write_buffer_size() > 1_000_000:
-            await asyncio.sleep(0.005)
+        await self.writable.wait()
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
 
     async def _stream(self, request: Request, scenario: Scenario) -> None:
         events = wire(request.provider, request.body, scenario, input_tokens=len(request.raw) // 4)
