@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     temporal_ui_port: int | None = None
     workers: int = Field(default=2, ge=1, le=64)
     """Worker processes that `helios up` keeps running."""
+    watch_parent: int = 0
+    """Process id of the parent (make) with which the supervisor ends, however that ends. 0: it stands alone."""
 
     # Keys. The embedded stack makes its own under HELIOS_HOME/keys.
     root_key: SecretStr = SecretStr("")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from helios.embedded.errors import StackError
@@ -18,8 +18,19 @@ BACKOFF_LAST_S = 5.0
 STABLE_S = 10.0
 """A process that lived this long is restarted at once, without a growing pause."""
 
+STARTING = "starting"
 Report = Callable[[str, str], None]
 """Progress for a person: (part's title, what it is doing)."""
+
+
+@asynccontextmanager
+async def together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group whose first failure is raised as itself, not inside a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 async def _nothing() -> None:
@@ -38,6 +49,8 @@ class Part:
     title: str
     command: Command
     ready: Callable[[], Awaitable[bool]] = _yes
+    log_sign: str = ""
+    """What its log must hold besides: for a server whose port could as well be another stack's, which answers too."""
     prepare: Callable[[], Awaitable[None]] = _nothing
     """Runs before every start: clears what a killed predecessor left behind."""
     start_timeout_s: float = 30.0
@@ -60,9 +73,10 @@ class _Running:
 class Keeper:
     """The running parts. All methods belong to one event loop, and the loop to a thread that outlives the parts."""
 
-    def __init__(self, report: Report, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, report: Report) -> None:
         self._report = report
-        self._on_change = on_change
+        self.on_change: Callable[[], None] = lambda: None
+        """Called after each change of `pids`."""
         self._running: dict[str, _Running] = {}
         self._watcher: asyncio.Task[None] | None = None
 
@@ -93,7 +107,7 @@ class Keeper:
         Raises:
             StackError: it ended, or did not answer in time; with the last lines of its log.
         """
-        self._report(part.title, "starting")
+        self._report(part.title, STARTING)
         began = time.monotonic()
         while True:
             await part.prepare()
@@ -114,7 +128,7 @@ class Keeper:
         if self._watcher is None:
             self._watcher = asyncio.create_task(self._watch())
         self._report(part.title, f"ready in {time.monotonic() - began:.1f} s")
-        self._on_change()
+        self._changed()
 
     async def _discard(self, name: str) -> None:
         running = self._running.pop(name)
@@ -126,7 +140,7 @@ class Keeper:
         while True:
             if (code := child.exit_code) is not None:
                 raise StackError(_why(part, child, f"ended with {_exit_words(code)}"))
-            if await part.ready():
+            if part.log_sign in child.last_lines() and await part.ready():
                 running.ready = True
                 return
             if time.monotonic() > deadline:
@@ -143,28 +157,31 @@ class Keeper:
                 running.revival = asyncio.create_task(self._revive(running))
 
     async def _revive(self, running: _Running) -> None:
-        part = running.part
+        part, code = running.part, running.child.exit_code
         while True:
-            code = running.child.exit_code
-            lived = time.monotonic() - running.started
-            running.failures = 0 if lived > STABLE_S else running.failures + 1
-            ending = _exit_words(code) if code is not None else "no answer"
-            self._report(part.title, f"died ({ending}), starting it again")
+            running.failures = 0 if time.monotonic() - running.started > STABLE_S else running.failures + 1
+            self._report(part.title, f"died ({_exit_words(code)}), starting it again")
             if running.failures > 1:
                 await asyncio.sleep(min(BACKOFF_LAST_S, BACKOFF_FIRST_S * 2 ** (running.failures - 2)))
-            await part.prepare()
-            running.child = spawn(part.command)
-            running.started = time.monotonic()
-            self._on_change()
             try:
+                await part.prepare()
+                running.child = spawn(part.command)
+                running.started = time.monotonic()
+                self._changed()
                 await self._until_ready(running)
-            except StackError:
+            except (OSError, StackError):  # its log says why; here it is only tried again, ever more slowly
+                code = running.child.exit_code
                 await running.child.stop(grace_s=1.0)
                 continue
             self._report(part.title, f"back in {time.monotonic() - running.started:.1f} s")
             running.revival = None
-            self._on_change()
             return
+
+    def _changed(self) -> None:
+        try:
+            self.on_change()
+        except OSError as error:
+            self._report("Stack", f"cannot write down where it is: {error.strerror}")
 
     async def stop(self, *names: str, grace_s: float) -> None:
         """Stop these parts together, each with `grace_s` to end by itself."""
@@ -183,16 +200,12 @@ class Keeper:
             with suppress(asyncio.CancelledError):
                 await self._watcher
             self._watcher = None
-        self._on_change()
-
-    def kill(self) -> None:
-        """End everything at once, without asking."""
-        for running in self._running.values():
-            running.watched = False
-            running.child.signal(running.child.command.death_signal)
+        self._changed()
 
 
-def _exit_words(code: int) -> str:
+def _exit_words(code: int | None) -> str:
+    if code is None:
+        return "no answer"
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 

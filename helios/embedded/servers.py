@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
+from helios.embedded.errors import StackError
 from helios.embedded.home import Home
-from helios.embedded.keeper import Keeper, Report
+from helios.embedded.keeper import Keeper, Report, together
 from helios.embedded.keys import Keys, load_keys
-from helios.embedded.ports import LOOPBACK, Ports, choose_ports
+from helios.embedded.ports import LOOPBACK, Ports, asked_ports, choose_ports, is_free
 from helios.embedded.postgres import create_database, has_data, postgres_part, roles
 from helios.embedded.temporal import NAMESPACE, temporal_part
 from helios.embedded.valkey import redis_url, valkey_part
@@ -35,6 +35,9 @@ class Servers:
     temporal_address: str
     temporal_namespace: str
     temporal_ui_url: str
+    api_url: str
+    """Where the API will listen: the servers don't run it, but its port is chosen with theirs."""
+    codec_url: str | None
     keys: Keys = field(repr=False)
 
     @property
@@ -63,12 +66,12 @@ def silent(_title: str, _state: str) -> None:
 
 @asynccontextmanager
 async def embedded_servers(
-    settings: Settings, *, report: Report = silent, codec_url: str | None = None
+    settings: Settings, *, report: Report = silent, codec_path: str | None = None
 ) -> AsyncIterator[Servers]:
     """Run PostgreSQL, Valkey and Temporal with their data under `settings.home`; stop them at the end.
 
     A server that dies is started again on its port. Call this in the main thread: on Linux the servers die with the
-    thread that started them. `codec_url`: Temporal's UI asks it to decrypt payloads.
+    thread that started them. `codec_path`: where the API decrypts payloads for Temporal's UI.
 
     Raises:
         StackError: something is in the way; the message says what, and ends with the server's last lines.
@@ -78,25 +81,28 @@ async def embedded_servers(
     with home.locked() as unclean:
         keeper = Keeper(report)
         try:
-            yield await _start(settings, home, keeper, unclean=unclean, codec_url=codec_url)
+            yield await _start(settings, home, keeper, unclean=unclean, codec_path=codec_path)
         finally:
-            await keeper.stop(*(name for name in keeper.pids if name not in NAMES), grace_s=STOP_GRACE_S)
-            await keeper.stop("temporal", grace_s=STOP_GRACE_S)  # it writes until its own end
-            await keeper.stop("valkey", "postgres", grace_s=STOP_GRACE_S)
+            if keeper.pids:
+                report("Servers", "stopping")
+            await _stop_all(keeper)
 
 
-async def _start(settings: Settings, home: Home, keeper: Keeper, *, unclean: bool, codec_url: str | None) -> Servers:
+async def _start(settings: Settings, home: Home, keeper: Keeper, *, unclean: bool, codec_path: str | None) -> Servers:
     keys = load_keys(home, has_data=has_data(home))
-    ports = choose_ports(settings, home, unclean=unclean)
-
-    async def postgres() -> None:
-        await keeper.start(postgres_part(home, keys, ports.postgres))
-        await create_database(keys, ports.postgres)
-
-    async with _together() as group:
-        group.create_task(keeper.start(temporal_part(home, ports.temporal, ports.temporal_ui, codec_url)))
-        group.create_task(keeper.start(valkey_part(home, keys, ports.valkey)))
-        group.create_task(postgres())
+    tries = 3
+    while True:
+        ports = choose_ports(settings, home, unclean=unclean)
+        api_url = f"http://{LOOPBACK}:{ports.api}"
+        codec_url = f"{api_url}{codec_path}" if codec_path else None
+        try:
+            await _start_all(home, keys, ports, keeper, codec_url)
+            break
+        except StackError:
+            await _stop_all(keeper)
+            tries -= 1
+            if not tries or not _port_was_taken(settings, ports):
+                raise
     addresses = roles(keys, ports.postgres)
     return Servers(
         home=home,
@@ -109,15 +115,30 @@ async def _start(settings: Settings, home: Home, keeper: Keeper, *, unclean: boo
         temporal_address=f"{LOOPBACK}:{ports.temporal}",
         temporal_namespace=NAMESPACE,
         temporal_ui_url=f"http://{LOOPBACK}:{ports.temporal_ui}",
+        api_url=api_url,
+        codec_url=codec_url,
         keys=keys,
     )
 
 
-@asynccontextmanager
-async def _together() -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group whose first failure is raised as itself, not inside a group."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            yield group
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+async def _start_all(home: Home, keys: Keys, ports: Ports, keeper: Keeper, codec_url: str | None) -> None:
+    async def postgres() -> None:
+        await keeper.start(postgres_part(home, keys, ports.postgres))
+        await create_database(keys, ports.postgres)
+
+    async with together() as group:
+        group.create_task(keeper.start(temporal_part(home, ports.temporal, ports.temporal_ui, codec_url)))
+        group.create_task(keeper.start(valkey_part(home, keys, ports.valkey)))
+        group.create_task(postgres())
+
+
+async def _stop_all(keeper: Keeper) -> None:
+    await keeper.stop(*(name for name in keeper.pids if name not in NAMES), grace_s=STOP_GRACE_S)
+    await keeper.stop("temporal", grace_s=STOP_GRACE_S)  # it writes until its own end
+    await keeper.stop("valkey", "postgres", grace_s=STOP_GRACE_S)
+
+
+def _port_was_taken(settings: Settings, ports: Ports) -> bool:
+    """Whether another program took one of the ports that we found free, between our look and the server's start."""
+    asked = asked_ports(settings)
+    return any(name not in asked and not is_free(port) for name, port in asdict(ports).items())

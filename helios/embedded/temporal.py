@@ -51,4 +51,11 @@ def temporal_part(home: Home, port: int, ui_port: int, codec_url: str | None) ->
     env = {"LC_ALL": "C", "TZ": "UTC", "HOME": str(home.temporal), "TEMPORAL_CONFIG_FILE": "/dev/null"}
     command = Command(argv, home.logs / "temporal.log", home.temporal, env)
     answer = f"http://{LOOPBACK}:{ui_port}/api/v1/namespaces/{NAMESPACE}"  # the UI passes it on to the server
-    return Part("temporal", "Temporal", command, ready=lambda: http_answers(answer), start_timeout_s=60.0)
+    return Part(
+        "temporal",
+        "Temporal",
+        command,
+        ready=lambda: http_answers(answer),
+        log_sign="Temporal Server:",
+        start_timeout_s=60.0,
+    )

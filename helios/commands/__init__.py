@@ -1,0 +1,12 @@
+"""The command line: one module a command, imported when it is called.
+
+A command is a module `helios/commands/NAME.py` (`-` is `_` in the file's name) whose docstring is its help, with
+`add_arguments(parser)` and `run(args) -> int`, the exit code. It is listed here.
+"""
+
+from __future__ import annotations
+
+COMMANDS: dict[str, str] = {
+    "doctor": "say what is wrong with this machine or stack, and how to mend it",
+}
+"""Every command with one line of help, in the order in which they are listed."""
