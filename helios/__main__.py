@@ -31,7 +31,11 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     """Run one command; the exit code: 0 done, 1 failed, 2 wrong use."""
     chosen = next((word for word in argv if not word.startswith("-")), None)
-    args = _parser(chosen).parse_args(argv)
+    parser = _parser(chosen)
+    if not argv:
+        parser.print_help()
+        return 2
+    args = parser.parse_args(argv)
     try:
         return int(args.run(args))
     except StackError as error:

@@ -1,0 +1,153 @@
+"""Checks of one stack: its folder, its ports, its processes, and whether each part answers."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from helios.diagnosis.finding import Finding
+from helios.diagnosis.machine import existing
+from helios.embedded.home import Home
+from helios.embedded.ports import USUAL, asked_ports, is_free
+from helios.embedded.probes import http_answers, postgres_answers, valkey_answers
+from helios.embedded.process import is_alive
+from helios.settings import Settings
+
+
+def holder(home: Home) -> int | None:
+    """The process id of the stack that runs in this home; 0 if it is not known, None if there is none."""
+    try:
+        descriptor = os.open(home.lock_file, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        words = os.read(descriptor, 32).split()
+        return int(words[0]) if words else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def folder(home: Home) -> Finding:
+    """The home can be written, by this account."""
+    place = existing(home.root)
+    if not os.access(place, os.W_OK | os.X_OK):
+        return Finding(
+            "home",
+            "wrong",
+            f"{place} is not writable for this account.",
+            "Run as its owner, or set HELIOS_HOME to a folder of your own.",
+        )
+    foreign = [path for path in (home.keys, home.temporal, home.valkey) if path.exists() and not _own(path)]
+    if foreign:
+        what = f"{foreign[0]} belongs to another account (the stack ran as somebody else, perhaps as root)."
+        return Finding(
+            "home", "wrong", what, f"Run as that account, or give it to yourself: chown -R $USER {home.root}"
+        )
+    return Finding("home", "ok", f"{home.root} " + ("is writable." if home.root.exists() else "will be made."))
+
+
+def _own(path: Path) -> bool:
+    return os.geteuid() == 0 or path.stat().st_uid == os.geteuid()
+
+
+def ports(settings: Settings) -> Iterator[Finding]:
+    """Before a start: are the ports free that are asked for, or usual?"""
+    asked = asked_ports(settings)
+    busy_usual = []
+    for name in USUAL.__dataclass_fields__:
+        port = asked.get(name, getattr(USUAL, name))
+        if is_free(port):
+            continue
+        if name in asked:
+            fix = f"Stop the program that uses it, or choose another port (HELIOS_{name.upper()}_PORT)."
+            yield Finding("ports", "wrong", f"Port {port}, asked for by HELIOS_{name.upper()}_PORT, is busy.", fix)
+        else:
+            busy_usual.append(f"{port} ({name.replace('_', ' ')})")
+    if busy_usual:
+        yield Finding("ports", "note", f"Busy: {', '.join(busy_usual)}. Free ports are taken instead.")
+    else:
+        yield Finding("ports", "ok", "All usual ports are free." if not asked else "No other port is busy.")
+
+
+def leftovers(home: Home) -> Iterator[Finding]:
+    """With no stack running: what a killed one left behind. All of it is put right by the next start."""
+    if home.stack_file.exists():
+        alive = [pid for pid in _pids(_read(home.stack_file)) if is_alive(pid)]
+        yield Finding(
+            "leftovers",
+            "note",
+            "stack.json is there, but no stack runs: it was killed."
+            + (f" Processes with its ids live: {alive}." if alive else ""),
+            "Nothing to do: the next `make up` carries on with the same data.",
+        )
+    pid_file = home.postgres / "data" / "postmaster.pid"
+    if os.access(home.postgres, os.X_OK) and pid_file.exists():
+        yield Finding(
+            "leftovers",
+            "note",
+            "PostgreSQL was killed: its postmaster.pid is still there.",
+            "Nothing to do: the next start removes it and recovers the data.",
+        )
+
+
+def running(home: Home, pid: int) -> Iterator[Finding]:
+    """With a stack running: its processes live, and each part answers."""
+    yield Finding("stack", "ok", f"A stack runs in {home.root} (process {pid or 'unknown'}).")
+    stack = _read(home.stack_file)
+    if not stack:
+        yield Finding(
+            "stack", "note", "It has no stack.json yet: it is starting or stopping.", "Try again in a moment."
+        )
+        return
+    dead = [number for number in _pids(stack) if not is_alive(number)]
+    if dead:
+        fix = f"Try again in a moment: what dies is started again. If it stays, see the logs in {home.logs}."
+        yield Finding("stack", "wrong", f"stack.json names processes that are gone: {dead}.", fix)
+    for title, answers, log in asyncio.run(_ask(stack)):
+        if answers:
+            yield Finding("stack", "ok", f"{title} answers.")
+        else:
+            yield Finding("stack", "wrong", f"{title} does not answer.", f"See the end of {home.logs / log}.")
+
+
+async def _ask(stack: dict[str, Any]) -> list[tuple[str, bool, str]]:
+    cache = urlsplit(stack["redis_url"])
+    ui = f"{stack['temporal_ui_url']}/api/v1/namespaces/{stack['temporal_namespace']}"
+    answers = await asyncio.gather(
+        postgres_answers(stack["postgres_dsn"]),
+        valkey_answers(cache.port or 0, cache.password or ""),
+        http_answers(ui),
+        http_answers(f"{stack['api_url']}/healthz"),
+        http_answers(f"{stack['api_url']}/readyz"),
+    )
+    names = (
+        ("PostgreSQL", "postgres.log"),
+        ("Valkey", "valkey.log"),
+        ("Temporal", "temporal.log"),
+        ("The API", "api.log"),
+        ("Readiness (the API with all it needs, workers included)", "worker-1.log"),
+    )
+    return [(title, answer, log) for (title, log), answer in zip(names, answers, strict=True)]
+
+
+def _read(stack_file: Path) -> dict[str, Any]:
+    try:
+        stack = json.loads(stack_file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return stack if isinstance(stack, dict) else {}
+
+
+def _pids(stack: dict[str, Any]) -> list[int]:
+    named = stack.get("pids", {})
+    listed = [*named.get("workers", ()), *(pid for name, pid in named.items() if name != "workers")]
+    return [pid for pid in listed if isinstance(pid, int)]
