@@ -13,36 +13,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from helios.knowledge.query import is_follow_up, previous_question, question_parts
 from helios.knowledge.sentences import split_sentences
-from helios.knowledge.terms import LanguageWords, best_match, fold, terms, words_of
+from helios.knowledge.terms import best_match, fold, terms, words_of
 
 if TYPE_CHECKING:
     from helios.llm.base import Passage, Prompt
     from helios.models.embedder import TextEncoder, Vectors
 
 MAX_SENTENCES = 3
-"""In an answer; a question of several parts may have one more."""
 ENCODER_LANGUAGE = "en"
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each sign counts. `support_*` are a logistic score: positive means that the passages answer."""
+    """How much each sign counts. `support` is a logistic score: bias, then a weight for each of `_Evidence.support`."""
 
     cosine: float
     overlap: float
     passage: float
     kind: float
-    support_bias: float
-    support_cosine: float
-    support_passage: float
-    support_overlap: float
+    support: tuple[float, float, float, float]
 
 
-ENGLISH = Weights(1.0, 0.5, 0.4, 0.15, -7.0, 5.0, 5.0, 4.0)
-OTHER = Weights(0.5, 1.0, 0.3, 0.2, -5.0, 2.0, 2.0, 7.0)
+ENGLISH = Weights(1.0, 0.5, 0.4, 0.15, (-7.0, 5.0, 5.0, 4.0))
+OTHER = Weights(0.5, 1.0, 0.3, 0.2, (-5.0, 2.0, 2.0, 7.0))
 """Languages that the encoder has not learnt: words count for more than vectors."""
 
 TITLE_SHARE = 0.7
@@ -54,6 +51,7 @@ SECOND_BEST = 0.9
 SAME_WORDS, SAME_MEANING = 0.6, 0.8
 """From which share of common words (Jaccard), or cosine, two sentences say the same."""
 MIN_WORDS = 4
+SUPPORTED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """One question of the message."""
+    """One question of the message: its words with their weight, its vector, and the kinds of thing it asks for."""
 
     terms: dict[str, float]
     vector: Vectors | None
@@ -88,7 +86,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Candidate:
-    """One or more sentences that stand alone together; the last one is what was weighed."""
+    """One or two sentences that stand alone together; the last one is what is weighed."""
 
     quotes: tuple[Quote, ...]
     terms: frozenset[str]
@@ -97,6 +95,33 @@ class _Candidate:
     folded: str
     passage_score: float
 
+    @property
+    def passage(self) -> int:
+        return self.quotes[0].passage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Evidence:
+    """What speaks for each candidate as an answer to one part: arrays (candidates,)."""
+
+    cosine: npt.NDArray[np.float64]
+    overlap: npt.NDArray[np.float64]
+    passage: npt.NDArray[np.float64]
+    kind: npt.NDArray[np.float64]
+    whole: npt.NDArray[np.float64]
+    """The share of the part's words that the candidate's whole passage holds."""
+
+    def scores(self, weights: Weights) -> npt.NDArray[np.float64]:
+        return (
+            weights.cosine * self.cosine
+            + weights.overlap * self.overlap
+            + weights.passage * self.passage
+            + weights.kind * self.kind
+        )
+
+    def support(self, best: int) -> tuple[float, float, float, float]:
+        return (1.0, float(self.cosine[best]), float(self.passage[best]), float(self.whole[best]))
+
 
 def select_sentences(prompt: Prompt, encoder: TextEncoder | None = None) -> Selection:
     """The sentences that answer the prompt's question.
@@ -104,42 +129,43 @@ def select_sentences(prompt: Prompt, encoder: TextEncoder | None = None) -> Sele
     `encoder` lets each part of a question have a vector of its own, and passages without vectors have theirs. The
     same prompt always gives the same selection.
     """
-    words = words_of(prompt.language)
     weights = ENGLISH if prompt.language == ENCODER_LANGUAGE else OTHER
-    candidates = _candidates(prompt, words, encoder)
-    parts = _parts(prompt, words, encoder)
-    if not candidates or not any(part.terms for part in parts):
+    candidates = _candidates(prompt, encoder)
+    parts = [part for part in _parts(prompt, encoder) if part.terms]
+    if not candidates:
         return Selection((), 0.0)
     chosen: list[_Candidate] = []
     support = 0.0
     for part in parts:
-        rarity = _rarity(part, candidates, words)
-        scores = [_score(part, candidate, rarity, weights, words) for candidate in candidates]
-        part_support = _support(part, candidates, scores, rarity, weights, words)
+        evidence = _evidence(part, candidates, prompt.language)
+        scores = evidence.scores(weights)
+        part_support = _logistic(np.dot(weights.support, evidence.support(int(scores.argmax()))))
         support = max(support, part_support)
-        if part_support >= 0.5:
+        if part_support >= SUPPORTED:
             _add_best(chosen, candidates, scores, limit=1 if len(parts) > 1 else MAX_SENTENCES)
     return Selection(_in_reading_order(chosen), support)
 
 
-def _parts(prompt: Prompt, words: LanguageWords, encoder: TextEncoder | None) -> list[_Part]:
-    texts = question_parts(prompt.question, prompt.language)
+def _parts(prompt: Prompt, encoder: TextEncoder | None) -> list[_Part]:
+    language = prompt.language
+    texts = question_parts(prompt.question, language)
     parts: list[_Part] = []
     for index, text in enumerate(texts):
-        before = texts[0] if index else previous_question(prompt.question, prompt.history, prompt.language)
-        context = before if before and is_follow_up(text, prompt.language) else ""
-        weighted = dict.fromkeys(terms(context, prompt.language), CONTEXT_SHARE)
-        weighted |= dict.fromkeys(terms(text, prompt.language), 1.0)
+        before = texts[0] if index else previous_question(prompt.question, prompt.history, language)
+        context = before if before and is_follow_up(text, language) else ""
+        weighted = dict.fromkeys(terms(context, language), CONTEXT_SHARE)
+        weighted |= dict.fromkeys(terms(text, language), 1.0)
         vector = prompt.question_vector
         if encoder is not None and (vector is None or len(texts) > 1):
             vector = encoder.embed([f"{context} {text}".strip()])[0]
         folded = fold(text)
-        kinds = frozenset(kind for kind, pattern in words.asks.items() if pattern.search(folded))
+        kinds = frozenset(kind for kind, pattern in words_of(language).asks.items() if pattern.search(folded))
         parts.append(_Part(weighted, vector, kinds))
     return parts
 
 
-def _candidates(prompt: Prompt, words: LanguageWords, encoder: TextEncoder | None) -> list[_Candidate]:
+def _candidates(prompt: Prompt, encoder: TextEncoder | None) -> list[_Candidate]:
+    dependent = words_of(prompt.language).dependent
     candidates: list[_Candidate] = []
     for index, passage in enumerate(prompt.passages):
         sentences = passage.sentences or split_sentences(passage.text)
@@ -149,14 +175,13 @@ def _candidates(prompt: Prompt, words: LanguageWords, encoder: TextEncoder | Non
         for position, sentence in enumerate(sentences):
             folded = fold(sentence)
             # "It takes two days." says what only after the sentence before it.
-            needs_opening = words.dependent.match(folded) is not None
-            quotes = (*(opening if needs_opening else ()), Quote(index, position, sentence))
-            usable = _is_statement(sentence) and (not needs_opening or bool(opening))
-            opening = quotes[-2:] if usable else ()
-            if usable and len(quotes) <= 2:
-                text = " ".join(quote.text for quote in quotes)
+            leans = dependent.match(folded) is not None
+            quotes = (*(opening if leans else ()), Quote(index, position, sentence))
+            stands = _is_statement(sentence) and (not leans or len(quotes) == 2)
+            opening = quotes[-1:] if stands and not leans else ()
+            if stands:
+                own_terms = frozenset(terms(" ".join(quote.text for quote in quotes), prompt.language))
                 vector = vectors[position] if vectors is not None else None
-                own_terms = frozenset(terms(text, prompt.language))
                 candidates.append(_Candidate(quotes, own_terms, title_terms, vector, folded, passage.score))
     return candidates
 
@@ -169,27 +194,45 @@ def _sentence_vectors(passage: Passage, sentences: Sequence[str], encoder: TextE
 
 def _is_statement(sentence: str) -> bool:
     """Headings, lead-ins of lists and questions say nothing to a customer."""
-    return sentence.rstrip("\"'”’»)")[-1:] in {".", "!", "。", "؟"} and len(sentence.split()) >= MIN_WORDS
+    return sentence.rstrip("\"'”’»)")[-1:] in {".", "!", "。"} and len(sentence.split()) >= MIN_WORDS
 
 
-def _rarity(part: _Part, candidates: Sequence[_Candidate], words: LanguageWords) -> dict[str, float]:
-    """Each term's weight: the rarer among the sentences at hand, the more it tells them apart; never nothing."""
-    total = len(candidates)
-    rarity: dict[str, float] = {}
-    for term, share in part.terms.items():
-        holding = sum(best_match(term, one.terms | one.title_terms, words.synonyms) >= 0.6 for one in candidates)
-        rarity[term] = share * (0.3 + math.log((total + 1) / (holding + 0.5)) / math.log(2 * total + 2))
-    return rarity
+def _evidence(part: _Part, candidates: Sequence[_Candidate], language: str) -> _Evidence:
+    asked = list(part.terms)
+    sentence = _matches(asked, [one.terms for one in candidates], language)
+    title = TITLE_SHARE * _matches(asked, [one.title_terms for one in candidates], language)
+    held = np.maximum(sentence, title)
+    shares = _rarity(part, held)
+    place: dict[int, list[int]] = {one.passage: [] for one in candidates}
+    for row, one in enumerate(candidates):
+        place[one.passage].append(row)
+    whole = held @ shares
+    for rows in place.values():
+        whole[rows] = held[rows].max(axis=0) @ shares
+    answers = [pattern for kind, pattern in words_of(language).answers.items() if kind in part.kinds]
+    kind = [sum(bool(pattern.search(one.folded)) for pattern in answers) / max(1, len(answers)) for one in candidates]
+    return _Evidence(
+        cosine=np.array([_cosine(part, one) for one in candidates]),
+        overlap=held @ shares,
+        passage=np.array([one.passage_score for one in candidates]),
+        kind=np.array(kind),
+        whole=whole,
+    )
 
 
-def _overlap(candidate: _Candidate, rarity: dict[str, float], words: LanguageWords) -> float:
-    """How much of the question's weight the sentence and its title hold, 0..1."""
-    held = 0.0
-    for term, weight in rarity.items():
-        in_sentence = best_match(term, candidate.terms, words.synonyms)
-        in_title = TITLE_SHARE * best_match(term, candidate.title_terms, words.synonyms) if in_sentence < 1 else 0.0
-        held += weight * max(in_sentence, in_title)
-    return held / sum(rarity.values()) if rarity else 0.0
+def _matches(asked: Sequence[str], held: Sequence[frozenset[str]], language: str) -> npt.NDArray[np.float64]:
+    """(candidates, terms): how far each candidate holds each term, 0..1."""
+    return np.array([[best_match(term, words, language) for term in asked] for words in held], dtype=np.float64)
+
+
+def _rarity(part: _Part, held: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(terms,): each term's share of the question. The rarer among the sentences at hand, the more it tells apart."""
+    total = len(held)
+    holding = (held >= 0.4).sum(axis=0)
+    rarity = 0.3 + np.log((total + 1) / (holding + 0.5)) / math.log(2 * total + 2)
+    weighed = rarity * np.array(list(part.terms.values()))
+    shares: npt.NDArray[np.float64] = weighed / weighed.sum()
+    return shares
 
 
 def _cosine(part: _Part, candidate: _Candidate) -> float:
@@ -198,51 +241,21 @@ def _cosine(part: _Part, candidate: _Candidate) -> float:
     return float(np.dot(part.vector, candidate.vector))
 
 
-def _score(
-    part: _Part, candidate: _Candidate, rarity: dict[str, float], weights: Weights, words: LanguageWords
-) -> float:
-    asked = [kind for kind in part.kinds if kind in words.answers]
-    met = sum(words.answers[kind].search(candidate.folded) is not None for kind in asked)
-    return (
-        weights.cosine * _cosine(part, candidate)
-        + weights.overlap * _overlap(candidate, rarity, words)
-        + weights.passage * candidate.passage_score
-        + (weights.kind * met / len(asked) if asked else 0.0)
-    )
+def _logistic(score: float) -> float:
+    return 1 / (1 + math.exp(-score))
 
 
-def _support(
-    part: _Part,
-    candidates: Sequence[_Candidate],
-    scores: Sequence[float],
-    rarity: dict[str, float],
-    weights: Weights,
-    words: LanguageWords,
-) -> float:
-    """Probability that the best sentence's passage answers this part."""
-    best = max(range(len(candidates)), key=scores.__getitem__)
-    passage = candidates[best].quotes[0].passage
-    together = [one for one in candidates if one.quotes[0].passage == passage]
-    held = frozenset().union(*(one.terms for one in together))
-    whole = _Candidate((), held, candidates[best].title_terms, None, "", 0.0)
-    logit = (
-        weights.support_bias
-        + weights.support_cosine * max(_cosine(part, one) for one in together)
-        + weights.support_passage * candidates[best].passage_score
-        + weights.support_overlap * _overlap(whole, rarity, words)
-    )
-    return 1 / (1 + math.exp(-logit))
-
-
-def _add_best(chosen: list[_Candidate], candidates: Sequence[_Candidate], scores: Sequence[float], limit: int) -> None:
+def _add_best(
+    chosen: list[_Candidate], candidates: Sequence[_Candidate], scores: npt.NDArray[np.float64], limit: int
+) -> None:
     """Adds up to `limit` sentences: the best, and those nearly as good that say something else."""
-    order = sorted(range(len(candidates)), key=lambda index: (-scores[index], index))
+    order = np.argsort(-scores, kind="stable")
     added = 0
     for index in order:
-        if added == limit or scores[index] < SECOND_BEST * scores[order[0]]:
+        if added >= limit or scores[index] < SECOND_BEST * scores[order[0]]:
             return
         candidate = candidates[index]
-        if candidate in chosen:
+        if any(candidate is other for other in chosen):
             added += 1  # another part of the question chose it: it answers this one too
         elif not any(_say_the_same(candidate, other) for other in chosen):
             chosen.append(candidate)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -64,13 +64,14 @@ def terms(text: str, language: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(token for token in tokens(text) if token not in stopwords))
 
 
-def match(left: str, right: str, synonyms: Mapping[str, frozenset[int]] = MappingProxyType({})) -> float:
+@lru_cache(maxsize=200_000)
+def match(left: str, right: str, language: str) -> float:
     """How far two folded words are the same, 0..1: equal, but for the ending, by meaning, or as part of a compound."""
     if left == right:
         return 1.0
     if _differ_in_ending(left, right):
         return ENDING_MATCH
-    if synonyms and _groups(left, synonyms) & _groups(right, synonyms):
+    if _groups(left, language) & _groups(right, language):
         return SYNONYM_MATCH
     short, long = sorted((left, right), key=len)
     if len(short) >= 5 and len(long) >= len(short) + 3:
@@ -80,17 +81,13 @@ def match(left: str, right: str, synonyms: Mapping[str, frozenset[int]] = Mappin
     return 0.0
 
 
-def best_match(term: str, candidates: Iterable[str], synonyms: Mapping[str, frozenset[int]]) -> float:
+def best_match(term: str, candidates: Collection[str], language: str) -> float:
     """The closest of `candidates` to `term`, 0..1."""
-    best = 0.0
-    for candidate in candidates:
-        best = max(best, match(term, candidate, synonyms))
-        if best == 1.0:
-            break
-    return best
+    if term in candidates:
+        return 1.0
+    return max((match(term, candidate, language) for candidate in candidates), default=0.0)
 
 
-@lru_cache(maxsize=20_000)
 def _differ_in_ending(left: str, right: str) -> bool:
     shared = 0
     for one, other in zip(left, right, strict=False):
@@ -103,7 +100,9 @@ def _differ_in_ending(left: str, right: str) -> bool:
     return (short <= 2 and long <= 3 and shared >= 4 + short) or (short == 0 and long <= 4)
 
 
-def _groups(word: str, synonyms: Mapping[str, frozenset[int]]) -> frozenset[int]:
+@lru_cache(maxsize=20_000)
+def _groups(word: str, language: str) -> frozenset[int]:
+    synonyms = words_of(language).synonyms
     found = synonyms.get(word)
     if found is not None:
         return found
