@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from helios.llm.base import Finished, GeneratorError
+from helios.llm.failures import by_code
 from helios.llm.prompting import Rendered, cites
 from helios.llm.remote import Dialect, SdkGenerator, connection
 from helios.llm.streaming import count
@@ -30,7 +31,8 @@ def anthropic_generator(settings: Settings) -> SdkGenerator:
         name=NAME,
         sdk=anthropic,
         client=client,
-        create=client.messages.create,
+        create=client.messages.with_streaming_response.create,
+        required={"model": settings.anthropic_model, "messages": [], "max_tokens": 1, "stream": True},
         model=settings.anthropic_model,
         body=request_body,
         answer=_Answer,
@@ -74,25 +76,28 @@ class _Answer:
     def over(self) -> bool:
         return self._stopped
 
-    def take(self, event: Any) -> str:
+    def take(self, event: dict[str, Any]) -> str:
         added = ""
-        match getattr(event, "type", None):
+        match event.get("type"):
             case "message_start":
                 self._begun = True
-                if isinstance(event.message.model, str) and event.message.model:
-                    self._model = event.message.model
-                self._count(event.message.usage)
+                message = event["message"]
+                if isinstance(model := message.get("model"), str) and model:
+                    self._model = model
+                self._count(message.get("usage"))
             case "content_block_start":
-                added = _text_of(event.content_block, "text", "tool_use")
+                added = _text_of(event["content_block"], "text", "tool_use")
             case "content_block_delta":
-                added = _text_of(event.delta, "text_delta", "input_json_delta")
+                added = _text_of(event["delta"], "text_delta", "input_json_delta")
             case "message_delta":
-                self._reason = event.delta.stop_reason or self._reason
-                self._count(event.usage)
+                self._reason = event["delta"].get("stop_reason") or self._reason
+                self._count(event.get("usage"))
                 if self._reason == "max_tokens" and self._text:
                     added = " …"  # honest about an answer that was cut at its limit
             case "message_stop":
                 self._stopped = True
+            case "error":
+                raise by_code(NAME, event)
         if added:
             self._text.append(added)
         return added
@@ -125,12 +130,13 @@ class _Answer:
         )
 
 
-def _text_of(part: Any, text_type: str, forbidden_type: str) -> str:
+def _text_of(part: dict[str, Any], text_type: str, forbidden_type: str) -> str:
     """The text of a content block or delta; "" for thinking and the like. No tool was offered, so none may be used."""
-    if part.type == forbidden_type:
+    if part["type"] == forbidden_type:
         raise GeneratorError("invalid_response", f"{NAME}: a tool call")
-    if part.type != text_type:
+    if part["type"] != text_type:
         return ""
-    if not isinstance(part.text, str):
+    text = part["text"]
+    if not isinstance(text, str):
         raise TypeError("text is not text")
-    return part.text
+    return text

@@ -40,7 +40,8 @@ def openai_generator(settings: Settings) -> SdkGenerator:
         name=NAME,
         sdk=openai,
         client=client,
-        create=client.chat.completions.create,
+        create=client.chat.completions.with_streaming_response.create,
+        required={"model": settings.openai_model, "messages": [], "stream": True},
         model=settings.openai_model,
         body=request_body,
         answer=_Answer,
@@ -81,32 +82,32 @@ class _Answer:
         self._chunks = 0
         self._finish: str | None = None
         self._refused = False
-        self._usage: Any = None
+        self._usage: dict[str, Any] = {}
 
     @property
     def over(self) -> bool:
         return self._finish is not None
 
-    def take(self, chunk: Any) -> str:
-        if error := getattr(chunk, "error", None):
+    def take(self, event: dict[str, Any]) -> str:
+        if error := event.get("error"):
             raise by_code(NAME, error)
-        if isinstance(model := getattr(chunk, "model", None), str) and model:
+        if isinstance(model := event.get("model"), str) and model:
             self._model = model
-        self._usage = getattr(chunk, "usage", None) or self._usage
-        added = "".join(self._choice(choice) for choice in getattr(chunk, "choices", None) or ())
+        self._usage = event.get("usage") or self._usage
+        added = "".join([self._choice(choice) for choice in event.get("choices") or ()])
         if added:
             self._text.append(added)
         return added
 
-    def _choice(self, choice: Any) -> str:
+    def _choice(self, choice: dict[str, Any]) -> str:
         self._chunks += 1
-        delta = choice.delta
-        text = getattr(delta, "content", None) or ""
+        delta = choice.get("delta") or {}
+        text = delta.get("content") or ""
         if not isinstance(text, str):
             raise TypeError("content is not text")
-        self._refused = self._refused or bool(getattr(delta, "refusal", None))
-        if choice.finish_reason:
-            self._finish = str(choice.finish_reason)
+        self._refused = self._refused or bool(delta.get("refusal"))
+        if reason := choice.get("finish_reason"):
+            self._finish = str(reason)
             if self._finish == "length" and (text or self._text):
                 text += " …"  # honest about an answer that was cut at its limit
         return text
@@ -124,7 +125,7 @@ class _Answer:
         if not text.strip() or self._finish in ("tool_calls", "function_call"):
             # At the limit without a word: asked again it would spend its tokens on thinking again.
             raise GeneratorError("invalid_response", f"{NAME}: no text", retryable=self._finish != "length")
-        details = getattr(self._usage, "prompt_tokens_details", None)
+        details = self._usage.get("prompt_tokens_details") or {}
         return Finished(
             model=self._model,
             input_tokens=count(self._usage, "prompt_tokens"),

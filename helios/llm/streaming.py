@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from helios.llm.base import Finished, GeneratorError, TextDelta
+from helios.llm.events import EventStream
 from helios.settings import Settings
 
 T = TypeVar("T")
@@ -20,13 +21,6 @@ MAX_CHARS_PER_TOKEN = 32
 """Far above any language's real ratio: only a server that ignores the limit reaches it."""
 
 
-class ProviderStream(Protocol):
-    """What both SDKs give back: events one by one, and a way to hang up."""
-
-    def __aiter__(self) -> AsyncIterator[Any]: ...
-    async def close(self) -> None: ...
-
-
 class Answer(Protocol):
     """An answer as it grows, event by event."""
 
@@ -35,7 +29,7 @@ class Answer(Protocol):
         """The provider said that the answer is whole."""
         ...
 
-    def take(self, event: Any) -> str:
+    def take(self, event: dict[str, Any]) -> str:
         """The text that an event adds, if any. Raises GeneratorError, or anything at all on a wrong shape."""
         ...
 
@@ -65,7 +59,7 @@ class Limits:
 
 
 async def relay(
-    open_stream: Callable[[], Awaitable[ProviderStream]], answer: Answer, diagnose: Diagnose, limits: Limits
+    open_stream: Callable[[], Awaitable[EventStream]], answer: Answer, diagnose: Diagnose, limits: Limits
 ) -> AsyncGenerator[TextDelta | Finished, None]:
     """Yield an answer's pieces and its end, within the limits. Whatever happens, the stream is closed at once.
 
@@ -99,7 +93,7 @@ async def relay(
         await stream.close()
 
 
-async def _next_piece(events: AsyncIterator[Any], answer: Answer) -> str | None:
+async def _next_piece(events: AsyncIterator[dict[str, Any]], answer: Answer) -> str | None:
     """The next event's text, "" if it has none; None at the end of the stream."""
     try:
         event = await anext(events)
@@ -124,5 +118,5 @@ async def _attempt(
 
 def count(usage: object, name: str) -> int:
     """A token count of a provider's usage object; 0 where it is missing or no count."""
-    value = getattr(usage, name, None)
+    value = usage.get(name) if isinstance(usage, dict) else None
     return value if isinstance(value, int) and value > 0 else 0

@@ -153,6 +153,14 @@ async def test_a_dripping_answer_ends_at_the_limit_of_the_whole(provider: Provid
     assert (await failure(provider, server, llm_answer_timeout_s=0.3)).kind == "timeout"
 
 
+async def test_an_answer_far_beyond_its_limit_is_invalid(provider: Provider, server: ProviderServer) -> None:
+    server.play(Scenario(text="word " * 80))
+    assert text_of(await ask(provider, server, make_prompt(max_output_tokens=20)))
+    with pytest.raises(GeneratorError) as caught:
+        await ask(provider, server, make_prompt(max_output_tokens=10))
+    assert caught.value.kind == "invalid_response"
+
+
 async def test_nobody_listens(provider: Provider) -> None:
     async with provider_server() as gone:
         pass
