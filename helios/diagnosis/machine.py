@@ -55,12 +55,16 @@ def packages() -> Iterator[Finding]:
         what = f"Not installed for {sys.executable}: {', '.join(name.partition('.')[0] for name in missing)}."
         yield Finding("packages", "wrong", what, INSTALL)
         return
-    for name in NATIVE_MODULES:
-        trial = subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True, text=True, check=False)
-        if trial.returncode != 0:
-            error = (trial.stderr.strip().splitlines() or [f"exit code {trial.returncode}"])[-1]
-            yield Finding("packages", "wrong", f"{name} does not load: {error}", _library_fix(error))
-            return
+    # In another process: machine code that does not fit may end the one that loads it. The last name printed is its.
+    code = "import importlib, sys\nfor name in sys.argv[1:]: print(name, flush=True); importlib.import_module(name)"
+    trial = subprocess.run(
+        [sys.executable, "-c", code, *NATIVE_MODULES], capture_output=True, text=True, check=False, cwd=PROJECT
+    )
+    if trial.returncode != 0:
+        name = (trial.stdout.split() or ["Python"])[-1]
+        error = (trial.stderr.strip().splitlines() or [f"exit code {trial.returncode}"])[-1]
+        yield Finding("packages", "wrong", f"{name} does not load: {error}", _library_fix(error))
+        return
     yield Finding("packages", "ok", "All locked packages are installed, and their machine code loads.")
 
 

@@ -133,9 +133,9 @@ async def _start_all(home: Home, keys: Keys, ports: Ports, keeper: Keeper, codec
 
 
 async def _stop_all(keeper: Keeper) -> None:
+    """What stands on the servers stops before them. They do not stand on each other."""
     await keeper.stop(*(name for name in keeper.pids if name not in NAMES), grace_s=STOP_GRACE_S)
-    await keeper.stop("temporal", grace_s=STOP_GRACE_S)  # it writes until its own end
-    await keeper.stop("valkey", "postgres", grace_s=STOP_GRACE_S)
+    await keeper.stop(*NAMES, grace_s=STOP_GRACE_S)
 
 
 def _port_was_taken(settings: Settings, ports: Ports) -> bool:
