@@ -24,8 +24,8 @@ from temporalio.converter import (
 )
 
 from helios.crypto import CryptoError
-from helios.ids import tenant_of_workflow
 from helios.keyring import Keyring
+from schema.steps import tenant_of_workflow
 
 ENCODING = b"binary/helios-aes-gcm"
 

@@ -15,7 +15,7 @@ SET_TENANT = text("SELECT set_config('app.tenant_id', :tenant, true)")
 class Database:
     """Transactions on the application's role, which row-level security binds."""
 
-    def __init__(self, dsn: str, *, pool_size: int = 10) -> None:
+    def __init__(self, dsn: str, *, pool_size: int = 10, statement_timeout_s: float = 15.0) -> None:
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(dsn),
             pool_size=pool_size,
@@ -23,7 +23,12 @@ class Database:
             # Longer than the API's promise of a 503 within 3 s would be no use to anybody.
             pool_timeout=2.5,
             pool_recycle=1800,
-            connect_args={"timeout": 2.5, "command_timeout": 15, "server_settings": {"jit": "off"}},
+            connect_args={
+                "timeout": 2.5,
+                "command_timeout": statement_timeout_s,
+                # Without iterative scans a tenant's filter can leave an approximate search with no row at all.
+                "server_settings": {"jit": "off", "hnsw.iterative_scan": "strict_order"},
+            },
         )
 
     @asynccontextmanager

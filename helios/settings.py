@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     conversation_idle_s: float = 900.0
     """Quiet time after which a conversation's workflow run ends. The conversation itself stays open."""
     log_level: str = "info"
+    demo_tenant: str = "meridian"
+    demo_page: bool = True
+    """Serve `/demo/session` for the demo tenant, if there is one. It has no effect on other tenants."""
 
     @field_validator("llm", mode="before")
     @classmethod

@@ -14,6 +14,21 @@ from uuid import UUID
 CONVERSATION_WORKFLOW = "ConversationWorkflow"
 ESCALATION_WORKFLOW = "EscalationWorkflow"
 
+def conversation_workflow_id(tenant_id: UUID, conversation_id: UUID) -> str:
+    """The codec reads the tenant from the first part, to choose its key."""
+    return f"{tenant_id}/conversation/{conversation_id}"
+
+
+def escalation_workflow_id(tenant_id: UUID, escalation_id: UUID) -> str:
+    """See `conversation_workflow_id`."""
+    return f"{tenant_id}/escalation/{escalation_id}"
+
+
+def tenant_of_workflow(workflow_id: str) -> UUID:
+    """Raises `ValueError` for a workflow that is not ours."""
+    return UUID(workflow_id.split("/", 1)[0])
+
+
 Outcome = Literal["answered", "held", "escalated", "blocked", "stopped", "failed"]
 Action = Literal["approve", "edit", "reject", "respond", "resolve", "hand_back"]
 Priority = Literal["P0", "P1", "P2", "P3", "P4"]
@@ -41,9 +56,11 @@ class ConversationState:
 
     tenant_id: UUID
     conversation_id: UUID
+    idle_s: float = 900.0
+    """Quiet time after which the run ends. The conversation stays open; the next message starts a new run."""
     requested_turn: int = 0
     done_turn: int = 0
-    requests: list[UUID] = field(default_factory=list)
+    requests: list[RequestHuman] = field(default_factory=list)
     """Requests for a human that no step has taken up."""
     closed: bool = False
 
@@ -61,7 +78,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class RequestHuman:
+    """`requested_by` is a customer or a member of staff; the latter may not approve what comes of it."""
+
     request_id: UUID
+    requested_by: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +103,20 @@ class Understanding:
     intent: str = "other"
     intent_confidence: float = 0.0
     situations: list[int] = field(default_factory=list)
+    verdict: Literal["answer", "escalate", "refuse"] = "answer"
+    situation: int | None = None
+    """The situation that decided the verdict."""
+    reason: str = ""
     passages: list[ScoredPassage] = field(default_factory=list)
     generators: list[str] = field(default_factory=list)
+    wants_draft: bool = False
+    """A person decides, and a draft helps them: not in a crisis, and not where somebody asked for a person."""
     step_ms: dict[str, int] = field(default_factory=dict)
     policy_version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class GenerateInput:
+class Generate:
     """`escalation_id` set: a draft for the agent, released to nobody."""
 
     ref: TurnRef
@@ -110,7 +136,7 @@ class Generated:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliverInput:
+class Deliver:
     ref: TurnRef
     outcome: Outcome
     understanding: Understanding
@@ -132,6 +158,7 @@ class Delivered:
 class OpenEscalation:
     ref: ConversationRef
     request_id: UUID
+    requested_by: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +188,6 @@ class Deadline:
 
     kind: Literal["warning", "breach", "abandoned"]
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class EscalationFacts:
-    """The escalation as its workflow needs it."""
-
-    status: Literal["open", "claimed", "decided", "closed"]
-    draft_decided: bool
-    requested_by: UUID | None
-    deadlines: list[Deadline]
-    turn: int
-    wants_draft: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,5 +230,8 @@ class ApplyDeadline:
 
 @dataclass(frozen=True, slots=True)
 class EscalationOutcome:
+    """The escalation after a step, as its workflow needs it."""
+
     status: Literal["open", "claimed", "decided", "closed"]
     draft_decided: bool
+    deadlines: list[Deadline]

@@ -7,6 +7,12 @@ A command is a module `helios/commands/NAME.py` (`-` is `_` in the file's name) 
 from __future__ import annotations
 
 COMMANDS: dict[str, str] = {
+    "up": "start everything on this machine and keep serving",
+    "chat": "chat with the demo bank in a terminal",
+    "api": "serve the API",
+    "worker": "run a worker",
+    "migrate": "bring the database's schema to a version",
+    "seed": "put the demo bank into the database",
     "doctor": "say what is wrong with this machine or stack, and how to mend it",
 }
 """Every command with one line of help, in the order in which they are listed."""

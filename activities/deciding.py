@@ -1,0 +1,76 @@
+"""What a decision sends to the customer: the AI's draft, or a person's own words after the same checks."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.exceptions import ApplicationError
+
+from activities.opening import DRAFT
+from activities.retrieval import load_passages
+from activities.review import Standard, review_written
+from activities.telling import Told, tell
+from helios.crypto import TenantKeys
+from helios.detection.output import Context
+from helios.facts import Fact
+from schema.steps import ScoredPassage
+
+CONTENT = "decisions.content_ct"
+RECORD = text(
+    "SELECT record FROM turns WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn"
+)
+
+
+async def deliver_decision(
+    connection: AsyncConnection, keys: TenantKeys, thread: Any, escalation: Any, decision: Any
+) -> tuple[UUID | None, list[Fact]]:
+    """Stores what the decision sends, if anything: (message id or None, the facts that tell it).
+
+    Raises `ApplicationError` of type `blocked_by_policy` where a person's words don't pass.
+    """
+    if decision.action == "approve":
+        told = Told(
+            escalation.turn,
+            "assistant",
+            f"decision:{decision.id}",
+            keys.open_text(escalation.draft_ct, DRAFT, escalation.id),
+            escalation.language,
+            author_id=decision.actor_id,
+            citations=escalation.draft_citations,
+        )
+        return await tell(connection, keys, escalation.conversation_id, told)
+    if decision.action not in ("edit", "respond"):
+        return None, []
+    written = keys.open_text(decision.content_ct, CONTENT, decision.id)
+    reviewed = review_written(written, await _standard(connection, thread, escalation, written))
+    if reviewed.action != "release":
+        rules = ", ".join(reviewed.reasons)
+        raise ApplicationError(f"the text does not pass: {rules}", type="blocked_by_policy", non_retryable=True)
+    told = Told(
+        escalation.turn,
+        "agent",
+        f"decision:{decision.id}",
+        reviewed.text,
+        escalation.language,
+        author_id=decision.actor_id,
+        citations=escalation.draft_citations if decision.action == "edit" else (),
+    )
+    return await tell(connection, keys, escalation.conversation_id, told)
+
+
+async def _standard(connection: AsyncConnection, thread: Any, escalation: Any, written: str) -> Standard:
+    """The figures in a person's own words are theirs to know: forbidden phrases, secrets and links are checked."""
+    where = {"tenant_id": thread.tenant_id, "conversation_id": thread.id, "turn": escalation.turn}
+    record = (await connection.execute(RECORD, where)).scalar_one_or_none() or {}
+    scored = [ScoredPassage(UUID(each["chunk_id"]), each["score"]) for each in record.get("passages", ())]
+    passages = await load_passages(connection, thread.tenant_id, scored)
+    context = Context(
+        passages=(*(passage.text for passage in passages), written),
+        situations=tuple(record.get("situations", ())),
+        allowed_link_domains=tuple(thread.tenant_settings.get("link_domains", ())),
+        language=escalation.language,
+    )
+    return Standard(context, escalation.language, len(passages))

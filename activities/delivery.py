@@ -1,0 +1,236 @@
+"""Delivery: the end of a turn, in one transaction. However often it runs, it happens once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.opening import Cause, open_escalation_row, open_ticket
+from activities.promises import spoken
+from activities.reading import DRAFT, read_thread
+from activities.resources import Resources
+from activities.telling import Told, tell
+from helios import audit, facts
+from helios.crypto import TenantKeys
+from helios.detection.situations import situation
+from helios.facts import Fact
+from helios.frames import FRAMES_PER_EPOCH
+from helios.texts import text as say
+from schema.steps import Deliver, Delivered, Priority
+from schema.tables import Analytics
+
+# After two answers that did not help, a person is offered without being asked for.
+UNHELPFUL_TURNS = 2
+REASONS: dict[str, tuple[Priority, str]] = {
+    "held": ("P2", "review"),
+    "no_generator": ("P2", "general"),
+    "not_understood": ("P2", "general"),
+}
+TURN = text(
+    "SELECT * FROM turns WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn"
+)
+MASKED = text(
+    "SELECT EXISTS (SELECT FROM messages WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id "
+    "AND turn = :turn AND role = 'customer' AND cardinality(masked) > 0)"
+)
+END_TURN = text(
+    "UPDATE turns SET outcome = :outcome, record = :record, completed_at = now() "
+    "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn"
+).bindparams(bindparam("record", type_=JSONB))
+END_THREAD_TURN = text(
+    "UPDATE threads SET completed_turn = :turn, unhelpful_turns = :unhelpful, status = :status, "
+    "escalation_id = coalesce(:escalation_id, escalation_id) WHERE tenant_id = :tenant_id AND id = :conversation_id"
+)
+
+
+async def deliver(resources: Resources, work: Deliver) -> Delivered:
+    ref = work.ref
+    keys = await resources.keyring.tenant(ref.tenant_id)
+    released = await _released_so_far(resources, keys, work)
+    async with resources.database.tenant(ref.tenant_id) as connection:
+        thread = await read_thread(connection, ref, lock=True)
+        turn = (await connection.execute(TURN, _where(work))).one()
+        if thread.completed_turn >= ref.turn:
+            return Delivered(turn.outcome, _uuid(turn.record.get("escalation_id")))
+        delivered, seq = await _end_turn(connection, keys, work, thread, turn, released)
+    await resources.frames.announce(ref.tenant_id, ref.conversation_id, seq)
+    return delivered
+
+
+async def _released_so_far(resources: Resources, keys: TenantKeys, work: Deliver) -> tuple[str, int]:
+    """What a stopped turn's customer has read, where the worker that wrote it is gone: the frames know."""
+    if work.outcome != "stopped":
+        return "", 0
+    async with resources.database.tenant(work.ref.tenant_id) as connection:
+        thread = await read_thread(connection, work.ref)
+    first = thread.epoch * FRAMES_PER_EPOCH
+    frames = await resources.frames.between(keys, work.ref.conversation_id, first, first + FRAMES_PER_EPOCH - 1)
+    words = [frame for frame in frames if frame.kind == "delta" and frame.turn == work.ref.turn]
+    return "".join(frame.text for frame in words), words[-1].number if words else 0
+
+
+async def _end_turn(
+    connection: AsyncConnection, keys: TenantKeys, work: Deliver, thread: Any, turn: Any, released: tuple[str, int]
+) -> tuple[Delivered, int]:
+    ref, found = work.ref, work.understanding
+    told: list[Fact] = []
+    if (await connection.execute(MASKED, _where(work))).scalar_one():
+        notice = Told(ref.turn, "system", f"notice:{ref.turn}:masked", say("card_masked", found.language), found.language)
+        told += (await tell(connection, keys, ref.conversation_id, notice))[1]
+    escalation, case = await _hand_over(connection, keys, work, thread, turn)
+    told.append(facts.stage(ref.turn, "delivery", _last_frame(turn)))
+    reply = None if work.forwarded else _reply(keys, work, thread, turn, released, escalation, case)
+    if reply is not None:
+        told += (await tell(connection, keys, ref.conversation_id, reply))[1]
+    unhelpful = 0 if work.supported or work.outcome != "answered" else thread.unhelpful_turns + 1
+    if unhelpful >= UNHELPFUL_TURNS:
+        offer = Told(ref.turn, "system", f"notice:{ref.turn}:offer", say("offer_human", found.language), found.language)
+        told += (await tell(connection, keys, ref.conversation_id, offer))[1]
+    escalation_id = escalation.id if escalation is not None else (thread.escalation_id if work.forwarded else None)
+    if escalation is not None:
+        told.append(Fact("escalation.opened", f"opened:{escalation.id}", escalation.for_customer()))
+        told.append(Fact("conversation.updated", f"updated:opened:{escalation.id}", {"status": "waiting_human"}))
+    ended = {"turn": ref.turn, "outcome": work.outcome}
+    told.append(Fact("turn.completed", f"turn:{ref.turn}", {**ended, "escalation_id": escalation_id} if escalation_id else ended))
+    seq = await facts.append(connection, ref.tenant_id, ref.conversation_id, told)
+    status = "waiting_human" if escalation is not None else thread.status
+    await _close_books(connection, work, thread, turn, escalation_id, unhelpful, status)
+    return Delivered(work.outcome, escalation.id if escalation else None, unhelpful >= UNHELPFUL_TURNS), seq
+
+
+async def _hand_over(
+    connection: AsyncConnection, keys: TenantKeys, work: Deliver, thread: Any, turn: Any
+) -> tuple[Any, UUID | None]:
+    """Opens the escalation and the ticket that the outcome demands: (escalation or None, ticket id or None)."""
+    if work.forwarded or work.outcome not in ("escalated", "held"):
+        return None, None
+    number = work.situation
+    listed = situation(number) if number is not None else None
+    priority, queue = REASONS.get("held" if work.outcome == "held" else work.reason, ("P2", "general"))
+    if listed is not None and work.outcome == "escalated":
+        priority, queue = listed.priority, listed.queue
+    ticket_id = None
+    if listed is not None and listed.ticket is not None:
+        ticket_id = await open_ticket(connection, work.ref, listed, turn.received_at, thread.tenant_settings)
+    cause = Cause(f"turn:{work.ref.turn}", work.ref.turn, work.reason or work.outcome, priority, queue, number)
+    draft = keys.open_text(turn.draft_ct, DRAFT, (work.ref.conversation_id, work.ref.turn)) if turn.draft_ct else None
+    citations = turn.draft["citations"] if turn.draft else []
+    opened = await open_escalation_row(connection, keys, thread, cause, work.understanding, draft, citations)
+    return opened, ticket_id
+
+
+def _reply(
+    keys: TenantKeys, work: Deliver, thread: Any, turn: Any, released: tuple[str, int], escalation: Any, case: UUID | None
+) -> Told:
+    ref, found = work.ref, work.understanding
+    streamed = _last_frame(turn)
+    common: dict[str, Any] = {
+        "turn": ref.turn,
+        "role": "assistant",
+        "origin": f"ai:{ref.turn}",
+        "language": found.language,
+        "id": turn.reply_id,
+        "intent": {"name": found.intent, "confidence": found.intent_confidence},
+        "outcome": work.outcome,
+    }
+    if work.outcome == "answered" or (work.outcome == "stopped" and turn.draft is not None):
+        content = keys.open_text(turn.draft_ct, DRAFT, (ref.conversation_id, ref.turn))
+        confidence = max((passage.score for passage in found.passages), default=0.0) if work.supported else 0.0
+        attempt = turn.draft["attempt"]
+        return Told(
+            **common,
+            content=content,
+            citations=turn.draft["citations"],
+            confidence=round(max(confidence, 0.0), 4),
+            attempt=attempt,
+            last_frame=streamed or 0,
+        )
+    if work.outcome == "stopped":
+        return Told(**common, content=released[0], attempt=max(turn.attempt, 1), last_frame=released[1])
+    settings = thread.tenant_settings
+    due = spoken(escalation.due_at, found.language, settings) if escalation is not None else ""
+    content = say(_text_key(work), found.language, due=due, bank=thread.tenant_name, case=str(case or "")[-8:].upper())
+    return Told(**common, content=content, attempt=turn.attempt + 1, taken_back=streamed)
+
+
+def _text_key(work: Deliver) -> str:
+    """Which of our own texts the customer reads."""
+    if work.outcome == "escalated":
+        if work.situation is not None:
+            return situation(work.situation).template
+        return "unavailable"
+    return str(work.outcome)
+
+
+async def _close_books(
+    connection: AsyncConnection,
+    work: Deliver,
+    thread: Any,
+    turn: Any,
+    escalation_id: UUID | None,
+    unhelpful: int,
+    status: str,
+) -> None:
+    """Provenance, the conversation's counters, analytics and the audit event."""
+    found, draft = work.understanding, turn.draft or {}
+    record = {
+        "outcome": work.outcome,
+        "reason": work.reason,
+        "language": found.language,
+        "intent": {"name": found.intent, "confidence": found.intent_confidence},
+        "situations": found.situations,
+        "situation": work.situation,
+        "passages": [{"chunk_id": str(each.chunk_id), "score": each.score} for each in found.passages],
+        "policy_version": found.policy_version,
+        "step_ms": found.step_ms,
+        "escalation_id": str(escalation_id) if escalation_id else None,
+    }
+    await connection.execute(END_TURN, {**_where(work), "outcome": work.outcome, "record": record})
+    await connection.execute(
+        END_THREAD_TURN,
+        {**_where(work), "unhelpful": unhelpful, "status": status, "escalation_id": escalation_id},
+    )
+    await connection.execute(
+        insert(Analytics).values(
+            tenant_id=work.ref.tenant_id,
+            turn_id=turn.reply_id,
+            channel=thread.channel,
+            language=found.language,
+            intent=found.intent,
+            outcome=work.outcome,
+            situation=work.situation,
+            generator=draft.get("generator"),
+            model=draft.get("model"),
+            latency_ms=round(1000 * (datetime.now(UTC) - turn.received_at).total_seconds()),
+            input_tokens=draft.get("input_tokens", 0),
+            output_tokens=draft.get("output_tokens", 0),
+            cost_micro_usd=draft.get("cost_micro_usd"),
+        )
+    )
+    await audit.record(
+        connection,
+        work.ref.tenant_id,
+        "turn.completed",
+        actor=("system", None),
+        subject=("conversation", work.ref.conversation_id),
+        detail={"turn": work.ref.turn, "outcome": work.outcome, "situation": work.situation,
+                "prompt_hash": draft.get("prompt_hash"), "model": draft.get("model"), "policy": found.policy_version},
+    )  # fmt: skip
+
+
+def _last_frame(turn: Any) -> int | None:
+    return (turn.draft or {}).get("last_frame") or None
+
+
+def _where(work: Deliver) -> dict[str, Any]:
+    ref = work.ref
+    return {"tenant_id": ref.tenant_id, "conversation_id": ref.conversation_id, "turn": ref.turn}
+
+
+def _uuid(value: str | None) -> UUID | None:
+    return UUID(value) if value else None

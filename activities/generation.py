@@ -1,0 +1,330 @@
+"""Generation: a model writes, the gate checks, and what passed goes to the customer window by window."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.reading import DRAFT, question_of, read_messages, read_thread
+from activities.resources import Resources
+from activities.retrieval import load_passages
+from activities.review import Gate, Reviewed, Standard, cited, review_whole
+from helios import facts
+from helios.crypto import TenantKeys
+from helios.detection.output import Context
+from helios.detection.personal import find as find_personal_data
+from helios.detection.redaction import Tokens, tokenise
+from helios.frames import Frame, Release, frame_number
+from helios.llm.base import Finished, GeneratorError, PastMessage, Prompt, TextDelta
+from helios.llm.prices import cost_micro_usd
+from helios.llm.prompting import prompt_hash
+from schema.steps import Generate, Generated, TurnRef
+
+ESCALATION_DRAFT = "escalations.draft_ct"
+TRIES_PER_GENERATOR = 2
+
+FIND_DRAFT = text(
+    "SELECT draft, reply_id FROM turns "
+    "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn"
+)
+NEXT_EPOCH = text(
+    "UPDATE threads SET epoch = epoch + 1 WHERE tenant_id = :tenant_id AND id = :conversation_id RETURNING epoch"
+)
+NEXT_ATTEMPT = text(
+    "UPDATE turns SET attempt = attempt + 1 "
+    "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn RETURNING attempt"
+)
+SAVE_DRAFT = text(
+    "UPDATE turns SET draft_ct = :draft_ct, draft = :draft "
+    "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn AND attempt = :attempt"
+).bindparams(bindparam("draft", type_=JSONB))
+SAVE_ESCALATION_DRAFT = text(
+    "UPDATE escalations SET draft_ct = :draft_ct, draft_citations = :citations "
+    "WHERE tenant_id = :tenant_id AND id = :id AND draft_ct IS NULL AND closed_at IS NULL"
+).bindparams(bindparam("citations", type_=JSONB))
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer while it is written. `released` is exactly what the customer has."""
+
+    ref: TurnRef
+    reply_id: UUID
+    attempt: int
+    epoch: int
+    prompt: Prompt
+    gate: Gate
+    after_fact: int
+    streams: bool
+    frames: int = 0
+    released: str = ""
+    withheld: str = ""
+    refusal: Reviewed | None = None
+    stopped: bool = False
+    finished: Finished | None = None
+    first_token_ms: int | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def last_frame(self) -> int:
+        return frame_number(self.epoch, self.frames) if self.frames else 0
+
+
+async def generate(resources: Resources, work: Generate) -> Generated:
+    keys = await resources.keyring.tenant(work.ref.tenant_id)
+    async with resources.database.tenant(work.ref.tenant_id) as connection:
+        answer = await _begin(connection, keys, work)
+    if isinstance(answer, Generated):
+        return answer
+    if answer.streams:
+        await resources.frames.announce(work.ref.tenant_id, work.ref.conversation_id, answer.after_fact)
+    try:
+        async with _heartbeats():
+            await _write(resources, keys, work, answer)
+    except GeneratorError as error:
+        raise _as_failure(error) from None
+    except asyncio.CancelledError:
+        if not _stopped_by_customer():
+            raise
+        answer.stopped = True
+    return await asyncio.shield(_finish(resources, keys, work, answer))
+
+
+async def _begin(connection: AsyncConnection, keys: TenantKeys, work: Generate) -> Answer | Generated:
+    """Counts the attempt and reads what the model may know. An answer that an earlier attempt finished is kept."""
+    ref, found = work.ref, work.understanding
+    where = {"tenant_id": ref.tenant_id, "conversation_id": ref.conversation_id, "turn": ref.turn}
+    row = (await connection.execute(FIND_DRAFT, where)).one()
+    for_customer = work.escalation_id is None
+    if for_customer and row.draft is not None:
+        return _generated(row.draft)
+    thread = await read_thread(connection, ref)
+    epoch = attempt = after_fact = 0
+    if for_customer:
+        stages = [facts.stage(ref.turn, name) for name in ("intent", "retrieval", "generation")]
+        after_fact = await facts.append(connection, ref.tenant_id, ref.conversation_id, stages)
+        epoch = (await connection.execute(NEXT_EPOCH, where)).scalar_one()
+        attempt = (await connection.execute(NEXT_ATTEMPT, where)).scalar_one()
+    passages = await load_passages(connection, ref.tenant_id, found.passages)
+    messages = await read_messages(connection, keys, ref)
+    tokens = Tokens()
+    history = []
+    for message in messages:
+        if message.turn < ref.turn:
+            redacted = tokenise(message.content, find_personal_data(message.content, found.language), tokens).text
+            history.append(PastMessage("customer" if message.role == "customer" else "assistant", redacted))
+    question = question_of(messages, ref.turn)
+    question = tokenise(question, find_personal_data(question, found.language), tokens).text
+    prompt = Prompt(thread.tenant_name, found.language, question, None, passages, tuple(history))
+    standard = Standard(
+        Context(
+            passages=tuple(passage.text for passage in passages),
+            question=question,
+            situations=tuple(found.situations),
+            allowed_link_domains=tuple(thread.tenant_settings.get("link_domains", ())),
+            language=found.language,
+        ),
+        found.language,
+        len(passages),
+    )
+    return Answer(ref, row.reply_id, attempt, epoch, prompt, Gate(standard), after_fact, for_customer)
+
+
+async def _write(resources: Resources, keys: TenantKeys, work: Generate, answer: Answer) -> None:
+    generator = resources.generators[work.generator]
+    if generator.local:
+        vectors = await asyncio.to_thread(resources.encoder.embed, [answer.prompt.question])
+        answer.prompt = replace(answer.prompt, question_vector=vectors[0])
+    if answer.streams and answer.attempt > 1:
+        await _append(resources, keys, answer, "reset", "")
+    stream = generator.stream(answer.prompt)
+    try:
+        async for piece in stream:
+            if isinstance(piece, Finished):
+                answer.finished = piece
+            else:
+                await _take(resources, keys, answer, piece)
+            if answer.stopped or (answer.refusal is not None and answer.refusal.action == "block"):
+                break
+    finally:
+        await stream.aclose()  # type: ignore[attr-defined]
+    if not answer.stopped and answer.refusal is None:
+        await _release(resources, keys, answer, answer.gate.finish())
+    if not answer.stopped and answer.refusal is None:
+        _look_at_the_whole(answer)
+
+
+async def _take(resources: Resources, keys: TenantKeys, answer: Answer, piece: TextDelta) -> None:
+    if answer.first_token_ms is None:
+        answer.first_token_ms = round(1000 * (time.perf_counter() - answer.started))
+    if answer.refusal is not None:
+        # Held: nothing more is released, but the person who decides gets the whole draft.
+        answer.withheld += piece.text
+        return
+    await _release(resources, keys, answer, answer.gate.feed(piece.text))
+
+
+async def _release(resources: Resources, keys: TenantKeys, answer: Answer, windows: list[Reviewed]) -> None:
+    for window in windows:
+        if window.action != "release":
+            answer.refusal = window
+            answer.withheld = answer.released + window.text
+            return
+        if answer.streams and window.text:
+            state = await _append(resources, keys, answer, "delta", window.text)
+            if state is Release.STOPPED:
+                answer.stopped = True
+                return
+            if state is Release.SUPERSEDED:
+                raise ApplicationError("a newer attempt writes this answer", type="superseded")
+        answer.released += window.text
+
+
+async def _append(
+    resources: Resources, keys: TenantKeys, answer: Answer, kind: Literal["delta", "reset"], words: str
+) -> Release:
+    # n = 0 is the reset of a later attempt, so that the first words are n = 1 in every attempt.
+    n = 0 if kind == "reset" else answer.frames + 1
+    number = frame_number(answer.epoch, n)
+    frame = Frame(number, kind, answer.reply_id, answer.ref.turn, answer.attempt, n, words, answer.after_fact)
+    state = await resources.frames.append(keys, answer.ref.conversation_id, frame)
+    if state in (Release.RELEASED, Release.LOST):
+        answer.frames = n
+    return state
+
+
+def _look_at_the_whole(answer: Answer) -> None:
+    reviewed = review_whole(answer.released, answer.gate.standard)
+    if reviewed.action != "release":
+        answer.refusal = reviewed
+        answer.withheld = answer.released
+
+
+async def _finish(resources: Resources, keys: TenantKeys, work: Generate, answer: Answer) -> Generated:
+    """Keeps the draft, so that delivery has it and a later attempt finds the work done."""
+    draft = _draft_record(resources, work, answer)
+    ref = work.ref
+    words = answer.withheld if answer.refusal is not None else answer.released
+    async with resources.database.tenant(ref.tenant_id) as connection:
+        if work.escalation_id is not None:
+            await connection.execute(
+                SAVE_ESCALATION_DRAFT,
+                {
+                    "tenant_id": ref.tenant_id,
+                    "id": work.escalation_id,
+                    "draft_ct": keys.seal_text(words, ESCALATION_DRAFT, work.escalation_id),
+                    "citations": draft["citations"],
+                },
+            )
+            return _generated(draft)
+        saved = await connection.execute(
+            SAVE_DRAFT,
+            {
+                "tenant_id": ref.tenant_id,
+                "conversation_id": ref.conversation_id,
+                "turn": ref.turn,
+                "attempt": answer.attempt,
+                "draft_ct": keys.seal_text(words, DRAFT, (ref.conversation_id, ref.turn)),
+                "draft": draft,
+            },
+        )
+        if saved.rowcount == 0:
+            raise ApplicationError("a newer attempt writes this answer", type="superseded")
+        review = facts.stage(ref.turn, "review", answer.last_frame or None)
+        seq = await facts.append(connection, ref.tenant_id, ref.conversation_id, [review])
+    await resources.frames.announce(ref.tenant_id, ref.conversation_id, seq)
+    return _generated(draft)
+
+
+def _draft_record(resources: Resources, work: Generate, answer: Answer) -> dict[str, Any]:
+    finished = answer.finished
+    model = finished.model if finished else ""
+    passages = answer.prompt.passages
+    return {
+        "status": _status(answer),
+        "supported": finished.supported if finished else True,
+        "situation": answer.refusal.situation if answer.refusal else None,
+        "reasons": list(answer.refusal.reasons) if answer.refusal else [],
+        "redacted": sorted(answer.gate.redacted),
+        "attempt": answer.attempt,
+        "last_frame": answer.last_frame,
+        "generator": work.generator,
+        "model": model,
+        "prompt_hash": prompt_hash(answer.prompt, model or work.generator),
+        "input_tokens": finished.input_tokens if finished else 0,
+        "cached_input_tokens": finished.cached_input_tokens if finished else 0,
+        "output_tokens": finished.output_tokens if finished else 0,
+        "cost_micro_usd": cost_micro_usd(model, finished) if finished else None,
+        "first_token_ms": answer.first_token_ms,
+        "generation_ms": round(1000 * (time.perf_counter() - answer.started)),
+        "citations": [
+            {
+                "marker": n,
+                "source_id": str(passages[n - 1].source_id),
+                "version": passages[n - 1].version,
+                "title": passages[n - 1].title,
+                "chunk_id": str(passages[n - 1].chunk_id),
+                "quote": passages[n - 1].text,
+                **({"url": passages[n - 1].url} if passages[n - 1].url else {}),
+            }
+            for n in cited(answer.withheld or answer.released)
+            if n <= len(passages)
+        ],
+    }
+
+
+def _status(answer: Answer) -> str:
+    if answer.stopped:
+        return "stopped"
+    if answer.refusal is None:
+        return "complete"
+    return "blocked" if answer.refusal.action == "block" else "held"
+
+
+def _generated(draft: dict[str, Any]) -> Generated:
+    return Generated(draft["status"], draft["supported"], draft["situation"], draft["reasons"])
+
+
+def _as_failure(error: GeneratorError) -> ApplicationError:
+    """How Temporal tries again: after the time that the provider named, twice at most, then the next generator."""
+    again = error.retryable and activity.info().attempt < TRIES_PER_GENERATOR
+    wait = timedelta(seconds=min(error.retry_after_s, 20.0)) if error.retry_after_s else None
+    return ApplicationError(f"generator failed: {error.kind}", type=error.kind, non_retryable=not again, next_retry_delay=wait)
+
+
+def _stopped_by_customer() -> bool:
+    details = activity.cancellation_details()
+    return details is not None and details.cancel_requested
+
+
+@asynccontextmanager
+async def _heartbeats() -> AsyncIterator[None]:
+    """Tells the server that we live, also while a model is silent; this is also how a cancellation reaches us."""
+    if activity.info().is_local:
+        yield
+        return
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(1.0)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,138 @@
+"""Opening what a person works on: an escalation with its answer time, a ticket with its regulated clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.promises import clocks, due_at
+from helios import audit
+from helios.crypto import TenantKeys
+from helios.detection.situations import Situation
+from helios.ids import new_id
+from schema.steps import Priority, TurnRef, Understanding
+from schema.tables import Escalation, Ticket
+
+DRAFT = "escalations.draft_ct"
+SUMMARY = "escalations.summary_ct"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a person is needed. `key` is `turn:<n>` or `request:<id>`: the same cause opens one escalation."""
+
+    key: str
+    turn: int
+    reason: str
+    priority: Priority
+    queue: str
+    situation: int | None = None
+    requested_by: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    id: UUID
+    due_at: datetime
+
+    def for_customer(self) -> dict[str, Any]:
+        """What a customer may know of an escalation."""
+        return {"id": self.id, "status": "open", "due_at": self.due_at.isoformat(), "agent_display_name": None}
+
+
+async def open_escalation_row(
+    connection: AsyncConnection,
+    keys: TenantKeys,
+    thread: Any,
+    cause: Cause,
+    found: Understanding | None,
+    draft: str | None = None,
+    citations: Sequence[Mapping[str, Any]] = (),
+) -> Opened:
+    """Writes the escalation with its audit event. The same cause again finds the one that it opened."""
+    opened_at = datetime.now(UTC)
+    escalation_id = new_id()
+    due = due_at(cause.priority, opened_at, thread.tenant_settings)
+    language = found.language if found is not None else (thread.language or "en")
+    row = await connection.execute(
+        insert(Escalation)
+        .values(
+            tenant_id=keys.tenant_id,
+            id=escalation_id,
+            conversation_id=thread.id,
+            turn=cause.turn,
+            cause=cause.key,
+            priority=cause.priority,
+            queue=cause.queue,
+            reason=cause.reason,
+            situation=cause.situation,
+            language=language,
+            requested_by=cause.requested_by,
+            summary_ct=keys.seal_text(_summary(cause, found), SUMMARY, escalation_id),
+            draft_ct=keys.seal_text(draft, DRAFT, escalation_id) if draft else None,
+            draft_citations=[dict(each) for each in citations],
+            opened_at=opened_at,
+            due_at=due,
+        )
+        .on_conflict_do_nothing(index_elements=["tenant_id", "conversation_id", "cause"])
+        .returning(Escalation.id)  # type: ignore[call-overload]
+    )
+    if row.scalar_one_or_none() is None:
+        raise RuntimeError("an escalation of this cause is there, but its turn has not ended")
+    await audit.record(
+        connection,
+        keys.tenant_id,
+        "escalation.opened",
+        actor=("system", None),
+        subject=("escalation", escalation_id),
+        detail={"conversation_id": str(thread.id), "turn": cause.turn, "priority": cause.priority,
+                "queue": cause.queue, "situation": cause.situation},
+    )  # fmt: skip
+    return Opened(escalation_id, due)
+
+
+async def open_ticket(
+    connection: AsyncConnection, ref: TurnRef, listed: Situation, received_at: datetime, settings: dict[str, Any]
+) -> UUID:
+    """A ticket with its due dates, counted from the receipt of the message."""
+    assert listed.ticket is not None
+    ticket_id = new_id()
+    await connection.execute(
+        insert(Ticket).values(
+            tenant_id=ref.tenant_id,
+            id=ticket_id,
+            conversation_id=ref.conversation_id,
+            turn=ref.turn,
+            kind=listed.ticket.kind,
+            priority=listed.priority,
+            situation=listed.number,
+            clocks=clocks(listed.ticket, received_at, settings),
+            received_at=received_at,
+        )
+    )
+    await audit.record(
+        connection,
+        ref.tenant_id,
+        "ticket.opened",
+        actor=("system", None),
+        subject=("ticket", ticket_id),
+        detail={"conversation_id": str(ref.conversation_id), "turn": ref.turn, "kind": listed.ticket.kind},
+    )
+    return ticket_id
+
+
+def _summary(cause: Cause, found: Understanding | None) -> str:
+    """What an agent reads first. Built from what was recognised, without a model: it must not invent."""
+    parts = [f"Reason: {cause.reason.replace('_', ' ')}."]
+    if cause.situation is not None:
+        parts.append(f"Situation {cause.situation}.")
+    if found is not None:
+        parts.append(f"Intent: {found.intent.replace('_', ' ')} ({found.intent_confidence:.0%}).")
+        parts.append(f"Language: {found.language}.")
+    return " ".join(parts)

@@ -1,0 +1,77 @@
+"""Reading a conversation: rows come in, readable messages come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.exceptions import ApplicationError
+
+from helios.crypto import TenantKeys
+from schema.steps import ConversationRef, TurnRef
+
+CONTENT = "messages.content_ct"
+DRAFT = "turns.draft_ct"
+HISTORY_MESSAGES = 12
+
+THREAD = text(
+    """
+    SELECT threads.*, tenants.name AS tenant_name, tenants.settings AS tenant_settings
+    FROM threads JOIN tenants ON tenants.id = threads.tenant_id
+    WHERE threads.tenant_id = :tenant_id AND threads.id = :id
+    """
+)
+LOCKED_THREAD = text(f"{THREAD.text} FOR UPDATE OF threads")
+RECENT = text(
+    """
+    SELECT id, turn, role, content_ct, masked, created_at FROM messages
+    WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND turn <= :turn AND role <> 'system'
+    ORDER BY turn DESC, created_at DESC, id DESC LIMIT :most
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    id: UUID
+    turn: int
+    role: Literal["customer", "assistant", "agent"]
+    content: str
+    masked: tuple[str, ...]
+    created_at: datetime
+
+
+async def read_thread(connection: AsyncConnection, ref: ConversationRef | TurnRef, *, lock: bool = False) -> Any:
+    """The conversation's row with its tenant's name and settings. `lock` orders everything else behind us."""
+    statement = LOCKED_THREAD if lock else THREAD
+    found = await connection.execute(statement, {"tenant_id": ref.tenant_id, "id": ref.conversation_id})
+    row = found.one_or_none()
+    if row is None:
+        raise ApplicationError("the conversation does not exist", type="not_found", non_retryable=True)
+    return row
+
+
+async def read_messages(
+    connection: AsyncConnection, keys: TenantKeys, ref: TurnRef, most: int = HISTORY_MESSAGES
+) -> list[StoredMessage]:
+    """The newest messages up to and with this turn, oldest first."""
+    rows = await connection.execute(
+        RECENT,
+        {"tenant_id": ref.tenant_id, "conversation_id": ref.conversation_id, "turn": ref.turn, "most": most},
+    )
+    return [
+        StoredMessage(
+            row.id, row.turn, row.role, keys.open_text(row.content_ct, CONTENT, row.id), tuple(row.masked), row.created_at
+        )
+        for row in reversed(rows.all())
+    ]
+
+
+def question_of(messages: Sequence[StoredMessage], turn: int) -> str:
+    """What the customer says in this turn: a burst is read as one text."""
+    return "\n".join(each.content for each in messages if each.turn == turn and each.role == "customer")

@@ -1,0 +1,115 @@
+"""Compliance and redaction of what is about to be said: no window leaves before it passed both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from helios.detection import output
+from helios.detection.redaction import redact_output
+from helios.detection.windows import WindowCutter
+
+CITATION = re.compile(r"\s?\[(\d{1,3})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """What a text is held against."""
+
+    context: output.Context
+    language: str
+    citable: int
+    """How many passages there are: a marker beyond them points nowhere and is taken out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """action  `release` the text; `hold`: a person must look; `block`: nothing of it may be sent"""
+
+    action: Literal["release", "hold", "block"]
+    text: str
+    reasons: tuple[str, ...] = ()
+    situation: int | None = None
+    redacted: tuple[str, ...] = ()
+
+
+def review_whole(text: str, standard: Standard) -> Reviewed:
+    """The last look at a text, as one piece. Not changed any more: what would have to be is held."""
+    verdict = output.check_whole(text, standard.context)
+    reviewed = _reviewed(verdict, text)
+    if reviewed.action != "release":
+        return reviewed
+    redacted = redact_output(text, _approved(standard), standard.language)
+    if verdict.action == "rewrite" or redacted.text != text:
+        return Reviewed("hold", text, ("unclean_as_a_whole", *redacted.labels), None)
+    return reviewed
+
+
+def review_written(text: str, standard: Standard) -> Reviewed:
+    """A text that a person wrote: the same checks, in one piece, with redaction applied."""
+    verdict = output.check_whole(text, standard.context)
+    reviewed = _reviewed(verdict, text)
+    if reviewed.action != "release":
+        return reviewed
+    clean = redact_output(verdict.text or text, _approved(standard), standard.language)
+    return Reviewed("release", clean.text, (), None, clean.labels)
+
+
+@dataclass(slots=True)
+class Gate:
+    """Cuts an answer into windows as it is written and lets each through only after its checks."""
+
+    standard: Standard
+    cutter: WindowCutter = field(default_factory=lambda: WindowCutter(hold=output.hold))
+    passed: str = ""
+    redacted: set[str] = field(default_factory=set)
+
+    def feed(self, delta: str) -> list[Reviewed]:
+        """The windows that this piece completes. After one that is not released nothing more comes through."""
+        return self._review(self.cutter.feed(delta))
+
+    def finish(self) -> list[Reviewed]:
+        return self._review(self.cutter.flush())
+
+    def _review(self, windows: Sequence[str]) -> list[Reviewed]:
+        reviewed = []
+        for window in windows:
+            reviewed.append(self._window(window))
+            if reviewed[-1].action != "release":
+                break
+            self.passed += reviewed[-1].text
+        return reviewed
+
+    def _window(self, window: str) -> Reviewed:
+        window = drop_unknown_markers(window, self.standard.citable)
+        verdict = output.check_window(self.passed, window, self.standard.context)
+        reviewed = _reviewed(verdict, window)
+        if reviewed.action != "release":
+            return reviewed
+        clean = redact_output(reviewed.text, _approved(self.standard), self.standard.language)
+        self.redacted.update(clean.labels)
+        return Reviewed("release", clean.text, redacted=clean.labels)
+
+
+def drop_unknown_markers(text: str, citable: int) -> str:
+    """Takes out citation markers that point to no passage."""
+    return CITATION.sub(lambda marker: marker[0] if 1 <= int(marker[1]) <= citable else "", text)
+
+
+def cited(text: str) -> list[int]:
+    """The passages that a text cites, 1-based, in the order of their first mention."""
+    return list(dict.fromkeys(int(marker[1]) for marker in CITATION.finditer(text)))
+
+
+def _reviewed(verdict: output.Verdict, text: str) -> Reviewed:
+    reasons = tuple(reason.rule for reason in verdict.reasons)
+    situation = next((reason.situation for reason in verdict.reasons if reason.situation is not None), None)
+    if verdict.action in ("hold", "block"):
+        return Reviewed(verdict.action, text, reasons, situation)
+    return Reviewed("release", text if verdict.text is None else verdict.text, reasons, situation)
+
+
+def _approved(standard: Standard) -> tuple[str, ...]:
+    return standard.context.passages

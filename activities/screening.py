@@ -1,0 +1,47 @@
+"""Screening: what is said between the lines. Deterministic; a critical situation decides before any model speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from helios.detection.injection import find_injection
+from helios.detection.situations import find_situations, situation
+
+INJECTION = 24
+SECRET_PASTED = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    situations: tuple[int, ...]
+    verdict: Literal["answer", "escalate", "refuse"]
+    situation: int | None
+    """The one that decided."""
+    reason: str
+
+    @property
+    def wants_draft(self) -> bool:
+        """A regulated notice is answered by a person with the bank's words in front of them."""
+        return self.situation is not None and situation(self.situation).action == "ticket_and_escalate"
+
+
+def screen(question: str, masked: Sequence[str]) -> Screened:
+    """The most urgent situation decides; an injection counts only where nobody needs help."""
+    matches = find_situations(question, None)
+    numbers = [match.number for match in matches]
+    if masked:
+        numbers.append(SECRET_PASTED)
+    injection = find_injection(question)
+    if injection is not None and INJECTION not in numbers:
+        numbers.append(INJECTION)
+    found = tuple(dict.fromkeys(numbers))
+    for number in sorted(found, key=lambda each: situation(each).priority):
+        action = situation(number).action
+        if action in ("escalate", "ticket_and_escalate"):
+            return Screened(found, "escalate", number, situation(number).name)
+    for number in found:
+        if situation(number).action == "refuse":
+            return Screened(found, "refuse", number, injection.rule_id if injection else situation(number).name)
+    return Screened(found, "answer", None, "")

@@ -1,0 +1,70 @@
+"""The steps that workflows may ask for, by name and type. The work is in the modules beside this one.
+
+Workflows import this file only: what a step needs (models, database, providers) stays out of workflow code.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from temporalio import activity
+
+from schema.steps import (
+    ApplyClaim,
+    ApplyDeadline,
+    ApplyDecision,
+    Deliver,
+    Delivered,
+    EscalationOutcome,
+    EscalationRef,
+    Generate,
+    Generated,
+    OpenEscalation,
+    TurnRef,
+    Understanding,
+)
+
+
+
+class TurnSteps(ABC):
+    """One turn: understand, generate, deliver. Each finds its work done when it is tried again."""
+
+    @activity.defn
+    @abstractmethod
+    async def understand(self, turn: TurnRef) -> Understanding:
+        """Begins the newest turn that has not ended, up to `turn`, and screens, classifies and retrieves for it."""
+
+    @activity.defn
+    @abstractmethod
+    async def generate(self, work: Generate) -> Generated:
+        """Writes an answer and releases it to the customer in windows that passed the checks."""
+
+    @activity.defn
+    @abstractmethod
+    async def deliver(self, work: Deliver) -> Delivered:
+        """Ends the turn: message, citations, provenance, facts, ticket, escalation and audit event, once."""
+
+
+class EscalationSteps(ABC):
+    """What a person does with a conversation."""
+
+    @activity.defn
+    @abstractmethod
+    async def open_escalation(self, work: OpenEscalation) -> EscalationRef | None:
+        """Hands the conversation to a person on request. None where one has it already, or it is closed."""
+
+    @activity.defn
+    @abstractmethod
+    async def load_escalation(self, ref: EscalationRef) -> EscalationOutcome: ...
+
+    @activity.defn
+    @abstractmethod
+    async def apply_claim(self, work: ApplyClaim) -> EscalationOutcome: ...
+
+    @activity.defn
+    @abstractmethod
+    async def apply_decision(self, work: ApplyDecision) -> EscalationOutcome: ...
+
+    @activity.defn
+    @abstractmethod
+    async def apply_deadline(self, work: ApplyDeadline) -> EscalationOutcome: ...

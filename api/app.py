@@ -1,0 +1,117 @@
+"""The API process: opens its services, wires its routes, closes again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api import (
+    auth,
+    conversations,
+    demo,
+    documents,
+    errors,
+    escalations,
+    messages,
+    operations,
+    pages,
+    sse,
+    websocket,
+)
+from api.hub import Hub
+from api.middleware import Edge
+from api.problems import EXAMPLE, MEDIA_TYPE
+from api.state import Services
+from helios import frames
+from helios.database import Database
+from helios.keyring import Keyring, root_key
+from helios.settings import Settings, settings
+from helios.temporal import Conversations, connect
+from helios.tokens import Tokens
+
+STATEMENT_TIMEOUT_S = 2.5
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("type", "title", "detail", "code", "request_id")},
+        "status": {"type": "integer"},
+        "errors": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}}},
+        },
+    },
+}
+
+
+def create_app(config: Settings | None = None) -> FastAPI:
+    config = config or settings()
+    app = FastAPI(
+        title="HeliosCS",
+        version="1",
+        summary="AI customer service for regulated businesses",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(config),
+    )
+    for part in (auth, conversations, messages, sse, escalations, operations, websocket, demo):
+        app.include_router(part.router)
+    app.include_router(documents.router(app))
+    app.include_router(pages.router())
+    errors.install(app)
+    app.add_middleware(Edge)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _lifespan(config: Settings) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = Database(
+            config.postgres_dsn.get_secret_value(),
+            pool_size=config.postgres_pool_size,
+            statement_timeout_s=STATEMENT_TIMEOUT_S,
+        )
+        keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
+        valkey = frames.connect(config.redis_url.get_secret_value())
+        hub = Hub(valkey)
+        app.state.services = Services(
+            settings=config,
+            database=database,
+            keyring=keyring,
+            valkey=valkey,
+            frames=frames.Frames(valkey),
+            hub=hub,
+            conversations=Conversations(await connect(config, keyring, lazy=True), config),
+            tokens=Tokens(config.token_key.get_secret_value(), config.token_issuer),
+        )
+        await hub.start()
+        try:
+            yield
+        finally:
+            await hub.stop()
+            await valkey.aclose()
+            await database.close()
+
+    return lifespan
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's document, with our problems as the errors of every operation."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
+        answer = {
+            "description": "A problem (RFC 9457); the codes are explained at /docs/errors",
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": EXAMPLE}},
+        }
+        for verbs in document["paths"].values():
+            for operation in verbs.values():
+                operation["responses"].pop("422", None)
+                operation["responses"]["default"] = answer
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,74 @@
+"""Documents that are made from code: the errors, the permissions, and the API itself, all without the internet."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import HTMLResponse
+
+from api.permissions import PERMISSIONS, ROLES
+from api.problems import CODES
+
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
+    "table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #8884;padding:.4rem;text-align:left;"
+    "vertical-align:top}code{font:14px ui-monospace,monospace}:target{background:#fe08}"
+    ".verb{display:inline-block;min-width:4.5rem;font-weight:600}"
+)
+CSP = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
+
+
+def router(app: FastAPI) -> APIRouter:
+    made = APIRouter(include_in_schema=False)
+
+    @made.get("/docs")
+    async def operations() -> HTMLResponse:
+        return HTMLResponse(_operations(app), headers=CSP)
+
+    @made.get("/docs/errors")
+    async def errors() -> HTMLResponse:
+        rows = [(f'<code id="{code}">{code}</code>', str(known.status), _text(known.title), _text(known.help))
+                for code, known in CODES.items()]  # fmt: skip
+        intro = "Every error is <code>application/problem+json</code> (RFC 9457) with one of these codes."
+        return HTMLResponse(_page("Errors", intro, _table(("Code", "Status", "What happened", "What to do"), rows)), headers=CSP)
+
+    @made.get("/docs/permissions")
+    async def permissions() -> HTMLResponse:
+        rows = [(f"<code>{name}</code>", *("yes" if role in roles else "" for role in ROLES))
+                for name, roles in PERMISSIONS.items()]  # fmt: skip
+        return HTMLResponse(_page("Permissions", "Which role may do what.", _table(("Permission", *ROLES), rows)), headers=CSP)
+
+    return made
+
+
+def _operations(app: FastAPI) -> str:
+    spec = app.openapi()
+    rows = []
+    for path, verbs in spec["paths"].items():
+        for verb, operation in verbs.items():
+            about = operation.get("description", operation.get("summary", ""))
+            rows.append((f'<span class="verb">{verb.upper()}</span> <code>{_text(path)}</code>', _text(about)))
+    intro = (
+        'The whole document is at <a href="/openapi.json">/openapi.json</a>. See also '
+        '<a href="/docs/errors">errors</a> and <a href="/docs/permissions">permissions</a>.'
+    )
+    return _page(spec["info"]["title"], intro, _table(("Operation", "What it does"), rows))
+
+
+def _page(title: str, intro: str, body: str) -> str:
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{_text(title)}</title><style>{STYLE}</style><h1>{_text(title)}</h1><p>{intro}</p>{body}</html>"
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    header = "".join(f"<th>{_text(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{header}</tr>{body}</table>"
+
+
+def _text(value: str) -> str:
+    return html.escape(value)

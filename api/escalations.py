@@ -1,0 +1,184 @@
+"""The agents' side: the queue, who holds what, and decisions. Each is an update of the escalation's workflow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.client import WorkflowUpdateStage
+
+from api.authentication import caller
+from api.idempotency import IdempotentRoute, resource_id
+from api.models import Assignment, NewDecision, Nothing
+from api.pagination import Cursor, Limit, page, read_cursor
+from api.presentation import escalation_json
+from api.problems import Problem, not_found
+from api.state import Services, State
+from api.waiting import within
+from helios.detection import secrets
+from helios.ids import new_id
+from helios.tokens import Identity
+from schema.steps import Claim, Decide, escalation_workflow_id
+from schema.tables import Decision
+
+router = APIRouter(prefix="/v1/escalations", tags=["Escalations"], route_class=IdempotentRoute)
+
+Reader = Annotated[Identity, Depends(caller("escalations.read"))]
+Agent = Annotated[Identity, Depends(caller("escalations.decide"))]
+CONTENT, NOTE = "decisions.content_ct", "decisions.note_ct"
+NEEDS_CONTENT = ("edit", "respond")
+UPDATE_WITHIN_S = 2.5
+
+COLUMNS = """
+    SELECT escalations.*, decisions.action AS decision_action FROM escalations
+    LEFT JOIN decisions ON decisions.tenant_id = escalations.tenant_id AND decisions.id = escalations.decision_id
+    WHERE escalations.tenant_id = :tenant_id
+"""
+ONE = text(f"{COLUMNS} AND escalations.id = :id")
+LIST = text(
+    f"""{COLUMNS}
+      AND (CAST(:status AS text) IS NULL OR escalations.status = :status)
+      AND (CAST(:queue AS text) IS NULL OR escalations.queue = :queue)
+      AND (CAST(:priority AS text) IS NULL OR escalations.priority = :priority)
+      AND (CAST(:at AS timestamptz) IS NULL OR (escalations.opened_at, escalations.id) < (:at, CAST(:after AS uuid)))
+    ORDER BY escalations.opened_at DESC, escalations.id DESC LIMIT :most
+    """
+)
+Status = Literal["open", "claimed", "decided", "closed"]
+PriorityName = Literal["P0", "P1", "P2", "P3", "P4"]
+QueueName = Annotated[str | None, Query(max_length=64)]
+
+
+@router.get("")
+async def list_escalations(
+    services: State,
+    reader: Reader,
+    status: Status | None = None,
+    queue: QueueName = None,
+    priority: PriorityName | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """The tenant's escalations, newest first."""
+    after = read_cursor(cursor)
+    where = {"status": status, "queue": queue, "priority": priority, "most": limit + 1}
+    position = {"at": after[0] if after else None, "after": after[1] if after else None}
+    keys = await services.keyring.tenant(reader.tenant_id)
+    async with services.database.tenant(reader.tenant_id) as connection:
+        rows = (await connection.execute(LIST, {"tenant_id": reader.tenant_id, **where, **position})).all()
+    return JSONResponse(page(rows, limit, lambda row: escalation_json(row, keys), at="opened_at"))
+
+
+@router.get("/{escalation_id}")
+async def read_escalation(escalation_id: UUID, services: State, reader: Reader) -> Response:
+    return await _shown(services, reader, escalation_id)
+
+
+@router.post("/{escalation_id}/claim")
+async def claim_escalation(
+    escalation_id: UUID, services: State, agent: Agent, body: Nothing | None = None
+) -> Response:
+    """Takes the escalation. One that somebody else holds only a supervisor can take."""
+    return await _update(services, agent, escalation_id, "claim", Claim(agent.id, agent.id, _supervises(agent)))
+
+
+@router.post("/{escalation_id}/release")
+async def release_escalation(
+    escalation_id: UUID, services: State, agent: Agent, body: Nothing | None = None
+) -> Response:
+    """Gives the escalation back to its queue."""
+    return await _update(services, agent, escalation_id, "release", Claim(agent.id, None, _supervises(agent)))
+
+
+@router.post("/{escalation_id}/assign")
+async def assign_escalation(
+    escalation_id: UUID,
+    body: Assignment,
+    services: State,
+    supervisor: Annotated[Identity, Depends(caller("escalations.assign"))],
+) -> Response:
+    """A supervisor gives the escalation to an agent."""
+    async with services.database.tenant(supervisor.tenant_id) as connection:
+        found = await connection.execute(
+            text("SELECT 1 FROM users WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL"),
+            {"tenant_id": supervisor.tenant_id, "id": body.agent_id},
+        )
+        if found.one_or_none() is None:
+            raise Problem("invalid_request", errors=[{"pointer": "/agent_id", "detail": "no such member of staff"}])
+    return await _update(services, supervisor, escalation_id, "claim", Claim(supervisor.id, body.agent_id, True))
+
+
+@router.post("/{escalation_id}/decision")
+async def decide(
+    escalation_id: UUID, body: NewDecision, request: Request, services: State, agent: Agent
+) -> Response:
+    """Approve, edit or reject the draft; respond in your own words; resolve, or hand back to the AI."""
+    if (body.content is None) == (body.action in NEEDS_CONTENT):
+        wrong = "is required for this action" if body.content is None else "belongs to edit and respond only"
+        raise Problem("invalid_request", errors=[{"pointer": "/content", "detail": wrong}])
+    decision_id = resource_id(request)
+    async with services.database.tenant(agent.tenant_id) as connection:
+        await _require(connection, agent, escalation_id)
+        await _store(services, connection, agent, escalation_id, decision_id, body)
+    return await _update(services, agent, escalation_id, "decide", Decide(decision_id, body.action, agent.id))
+
+
+async def _store(
+    services: Services,
+    connection: AsyncConnection,
+    agent: Identity,
+    escalation_id: UUID,
+    decision_id: UUID,
+    body: NewDecision,
+) -> None:
+    """The text goes into the database; the workflow will only see its id."""
+    keys = await services.keyring.tenant(agent.tenant_id)
+    content = secrets.mask(body.content).text if body.content else None
+    note = secrets.mask(body.note).text if body.note else None
+    await connection.execute(
+        insert(Decision)
+        .values(
+            tenant_id=agent.tenant_id,
+            id=decision_id,
+            escalation_id=escalation_id,
+            action=body.action,
+            actor_id=agent.id,
+            content_ct=keys.seal_text(content, CONTENT, decision_id) if content else None,
+            note_ct=keys.seal_text(note, NOTE, decision_id) if note else None,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+async def _update(services: Services, agent: Identity, escalation_id: UUID, name: str, argument: Any) -> Response:
+    async with services.database.tenant(agent.tenant_id) as connection:
+        await _require(connection, agent, escalation_id)
+    workflow_id = escalation_workflow_id(agent.tenant_id, escalation_id)
+    update_id = str(argument.decision_id) if isinstance(argument, Decide) else str(new_id())
+    handle = services.conversations.client.get_workflow_handle(workflow_id)
+    done = WorkflowUpdateStage.COMPLETED
+    started = await within(UPDATE_WITHIN_S, handle.start_update(name, argument, id=update_id, wait_for_stage=done))
+    await started.result()
+    return await _shown(services, agent, escalation_id)
+
+
+async def _shown(services: Services, reader: Identity, escalation_id: UUID) -> Response:
+    keys = await services.keyring.tenant(reader.tenant_id)
+    async with services.database.tenant(reader.tenant_id) as connection:
+        row = await _require(connection, reader, escalation_id)
+    return JSONResponse(escalation_json(row, keys))
+
+
+async def _require(connection: AsyncConnection, reader: Identity, escalation_id: UUID) -> Any:
+    row = (await connection.execute(ONE, {"tenant_id": reader.tenant_id, "id": escalation_id})).one_or_none()
+    return row if row is not None else not_found()
+
+
+def _supervises(agent: Identity) -> bool:
+    return not agent.roles.isdisjoint({"supervisor", "admin"})
+

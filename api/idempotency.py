@@ -1,0 +1,153 @@
+"""`Idempotency-Key`: the first answer again for the same request, kept 24 h, sealed.
+
+The reservation mints the id of what will be created, in a transaction of its own. A request that died half-way can so be
+sent again: it creates the same thing, or finds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from sqlalchemy import text
+
+from api.authentication import identify
+from api.problems import Problem
+from api.state import Services
+from helios.ids import new_id
+from helios.tokens import Identity
+
+WHERE = "idempotency_keys.response_ct"
+KEY_MAX = 255
+# A request that has not answered for this long is dead; its key may be taken up again.
+DEAD_AFTER_S = 30
+
+RESERVE = text(
+    """
+    INSERT INTO idempotency_keys (tenant_id, actor_id, key, request_hash, resource_id)
+    VALUES (:tenant_id, :actor_id, :key, :request_hash, :resource_id)
+    ON CONFLICT (tenant_id, actor_id, key) DO UPDATE SET
+        request_hash = CASE WHEN idempotency_keys.created_at < now() - interval '24 hours'
+                            THEN excluded.request_hash ELSE idempotency_keys.request_hash END,
+        resource_id = CASE WHEN idempotency_keys.created_at < now() - interval '24 hours'
+                           THEN excluded.resource_id ELSE idempotency_keys.resource_id END,
+        status = CASE WHEN idempotency_keys.created_at < now() - interval '24 hours'
+                      THEN NULL ELSE idempotency_keys.status END,
+        created_at = CASE
+            WHEN idempotency_keys.created_at < now() - interval '24 hours' THEN now()
+            WHEN idempotency_keys.status IS NULL AND idempotency_keys.request_hash = excluded.request_hash
+                 AND idempotency_keys.created_at < now() - make_interval(secs => :dead_after_s) THEN now()
+            ELSE idempotency_keys.created_at END
+    RETURNING request_hash, resource_id, status, response_ct, created_at = now() AS mine
+    """
+)
+KEEP = text(
+    "UPDATE idempotency_keys SET status = :status, response_ct = :response_ct "
+    "WHERE tenant_id = :tenant_id AND actor_id = :actor_id AND key = :key"
+)
+# The minted id stays: whatever the request had created is found again by it.
+HAND_BACK = text(
+    "UPDATE idempotency_keys SET created_at = now() - interval '1 hour' "
+    "WHERE tenant_id = :tenant_id AND actor_id = :actor_id AND key = :key AND status IS NULL"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    identity: Identity
+    key: str
+    resource_id: UUID
+
+    def where(self) -> dict[str, Any]:
+        return {"tenant_id": self.identity.tenant_id, "actor_id": self.identity.id, "key": self.key}
+
+
+class IdempotentRoute(APIRoute):
+    """A route whose POSTs honour the header."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+        handle = super().get_route_handler()
+
+        async def once(request: Request) -> Response:
+            key = request.headers.get("idempotency-key")
+            if request.method != "POST" or key is None:
+                return await handle(request)
+            services: Services = request.app.state.services
+            reserved = await _reserve(services, request, key)
+            if isinstance(reserved, Response):
+                return reserved
+            request.state.resource_id = reserved.resource_id
+            try:
+                response = await handle(request)
+            except Problem as problem:
+                if problem.status >= 500:
+                    await _hand_back(services, reserved)
+                raise
+            except Exception:
+                await _hand_back(services, reserved)
+                raise
+            await _keep(services, reserved, response)
+            return response
+
+        return once
+
+
+def resource_id(request: Request) -> UUID:
+    """The id of what this request creates."""
+    minted: UUID | None = getattr(request.state, "resource_id", None)
+    return minted or new_id()
+
+
+async def _reserve(services: Services, request: Request, key: str) -> Reservation | Response:
+    if not 1 <= len(key) <= KEY_MAX or not key.isprintable():
+        raise Problem("invalid_request", "Idempotency-Key must have 1 to 255 printable characters.")
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise Problem("unauthenticated")
+    identity = identify(services, token.strip())
+    asked = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode() + await request.body())
+    async with services.database.tenant(identity.tenant_id) as connection:
+        row = (
+            await connection.execute(
+                RESERVE,
+                {
+                    "tenant_id": identity.tenant_id,
+                    "actor_id": identity.id,
+                    "key": key,
+                    "request_hash": asked.digest(),
+                    "resource_id": new_id(),
+                    "dead_after_s": DEAD_AFTER_S,
+                },
+            )
+        ).one()
+    if row.request_hash != asked.digest():
+        raise Problem("idempotency_conflict")
+    if row.status is not None:
+        keys = await services.keyring.tenant(identity.tenant_id)
+        body = keys.open_json(row.response_ct, WHERE, (identity.id, key))
+        return JSONResponse(body, row.status, {"Idempotency-Replayed": "true"})
+    if not row.mine:
+        raise Problem("idempotency_in_progress", retry_after_s=1)
+    return Reservation(identity, key, row.resource_id)
+
+
+async def _keep(services: Services, reserved: Reservation, response: Response) -> None:
+    """Answers that say something final are kept; a stream is not, its message is found by the id that we minted."""
+    if not isinstance(response, JSONResponse):
+        await _hand_back(services, reserved)
+        return
+    keys = await services.keyring.tenant(reserved.identity.tenant_id)
+    sealed = keys.seal(bytes(response.body), WHERE, (reserved.identity.id, reserved.key))
+    async with services.database.tenant(reserved.identity.tenant_id) as connection:
+        await connection.execute(KEEP, {**reserved.where(), "status": response.status_code, "response_ct": sealed})
+
+
+async def _hand_back(services: Services, reserved: Reservation) -> None:
+    async with services.database.tenant(reserved.identity.tenant_id) as connection:
+        await connection.execute(HAND_BACK, reserved.where())

@@ -1,0 +1,101 @@
+"""Bodies of requests: strict, with nothing extra."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+CONTROLS_ALLOWED = frozenset("\t\n\r")
+
+
+def readable(value: str) -> str:
+    """No control characters, no half of a surrogate pair: neither can be shown, and both hide things."""
+    for character in value:
+        if unicodedata.category(character) in ("Cc", "Cs") and character not in CONTROLS_ALLOWED:
+            raise ValueError("control characters are not allowed")
+    return value
+
+
+def spoken(value: str) -> str:
+    if not value.strip():
+        raise ValueError("the text is empty")
+    return readable(value)
+
+
+def _flat(value: dict[str, str | int | float | bool]) -> dict[str, str | int | float | bool]:
+    for key, entry in value.items():
+        if not 1 <= len(key) <= 64 or (isinstance(entry, str) and len(entry) > 64):
+            raise ValueError("keys and texts have at most 64 characters")
+        readable(key)
+        if isinstance(entry, str):
+            readable(entry)
+    return value
+
+
+Content = Annotated[StrictStr, Field(min_length=1, max_length=8_000), AfterValidator(spoken)]
+Label = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(readable)]
+Key = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(readable)]
+Metadata = Annotated[dict[str, StrictStr | StrictInt | float | StrictBool], Field(max_length=32), AfterValidator(_flat)]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class NewConversation(Body):
+    channel: Label | None = None
+    locale: Label | None = None
+    metadata: Metadata | None = None
+
+
+class NewMessage(Body):
+    """`client_message_id` is the client's own id of the message: sent again, it never makes a second turn."""
+
+    content: Content
+    client_message_id: Key | None = None
+
+
+class NewFeedback(Body):
+    rating: Annotated[StrictInt, Field(ge=1, le=5)]
+    comment: Annotated[StrictStr, Field(max_length=2_000), AfterValidator(readable)] | None = None
+    message_id: UUID | None = None
+    helpful: StrictBool | None = None
+
+
+class Nothing(Body):
+    """A body may be left out; what is sent must be an empty object."""
+
+
+class EscalationRequest(Body):
+    reason: Annotated[StrictStr, Field(max_length=500), AfterValidator(readable)] | None = None
+
+
+class NewDecision(Body):
+    action: Literal["approve", "edit", "reject", "respond", "resolve", "hand_back"]
+    content: Content | None = None
+    note: Annotated[StrictStr, Field(max_length=2_000), AfterValidator(readable)] | None = None
+
+
+class Assignment(Body):
+    agent_id: UUID
+
+
+class SignIn(Body):
+    tenant: Key
+    email: Annotated[StrictStr, Field(min_length=3, max_length=254), AfterValidator(readable)]
+    password: Annotated[StrictStr, Field(min_length=1, max_length=256)]
+    otp: Annotated[StrictStr, Field(min_length=6, max_length=12)] | None = None
+
+
+class Refresh(Body):
+    refresh_token: Annotated[StrictStr, Field(min_length=1, max_length=256), AfterValidator(readable)]
+
+
+class CustomerToken(Body):
+    external_id: Annotated[StrictStr, Field(min_length=1, max_length=256), AfterValidator(spoken)]
+    display_name: Annotated[StrictStr, Field(max_length=128), AfterValidator(readable)] | None = None
+    locale: Label | None = None
+    attributes: Metadata | None = None

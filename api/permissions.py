@@ -1,0 +1,35 @@
+"""Who may do what: this one table."""
+
+from __future__ import annotations
+
+STAFF = frozenset({"admin", "supervisor", "agent", "compliance_officer", "auditor"})
+AGENTS = frozenset({"admin", "supervisor", "agent"})
+ROLES = (
+    "platform_admin",
+    "admin",
+    "supervisor",
+    "agent",
+    "knowledge_editor",
+    "knowledge_approver",
+    "compliance_officer",
+    "auditor",
+    "analyst",
+    "customer",
+)
+
+PERMISSIONS: dict[str, frozenset[str]] = {
+    "conversations.create": frozenset({"customer"}),
+    "conversations.read": STAFF | {"customer"},
+    "conversations.write": frozenset({"customer"}),
+    "conversations.escalate": AGENTS | {"customer"},
+    "conversations.close": AGENTS | {"customer"},
+    "provenance.read": STAFF,
+    "escalations.read": STAFF,
+    "escalations.decide": AGENTS,
+    "escalations.assign": frozenset({"admin", "supervisor"}),
+    "account.own": frozenset(ROLES),
+}
+
+
+def allows(permission: str, roles: frozenset[str]) -> bool:
+    return not PERMISSIONS[permission].isdisjoint(roles)

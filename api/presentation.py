@@ -1,0 +1,75 @@
+"""From rows to what the contract shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from helios.crypto import TenantKeys
+
+MESSAGE_CONTENT = "messages.content_ct"
+ESCALATION_DRAFT = "escalations.draft_ct"
+ESCALATION_SUMMARY = "escalations.summary_ct"
+
+
+def moment(value: datetime | None) -> str | None:
+    """RFC 3339 in UTC, to the millisecond."""
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def conversation_json(row: Any) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "status": row.status,
+        "channel": row.channel,
+        "language": row.language,
+        "customer_id": str(row.customer_id),
+        "created_at": moment(row.created_at),
+        "updated_at": moment(row.updated_at),
+        "closed_at": moment(row.closed_at),
+        "turns": row.completed_turn,
+        "escalation_id": str(row.escalation_id) if row.escalation_id else None,
+        "rating": row.rating,
+    }
+
+
+def message_json(row: Any, keys: TenantKeys) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "conversation_id": str(row.conversation_id),
+        "turn": row.turn,
+        "role": row.role,
+        "content": keys.open_text(row.content_ct, MESSAGE_CONTENT, row.id),
+        "language": row.language,
+        "created_at": moment(row.created_at),
+        "citations": row.citations,
+        "intent": row.intent,
+        "confidence": row.confidence,
+        "outcome": row.outcome,
+    }
+
+
+def escalation_json(row: Any, keys: TenantKeys) -> dict[str, Any]:
+    """As staff see it. A customer's stream tells less: see `activities.opening.Opened.for_customer`."""
+    return {
+        "id": str(row.id),
+        "conversation_id": str(row.conversation_id),
+        "turn": row.turn,
+        "status": row.status,
+        "priority": row.priority,
+        "queue": row.queue,
+        "reason": row.reason,
+        "situation": row.situation,
+        "summary": keys.open_text(row.summary_ct, ESCALATION_SUMMARY, row.id) if row.summary_ct else None,
+        "draft": keys.open_text(row.draft_ct, ESCALATION_DRAFT, row.id) if row.draft_ct else None,
+        "opened_at": moment(row.opened_at),
+        "due_at": moment(row.due_at),
+        "claimed_by": str(row.claimed_by) if row.claimed_by else None,
+        "decision": row.decision_action if row.decision_id else None,
+        "closed_at": moment(row.closed_at),
+    }
+
+
+def accepted_json(message_id: object, turn: int) -> Mapping[str, Any]:
+    return {"message_id": str(message_id), "turn": turn}

@@ -1,0 +1,108 @@
+"""Errors as the caller meets them: RFC 9457 problems with a code out of one published table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import structlog
+from fastapi import Request
+from fastapi.responses import JSONResponse
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """status  HTTP · title  what happened · help  what a developer does about it (shown at /docs/errors)"""
+
+    status: int
+    title: str
+    help: str
+
+
+CODES: dict[str, Code] = {
+    "invalid_request": Code(422, "The request is not valid", "Look at `errors`: each names a field by JSON pointer and says what is wrong with it."),
+    "invalid_cursor": Code(422, "The cursor is not one of ours", "Use `next_cursor` of the page before, unchanged, with the same filters."),
+    "invalid_offset": Code(422, "The offset is not one of ours", "Resume with the `id` of an event that this stream has sent, in `Last-Event-ID` or `?after=`."),
+    "malformed_json": Code(422, "The body is not JSON", "Send a JSON object in UTF-8 with `Content-Type: application/json`."),
+    "unauthenticated": Code(401, "No valid credentials", "Send `Authorization: Bearer <access token>`; sign in or ask for a new customer token when it has expired."),
+    "invalid_credentials": Code(401, "Tenant, e-mail or password is wrong", "Check all three. We don't say which, so that nobody can try out who has an account."),
+    "account_locked": Code(429, "Too many failed sign-ins", "Wait for the time in `Retry-After`. The lock doubles with each further failure."),
+    "invalid_api_key": Code(401, "The API key is not valid", "Send the key in `X-API-Key`. It may have been revoked or have expired."),
+    "forbidden": Code(403, "Your role does not allow this", "See /docs/permissions for which role may do what."),
+    "not_found": Code(404, "There is no such thing", "It does not exist, or not for you: what belongs to others cannot be told apart from what is not there."),
+    "method_not_allowed": Code(405, "This method is not allowed here", "The `Allow` header names those that are."),
+    "not_acceptable": Code(406, "We cannot answer in that form", "Ask for `application/json` or, where a stream is offered, `text/event-stream`."),
+    "conversation_closed": Code(409, "The conversation is closed", "Start a new one with `POST /v1/conversations`."),
+    "already_decided": Code(409, "The draft has been decided", "Somebody was faster: read the escalation again."),
+    "escalation_closed": Code(409, "The escalation is closed", "A new request for a person opens a new one."),
+    "claimed_by_another": Code(409, "Another agent holds this escalation", "Ask them to release it; a supervisor can take it over."),
+    "no_draft": Code(409, "There is no draft to decide about", "Use `respond` with your own words, or wait until a draft is there."),
+    "four_eyes": Code(403, "A second person must approve this", "Whose draft or request it is may not approve it."),
+    "blocked_by_policy": Code(422, "The text does not pass the bank's rules", "`detail` names the rules. Change the text and send it again."),
+    "idempotency_conflict": Code(409, "The idempotency key was used for another request", "Use a new `Idempotency-Key` for a new request, and the same body with the same key."),
+    "idempotency_in_progress": Code(409, "The first request with this key is still running", "Send it again after `Retry-After` with the same key: you will get the first one's answer."),
+    "payload_too_large": Code(413, "The body is too large", "JSON bodies end at 64 KiB."),
+    "unsupported_media_type": Code(415, "The body has the wrong type", "Send `Content-Type: application/json`."),
+    "rate_limited": Code(429, "Too many requests", "Wait for the time in `Retry-After`."),
+    "dependency_unavailable": Code(503, "A part that we depend on does not answer", "Nothing was lost. Try again after `Retry-After`; the same `client_message_id` or `Idempotency-Key` is safe."),
+    "workflow_unavailable": Code(503, "The workflow engine does not answer", "Try again after `Retry-After`. What had been accepted goes on by itself."),
+    "internal_error": Code(500, "Something went wrong on our side", "Tell us the `request_id`: it leads us to the log."),
+}  # fmt: skip
+
+
+class Problem(Exception):
+    """Raised anywhere below a route; rendered once, here."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail or CODES[code].help
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(retry_after_s)
+
+    @property
+    def status(self) -> int:
+        return CODES[self.code].status
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        known = CODES[self.code]
+        body: dict[str, Any] = {
+            "type": f"/docs/errors#{self.code}",
+            "title": known.title,
+            "status": known.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        }
+        return {**body, "errors": self.errors} if self.errors else body
+
+
+def not_found() -> NoReturn:
+    raise Problem("not_found")
+
+
+def request_id_of(request: Request) -> str:
+    return str(request.scope.get("request_id", ""))
+
+
+def render(request: Request, problem: Problem) -> JSONResponse:
+    headers = {"Cache-Control": "no-store", **problem.headers}
+    return JSONResponse(problem.body(request_id_of(request)), problem.status, headers, media_type=MEDIA_TYPE)
+
+
+EXAMPLE = Problem("not_found").body("019a0000-0000-7000-8000-000000000000")

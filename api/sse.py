@@ -1,0 +1,84 @@
+"""Server-sent events: the stream on the wire."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import StreamingResponse
+from sqlalchemy.exc import DBAPIError
+
+from api.authentication import session_is_live, stream_caller
+from api.conversations import visible
+from api.hub import Subscription
+from api.state import Services, State
+from api.stream import Event, Reader, parse_offset
+from helios.tokens import Identity
+
+router = APIRouter(prefix="/v1/conversations", tags=["Conversations"])
+
+CHECK_SESSION_EVERY_S = 4.0
+HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+Filter = Callable[[AsyncIterator[Event | None]], AsyncIterator[Event | None]]
+
+
+@router.get("/{conversation_id}/events")
+async def stream_events(
+    conversation_id: UUID,
+    request: Request,
+    services: State,
+    reader: Annotated[Identity, Depends(stream_caller("conversations.read"))],
+    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+    after: Annotated[str | None, Query(max_length=64, description="Resume after this event's id")] = None,
+) -> StreamingResponse:
+    """The conversation's events, from the beginning or after `Last-Event-ID` (or `?after=`), and on for ever."""
+    at = parse_offset(last_event_id if last_event_id is not None else after)
+    keys = await services.keyring.tenant(reader.tenant_id)
+    async with services.database.tenant(reader.tenant_id) as connection:
+        await visible(connection, reader, conversation_id)
+    events = Reader(services, keys, reader, conversation_id, at)
+    return event_stream(request, services, reader, events, services.hub.subscribe(reader.tenant_id, conversation_id))
+
+
+def event_stream(
+    request: Request,
+    services: Services,
+    identity: Identity,
+    reader: Reader,
+    subscribed: AbstractAsyncContextManager[Subscription],
+    only: Filter | None = None,
+) -> StreamingResponse:
+    """An answer that lasts as long as the client stays, its session stands and it keeps up."""
+
+    async def body() -> AsyncIterator[bytes]:
+        checked = time.monotonic()
+        yield b": stream\n\n"
+        try:
+            async with subscribed as subscription:
+                events = reader.events(subscription)
+                async for event in only(events) if only else events:
+                    yield wire(event)
+                    if time.monotonic() - checked > CHECK_SESSION_EVERY_S:
+                        checked = time.monotonic()
+                        if await request.is_disconnected() or not await session_is_live(services, identity):
+                            return
+        except (DBAPIError, OSError, TimeoutError):
+            # The status line is long gone: the client reconnects with its last id, and loses nothing.
+            yield b": interrupted\n\n"
+
+    return StreamingResponse(body(), media_type="text/event-stream", headers=HEADERS)
+
+
+def wire(event: Event | None) -> bytes:
+    """One event, or a comment that keeps proxies awake. JSON holds no raw line break."""
+    if event is None:
+        return b": keep-alive\n\n"
+    data = json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))
+    return f"id: {event.id}\nevent: {event.type}\ndata: {data}\n\n".encode()
+
+

@@ -1,0 +1,42 @@
+"""What the routes stand on, opened once by the process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request, WebSocket
+from redis.asyncio import Redis
+
+from api.hub import Hub
+from helios.database import Database
+from helios.frames import Frames
+from helios.keyring import Keyring
+from helios.settings import Settings
+from helios.temporal import Conversations
+from helios.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    database: Database
+    keyring: Keyring
+    valkey: Redis
+    frames: Frames
+    hub: Hub
+    conversations: Conversations
+    tokens: Tokens
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def services_of_socket(socket: WebSocket) -> Services:
+    services: Services = socket.app.state.services
+    return services
+
+
+State = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,34 @@
+"""Serves the API and its pages. Needs the servers' addresses in HELIOS_* variables."""
+
+from __future__ import annotations
+
+import argparse
+
+from helios import logs
+from helios.settings import settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default=None, help="address to listen on (default: HELIOS_API_HOST, 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=None, help="port (default: HELIOS_API_PORT, 8000)")
+
+
+def run(args: argparse.Namespace) -> int:
+    import uvicorn
+
+    config = settings()
+    logs.configure(config.log_level, "api")
+    uvicorn.run(
+        "api.app:create_app",
+        factory=True,
+        host=args.host or config.api_host,
+        port=args.port or config.api_port or 8000,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Streams last for ever: a stopping server does not wait for them, their clients resume elsewhere.
+        timeout_graceful_shutdown=2,
+        ws_max_size=128 * 1024,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    return 0

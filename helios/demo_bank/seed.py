@@ -1,0 +1,181 @@
+"""Puts the demo bank into the database: tenant, keys, staff, API key, rules and knowledge. Again changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import delete, insert, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from helios import audit
+from helios.crypto import RootKey, token_hash
+from helios.database import Database
+from helios.demo_bank.people import BANK, SETTINGS, STAFF, TENANT, DemoSecrets
+from helios.detection.situations import all_situations
+from helios.ids import new_id
+from helios.knowledge.articles import Article, read_articles
+from helios.models.embedder import Embedder
+from helios.passwords import hash_password
+from helios.settings import Settings
+from schema.tables import (
+    ApiKey,
+    ApiKeyIndex,
+    Chunk,
+    KnowledgeSource,
+    KnowledgeVersion,
+    Policy,
+    RedactionRule,
+    Tenant,
+    TenantKey,
+    User,
+)
+
+KNOWLEDGE = Path(__file__).parent / "knowledge"
+Report = Callable[[str], None]
+
+FIND_TENANT = text("SELECT id FROM tenants WHERE slug = :slug")
+PUBLISHED = text(
+    """
+    SELECT source.id, source.slug, source.language, source.published_version, version.content_sha256
+    FROM knowledge_sources AS source LEFT JOIN knowledge_versions AS version
+      ON version.tenant_id = source.tenant_id AND version.source_id = source.id AND version.version = source.published_version
+    WHERE source.tenant_id = :tenant_id
+    """
+)
+PUBLISH = text(
+    "UPDATE knowledge_sources SET published_version = :version, title = :title, visibility = :visibility "
+    "WHERE tenant_id = :tenant_id AND id = :source_id"
+)
+
+
+async def seed(settings: Settings, database: Database, root: RootKey, people: DemoSecrets, report: Report) -> UUID:
+    """Returns the demo bank's tenant id."""
+    tenant_id = await _tenant(database, root)
+    await _people(database, tenant_id, people)
+    await _rules(database, tenant_id)
+    await _knowledge(settings, database, tenant_id, report)
+    return tenant_id
+
+
+async def _tenant(database: Database, root: RootKey) -> UUID:
+    async with database.platform() as connection:
+        found = (await connection.execute(FIND_TENANT, {"slug": TENANT})).scalar_one_or_none()
+    if found is not None:
+        return UUID(str(found))
+    tenant_id = new_id()
+    async with database.tenant(tenant_id) as connection:
+        await connection.execute(insert(Tenant).values(id=tenant_id, slug=TENANT, name=BANK, settings=dict(SETTINGS)))
+        wrapped = root.new_tenant_key(tenant_id, 1)
+        await connection.execute(insert(TenantKey).values(tenant_id=tenant_id, version=1, wrapped_key=wrapped))
+        await _audit(connection, tenant_id, "tenant.created", ("tenant", tenant_id))
+    return tenant_id
+
+
+async def _people(database: Database, tenant_id: UUID, people: DemoSecrets) -> None:
+    async with database.tenant(tenant_id) as connection:
+        for role, user in people.users.items():
+            hashed = await hash_password(user.password)
+            made = upsert(User).values(
+                tenant_id=tenant_id, id=new_id(), email=user.email, display_name=STAFF[role], password_hash=hashed,
+                roles=[role],
+            )  # fmt: skip
+            again = made.on_conflict_do_update(
+                index_elements=["tenant_id", "email"],
+                set_={"password_hash": hashed, "failed_logins": 0, "locked_until": None},
+            )
+            await connection.execute(again)
+        await connection.execute(delete(ApiKeyIndex).where(text("tenant_id = :t").bindparams(t=tenant_id)))
+        await connection.execute(text("UPDATE api_keys SET deleted_at = now() WHERE tenant_id = :t"), {"t": tenant_id})
+        key_id, hashed_key = new_id(), token_hash(people.api_key)
+        await connection.execute(
+            insert(ApiKey).values(
+                tenant_id=tenant_id, id=key_id, name="demo", key_hash=hashed_key, scopes=["customer_tokens"]
+            )
+        )
+        await connection.execute(
+            insert(ApiKeyIndex).values(key_hash=hashed_key, tenant_id=tenant_id, api_key_id=key_id)
+        )
+        await _audit(connection, tenant_id, "demo.people_seeded", ("tenant", tenant_id))
+
+
+async def _rules(database: Database, tenant_id: UUID) -> None:
+    """Version 1 of the policies and redaction rules: the tables that ship with the product."""
+    situations = {str(each.number): {"name": each.name, "priority": each.priority, "queue": each.queue,
+                                     "action": each.action, "duties": list(each.duties)} for each in all_situations()}  # fmt: skip
+    async with database.tenant(tenant_id) as connection:
+        common = {"tenant_id": tenant_id, "version": 1, "status": "published", "published_at": datetime.now(UTC)}
+        for table, definition in ((Policy, {"situations": situations}), (RedactionRule, {"operators": "default"})):
+            made = upsert(table).values(**common, id=new_id(), definition=definition)
+            await connection.execute(made.on_conflict_do_nothing(index_elements=["tenant_id", "version"]))
+
+
+async def _knowledge(settings: Settings, database: Database, tenant_id: UUID, report: Report) -> None:
+    articles = read_articles(KNOWLEDGE)
+    async with database.tenant(tenant_id) as connection:
+        rows = await connection.execute(PUBLISHED, {"tenant_id": tenant_id})
+        known = {(row.slug, row.language): row for row in rows}
+    changed = [each for each in articles if _hash(each) != getattr(known.get((each.slug, each.language)), "content_sha256", "")]
+    if not changed:
+        return
+    from helios.knowledge.embedding import embed_article
+
+    encoder = Embedder.load(settings)
+    for done, article in enumerate(changed, 1):
+        embedded = embed_article(encoder, article, settings.model_dir)
+        async with database.tenant(tenant_id) as connection:
+            await _publish(connection, tenant_id, article, known.get((article.slug, article.language)), embedded, encoder.name)
+        if done % 20 == 0 or done == len(changed):
+            report(f"knowledge: {done} of {len(changed)} articles")
+
+
+async def _publish(
+    connection: AsyncConnection, tenant_id: UUID, article: Article, known: Any, embedded: Sequence[Any], encoder: str
+) -> None:
+    source_id = known.id if known is not None else new_id()
+    version = (known.published_version or 0) + 1 if known is not None else 1
+    if known is None:
+        await connection.execute(
+            insert(KnowledgeSource).values(
+                tenant_id=tenant_id, id=source_id, slug=article.slug, language=article.language, title=article.title,
+                visibility=article.visibility, category=article.category, tags=list(article.tags), url=article.url,
+            )
+        )  # fmt: skip
+    await connection.execute(
+        insert(KnowledgeVersion).values(
+            tenant_id=tenant_id, source_id=source_id, version=version, status="published", title=article.title,
+            content=article.body, content_sha256=_hash(article),
+            effective_at=datetime.combine(article.effective, time(), UTC),
+        )
+    )  # fmt: skip
+    await connection.execute(
+        insert(Chunk),
+        [
+            {
+                "tenant_id": tenant_id, "id": new_id(), "source_id": source_id, "version": version,
+                "position": chunk.position, "language": article.language, "visibility": article.visibility,
+                "heading": f"{article.title}. {chunk.heading}", "text": chunk.text, "sentences": list(chunk.sentences),
+                "sentence_vectors": np.asarray(chunk.sentence_vectors, dtype=np.float16).tobytes(),
+                "embedding": chunk.vector.tolist(), "embedder": encoder,
+            }
+            for chunk in embedded
+        ],
+    )  # fmt: skip
+    publish = {"tenant_id": tenant_id, "source_id": source_id, "version": version}
+    await connection.execute(PUBLISH, {**publish, "title": article.title, "visibility": article.visibility})
+    await _audit(connection, tenant_id, "knowledge.published", ("knowledge_source", source_id))
+
+
+def _hash(article: Article) -> str:
+    parts = (article.title, article.visibility, article.language, article.body)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+async def _audit(connection: AsyncConnection, tenant_id: UUID, action: str, subject: tuple[str, UUID]) -> None:
+    await audit.record(connection, tenant_id, action, actor=("system", None), subject=subject)

@@ -1,0 +1,62 @@
+"""Nothing accepted is forgotten: conversations whose newest turn has not ended are signalled again.
+
+The conversation's own row is the outbox: `open_turn > completed_turn` says that there is work. Signalling twice is
+harmless, because a workflow only counts up to the highest turn that it was told of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.service import RPCError
+
+from helios.database import Database
+from helios.temporal import Conversations
+from schema.steps import PostMessage
+
+log = structlog.get_logger()
+
+EVERY_S = 2.0
+# A healthy turn is taken up in milliseconds; a running one shows life in its facts.
+QUIET = timedelta(seconds=5)
+MOST = 200
+
+TENANTS = text("SELECT id FROM tenants WHERE deleted_at IS NULL")
+UNFINISHED = text(
+    """
+    SELECT threads.id, open_turn, max(messages.id::text) AS message_id
+    FROM threads JOIN messages ON messages.tenant_id = threads.tenant_id
+        AND messages.conversation_id = threads.id AND messages.turn = threads.open_turn
+    WHERE threads.tenant_id = :tenant_id AND open_turn > completed_turn AND threads.updated_at < now() - :quiet
+    GROUP BY threads.id, open_turn ORDER BY threads.id LIMIT :most
+    """
+)
+
+
+async def sweep(database: Database, conversations: Conversations, quiet: timedelta = QUIET) -> int:
+    """One round over all tenants. Returns how many conversations were signalled again."""
+    async with database.platform() as connection:
+        tenants = list(await connection.scalars(TENANTS))
+    signalled = 0
+    for tenant_id in tenants:
+        async with database.tenant(tenant_id) as connection:
+            rows = (await connection.execute(UNFINISHED, {"tenant_id": tenant_id, "quiet": quiet, "most": MOST})).all()
+        for row in rows:
+            await conversations.post_message(tenant_id, row.id, PostMessage(row.message_id, row.open_turn))
+            signalled += 1
+    return signalled
+
+
+async def sweep_for_ever(database: Database, conversations: Conversations) -> None:
+    """Runs beside the worker. A server that is away is no reason to stop."""
+    while True:
+        try:
+            if signalled := await sweep(database, conversations):
+                log.info("signalled again", conversations=signalled)
+        except (SQLAlchemyError, RPCError, OSError) as error:
+            log.warning("sweep failed", error=type(error).__name__)
+        await asyncio.sleep(EVERY_S)

@@ -1,0 +1,77 @@
+"""The Temporal client, and the few calls by which the outside speaks to a conversation's workflow."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RetryConfig, RPCError
+
+from helios.codec import data_converter
+from helios.keyring import Keyring
+from helios.settings import Settings
+from schema.steps import (
+    CONVERSATION_WORKFLOW,
+    ConversationState,
+    PostMessage,
+    RequestHuman,
+    conversation_workflow_id,
+)
+
+TENANT = SearchAttributeKey.for_keyword("HeliosTenant")
+CHANNEL = SearchAttributeKey.for_keyword("HeliosChannel")
+# A dead worker is noticed after this time; local steps report at four fifths of it.
+TASK_TIMEOUT = timedelta(seconds=5)
+CALL_TIMEOUT = timedelta(seconds=2)
+
+
+async def connect(settings: Settings, keyring: Keyring, *, lazy: bool = False) -> Client:
+    """`lazy`: does not wait for a server, so that a process can start before it."""
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=data_converter(keyring),
+        retry_config=RetryConfig(max_elapsed_time_millis=1500),
+        lazy=lazy,
+    )
+
+
+class Conversations:
+    """Signals to conversations. Each starts the workflow where none runs, so an idle conversation wakes up."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self.client = client
+        self._settings = settings
+
+    async def post_message(self, tenant_id: UUID, conversation_id: UUID, message: PostMessage) -> None:
+        await self._signal_with_start(tenant_id, conversation_id, "post_message", message)
+
+    async def request_human(self, tenant_id: UUID, conversation_id: UUID, request: RequestHuman) -> None:
+        await self._signal_with_start(tenant_id, conversation_id, "request_human", request)
+
+    async def signal(self, tenant_id: UUID, conversation_id: UUID, name: str, *args: Any) -> bool:
+        """A signal to a run that may have ended: False where there is none."""
+        handle = self.client.get_workflow_handle(conversation_workflow_id(tenant_id, conversation_id))
+        try:
+            await handle.signal(name, args=args, rpc_timeout=CALL_TIMEOUT)
+        except RPCError as error:
+            if error.status.name == "NOT_FOUND":
+                return False
+            raise
+        return True
+
+    async def _signal_with_start(self, tenant_id: UUID, conversation_id: UUID, signal: str, argument: Any) -> None:
+        await self.client.start_workflow(
+            CONVERSATION_WORKFLOW,
+            ConversationState(tenant_id, conversation_id, idle_s=self._settings.conversation_idle_s),
+            id=conversation_workflow_id(tenant_id, conversation_id),
+            task_queue=self._settings.temporal_task_queue,
+            task_timeout=TASK_TIMEOUT,
+            start_signal=signal,
+            start_signal_args=[argument],
+            search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT, str(tenant_id))]),
+            rpc_timeout=CALL_TIMEOUT,
+        )

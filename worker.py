@@ -1,0 +1,119 @@
+"""The worker: opens its resources, runs workflows and steps, and drains when asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from datetime import timedelta
+
+import structlog
+import uvloop
+from redis.asyncio import Redis
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.resources import Resources
+from activities.steps import Escalations, Turns
+from helios import frames, logs
+from helios.database import Database
+from helios.heartbeat import beat
+from helios.keyring import Keyring, root_key
+from helios.llm.chain import build_chain
+from helios.models.embedder import Embedder
+from helios.models.intent import IntentClassifier
+from helios.settings import Settings, settings
+from helios.sweeper import sweep_for_ever
+from helios.temporal import Conversations, connect
+from workflows.conversation import ConversationWorkflow
+from workflows.escalation import EscalationWorkflow
+
+log = structlog.get_logger()
+
+DRAIN = timedelta(seconds=20)
+
+
+async def open_resources(config: Settings, database: Database, keyring: Keyring, valkey: Redis) -> Resources:
+    """Models are loaded before the first task is taken: a worker that polls is a worker that answers."""
+    encoder = await asyncio.to_thread(Embedder.load, config)
+    intents = await asyncio.to_thread(IntentClassifier.load, config, encoder)
+    generators = {generator.name: generator for generator in build_chain(config)}
+    return Resources(config, database, keyring, frames.Frames(valkey), encoder, intents, generators)
+
+
+def workflow_runner(config: Settings) -> WorkflowRunner:
+    if not config.workflow_sandbox:
+        return UnsandboxedWorkflowRunner()
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules("uuid_utils", "structlog")
+    )
+
+
+def make_worker(config: Settings, client: Client, resources: Resources) -> Worker:
+    turns, escalations = Turns(resources), Escalations(resources)
+    return Worker(
+        client,
+        task_queue=config.temporal_task_queue,
+        workflows=[ConversationWorkflow, EscalationWorkflow],
+        activities=[
+            turns.understand,
+            turns.generate,
+            turns.deliver,
+            escalations.open_escalation,
+            escalations.load_escalation,
+            escalations.apply_claim,
+            escalations.apply_decision,
+            escalations.apply_deadline,
+        ],
+        workflow_runner=workflow_runner(config),
+        max_cached_workflows=1000,
+        max_concurrent_activities=100,
+        max_concurrent_local_activities=100,
+        graceful_shutdown_timeout=DRAIN,
+        # A run that waits for a dead worker's cache costs the customer this long.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+        default_heartbeat_throttle_interval=timedelta(seconds=1),
+    )
+
+
+async def run(config: Settings) -> None:
+    """Until SIGTERM or SIGINT; what runs then is finished first, for 20 s at most."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    database = Database(config.postgres_dsn.get_secret_value(), pool_size=config.postgres_pool_size)
+    keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
+    valkey = frames.connect(config.redis_url.get_secret_value())
+    resources = await open_resources(config, database, keyring, valkey)
+    client = await connect(config, keyring)
+    beside = [
+        asyncio.create_task(sweep_for_ever(database, Conversations(client, config))),
+        asyncio.create_task(beat(valkey)),
+    ]
+    async with make_worker(config, client, resources):
+        log.info("worker ready", generators=list(resources.generators))
+        await stop.wait()
+        log.info("worker drains")
+    for task in beside:
+        task.cancel()
+    for generator in resources.generators.values():
+        await generator.close()
+    await valkey.aclose()
+    await database.close()
+
+
+def main() -> None:
+    config = settings()
+    logs.configure(config.log_level, "worker")
+    uvloop.run(run(config))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The SDK's threads may abort the interpreter's exit on Python 3.11 (PyGILState_Release): all is flushed, so leave.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

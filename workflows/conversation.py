@@ -1,0 +1,145 @@
+"""A conversation as a durable entity: messages are queued by number, one turn runs at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from uuid import UUID
+
+    from activities.signatures import EscalationSteps
+    from schema.steps import (
+        CONVERSATION_WORKFLOW,
+        ESCALATION_WORKFLOW,
+        ConversationRef,
+        ConversationState,
+        EscalationState,
+        OpenEscalation,
+        PostMessage,
+        RequestHuman,
+        Stop,
+        TurnRef,
+        Understanding,
+        escalation_workflow_id,
+    )
+    from workflows.steps import run_step
+    from workflows.turn import TurnRun
+
+HISTORY_EVENTS_MAX = 500
+
+
+@workflow.defn(name=CONVERSATION_WORKFLOW)
+class ConversationWorkflow:
+    @workflow.init
+    def __init__(self, state: ConversationState) -> None:
+        self._state = state
+        self._turn: TurnRun | None = None
+        self._active_at = workflow.now()
+        self._idle = False
+
+    @workflow.run
+    async def run(self, state: ConversationState) -> None:
+        idle_watch = asyncio.create_task(self._watch_idleness())
+        while True:
+            await workflow.wait_condition(lambda: self._has_work() or self._idle or self._state.closed)
+            if not self._has_work():
+                break
+            await self._work()
+            if self._history_is_long():
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                workflow.continue_as_new(self._state)
+        idle_watch.cancel()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    @workflow.signal
+    def post_message(self, message: PostMessage) -> None:
+        """A turn has a message. The same message again changes nothing: the number only grows."""
+        self._state.requested_turn = max(self._state.requested_turn, message.turn)
+        self._stay_awake()
+
+    @workflow.signal
+    def stop(self, stop: Stop) -> None:
+        if self._turn is not None and self._turn.ref.turn == stop.turn:
+            self._turn.stop()
+
+    @workflow.signal
+    def request_human(self, request: RequestHuman) -> None:
+        if request not in self._state.requests:
+            self._state.requests.append(request)
+        self._stay_awake()
+
+    @workflow.signal
+    def close(self) -> None:
+        """The conversation was closed in the database; what is queued is still finished."""
+        self._state.closed = True
+
+    @workflow.signal
+    def escalation_closed(self, escalation_id: UUID) -> None:
+        workflow.set_current_details(f"The AI goes on: escalation {escalation_id} is closed")
+        self._stay_awake()
+
+    @workflow.query
+    def get_state(self) -> ConversationState:
+        return self._state
+
+    def _has_work(self) -> bool:
+        return bool(self._state.requests) or self._state.requested_turn > self._state.done_turn
+
+    def _stay_awake(self) -> None:
+        self._active_at = workflow.now()
+        self._idle = False
+
+    async def _watch_idleness(self) -> None:
+        # One timer for the run, looked at again when it fires: a timer per turn would cost two events each.
+        limit = timedelta(seconds=self._state.idle_s)
+        while (left := self._active_at + limit - workflow.now()) > timedelta(0):
+            await workflow.sleep(left, summary="idle")
+        self._idle = True
+
+    async def _work(self) -> None:
+        if self._state.requests:
+            await self._open_escalation(self._state.requests[0])
+            self._state.requests.pop(0)
+            return
+        ref = TurnRef(self._state.tenant_id, self._state.conversation_id, self._state.requested_turn)
+        self._turn = TurnRun(ref)
+        try:
+            delivered = await self._turn.run()
+            self._state.done_turn = self._turn.ref.turn
+            understanding = self._turn.understanding
+        finally:
+            self._turn = None
+        if delivered is not None:
+            workflow.set_current_details(f"Turn {self._state.done_turn}: {delivered.outcome}")
+            if delivered.escalation_id is not None:
+                wanted = understanding if delivered.outcome == "escalated" else None
+                await self._start_escalation(delivered.escalation_id, wanted)
+
+    async def _open_escalation(self, request: RequestHuman) -> None:
+        ref = ConversationRef(self._state.tenant_id, self._state.conversation_id)
+        opened = await run_step(EscalationSteps.open_escalation, OpenEscalation(ref, request.request_id, request.requested_by))
+        if opened is not None:
+            await self._start_escalation(opened.escalation_id, None)
+
+    async def _start_escalation(self, escalation_id: UUID, understanding: Understanding | None) -> None:
+        state = EscalationState(self._state.tenant_id, escalation_id, self._state.conversation_id, understanding)
+        try:
+            await workflow.start_child_workflow(
+                ESCALATION_WORKFLOW,
+                state,
+                id=escalation_workflow_id(self._state.tenant_id, escalation_id),
+                # The conversation continues as new and ends when idle; its escalation must outlive both.
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                static_summary="A person is asked to help",
+            )
+        except WorkflowAlreadyStartedError:
+            workflow.logger.info("escalation already runs")
+        workflow.set_current_details(f"Waiting for a person: escalation {escalation_id}")
+
+    def _history_is_long(self) -> bool:
+        info = workflow.info()
+        return info.is_continue_as_new_suggested() or info.get_current_history_length() > HISTORY_EVENTS_MAX
