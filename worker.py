@@ -24,6 +24,7 @@ from helios.keyring import Keyring, root_key
 from helios.llm.chain import build_chain
 from helios.models.embedder import Embedder
 from helios.models.intent import IntentClassifier
+from helios.models.language import LanguageIdentifier
 from helios.settings import Settings, settings
 from helios.sweeper import sweep_for_ever
 from helios.temporal import Conversations, connect
@@ -39,8 +40,9 @@ async def open_resources(config: Settings, database: Database, keyring: Keyring,
     """Models are loaded before the first task is taken: a worker that polls is a worker that answers."""
     encoder = await asyncio.to_thread(Embedder.load, config)
     intents = await asyncio.to_thread(IntentClassifier.load, config, encoder)
-    generators = {generator.name: generator for generator in build_chain(config)}
-    return Resources(config, database, keyring, frames.Frames(valkey), encoder, intents, generators)
+    languages = LanguageIdentifier.load()
+    generators = {generator.name: generator for generator in build_chain(config, encoder)}
+    return Resources(config, database, keyring, frames.Frames(valkey), encoder, intents, languages, generators)
 
 
 def workflow_runner(config: Settings) -> WorkflowRunner:

@@ -11,6 +11,7 @@ from helios.keyring import Keyring
 from helios.llm.base import Generator
 from helios.models.embedder import TextEncoder
 from helios.models.intent import IntentClassifier
+from helios.models.language import LanguageIdentifier
 from helios.settings import Settings
 
 
@@ -22,5 +23,6 @@ class Resources:
     frames: Frames
     encoder: TextEncoder
     intents: IntentClassifier
+    languages: LanguageIdentifier
     generators: Mapping[str, Generator]
     """By name, in the order in which they are tried."""

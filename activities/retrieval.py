@@ -10,45 +10,40 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from helios.knowledge.ranking import rank_passages
 from helios.llm.base import Passage
 from schema.steps import ScoredPassage
 
-PASSAGES = 5
-CANDIDATES = 20
-# Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): their constant.
-RRF_K = 60
+PASSAGES = 8
+NEAREST = 20
+WORDED = 10
 
-SEARCH = text(
-    """
+COLUMNS = """chunks.id, chunks.source_id, chunks.version, source.title, chunks.text, chunks.language, source.url,
+           chunks.sentences, chunks.sentence_vectors"""
+CANDIDATES = text(
+    f"""
     WITH visible AS (
-        SELECT chunks.* FROM chunks JOIN knowledge_sources AS source
+        SELECT {COLUMNS}, chunks.embedding, chunks.words FROM chunks JOIN knowledge_sources AS source
           ON source.tenant_id = chunks.tenant_id AND source.id = chunks.source_id
         WHERE chunks.tenant_id = :tenant_id AND chunks.visibility = ANY(:visibilities)
           AND source.visibility = ANY(:visibilities) AND chunks.language = :language
           AND source.published_version = chunks.version AND source.deleted_at IS NULL
     ), near AS (
-        SELECT id, row_number() OVER (ORDER BY embedding <=> CAST(:vector AS vector)) AS rank
-        FROM visible ORDER BY embedding <=> CAST(:vector AS vector) LIMIT :candidates
+        SELECT id FROM visible ORDER BY embedding <=> CAST(:vector AS vector) LIMIT :nearest
     ), worded AS (
-        SELECT id, row_number() OVER (ORDER BY ts_rank_cd(words, query) DESC, id) AS rank
-        FROM visible, to_tsquery('simple', :words) AS query WHERE words @@ query
-        ORDER BY ts_rank_cd(words, query) DESC, id LIMIT :candidates
-    ), fused AS (
-        SELECT id, sum(1.0 / (:rrf_k + rank)) AS score FROM (SELECT * FROM near UNION ALL SELECT * FROM worded) AS ranked
-        GROUP BY id ORDER BY score DESC, id LIMIT :passages
+        SELECT id FROM visible, to_tsquery('simple', :words) AS query WHERE words @@ query
+        ORDER BY ts_rank_cd(words, query) DESC, id LIMIT :worded
     )
-    SELECT visible.id, 1 - (visible.embedding <=> CAST(:vector AS vector)) AS similarity
-    FROM fused JOIN visible USING (id) ORDER BY fused.score DESC, visible.id
-    """
+    SELECT visible.*, 1 - (embedding <=> CAST(:vector AS vector)) AS similarity
+    FROM visible WHERE id IN (SELECT id FROM near UNION SELECT id FROM worded) ORDER BY similarity DESC, id
+    """  # noqa: S608 - a constant of ours
 )
 LOAD = text(
-    """
-    SELECT chunks.id, chunks.source_id, chunks.version, source.title, chunks.text, chunks.language, source.url,
-           chunks.sentences, chunks.sentence_vectors
-    FROM chunks JOIN knowledge_sources AS source
+    f"""
+    SELECT {COLUMNS} FROM chunks JOIN knowledge_sources AS source
       ON source.tenant_id = chunks.tenant_id AND source.id = chunks.source_id
     WHERE chunks.tenant_id = :tenant_id AND chunks.id = ANY(:ids)
-    """
+    """  # noqa: S608 - a constant of ours
 )
 
 
@@ -62,21 +57,22 @@ async def search(
     visibilities: Sequence[str] = ("public",),
     most: int = PASSAGES,
 ) -> list[ScoredPassage]:
-    """Passages by fused rank of meaning and words, best first; each with its cosine similarity to the query."""
+    """Passages by meaning and words, best first; each with its cosine similarity to the query."""
     rows = await connection.execute(
-        SEARCH,
+        CANDIDATES,
         {
             "tenant_id": tenant_id,
             "visibilities": list(visibilities),
             "language": language,
             "vector": str(vector.tolist()),
             "words": any_of_the_words(query),
-            "candidates": CANDIDATES,
-            "rrf_k": RRF_K,
-            "passages": most,
+            "nearest": NEAREST,
+            "worded": WORDED,
         },
     )
-    return [ScoredPassage(row.id, round(float(row.similarity), 4)) for row in rows]
+    candidates = [_passage(row, float(row.similarity)) for row in rows]
+    ranked = rank_passages(candidates, query, vector, language, most)
+    return [ScoredPassage(passage.chunk_id, round(passage.score, 4)) for passage in ranked]
 
 
 async def load_passages(

@@ -20,7 +20,6 @@ from helios.detection.personal import find as find_personal_data
 from helios.detection.redaction import tokenise
 from helios.knowledge.query import contextual_query
 from helios.llm.base import PastMessage
-from helios.models.language import detect
 from schema.steps import TurnRef, Understanding
 
 WITH_HUMAN = ("waiting_human", "with_agent")
@@ -47,7 +46,7 @@ class Begun:
 async def understand(resources: Resources, requested: TurnRef) -> Understanding:
     keys = await resources.keyring.tenant(requested.tenant_id)
     async with resources.database.tenant(requested.tenant_id) as connection:
-        begun = await begin_turn(connection, keys, requested)
+        begun = await begin_turn(resources, connection, keys, requested)
     if begun is None:
         return Understanding(turn=requested.turn, state="done")
     if begun.thread.status in WITH_HUMAN:
@@ -56,7 +55,9 @@ async def understand(resources: Resources, requested: TurnRef) -> Understanding:
     return await _look_into(resources, begun)
 
 
-async def begin_turn(connection: AsyncConnection, keys: TenantKeys, requested: TurnRef) -> Begun | None:
+async def begin_turn(
+    resources: Resources, connection: AsyncConnection, keys: TenantKeys, requested: TurnRef
+) -> Begun | None:
     """Seals the oldest turn that has not ended, so that it takes no more messages. None where all have ended."""
     thread = await read_thread(connection, requested, lock=True)
     if thread.completed_turn >= requested.turn:
@@ -64,7 +65,7 @@ async def begin_turn(connection: AsyncConnection, keys: TenantKeys, requested: T
     ref = TurnRef(requested.tenant_id, requested.conversation_id, thread.completed_turn + 1)
     messages = await read_messages(connection, keys, ref)
     known = thread.language or (thread.locale or "en")[:2].lower()
-    language = detect(question_of(messages, ref.turn), default=known).code
+    language = resources.languages.detect(question_of(messages, ref.turn), default=known).code
     where = {"tenant_id": ref.tenant_id, "conversation_id": ref.conversation_id, "turn": ref.turn}
     if thread.sealed_turn < ref.turn:
         await connection.execute(SEAL_THREAD, {**where, "language": language})
@@ -81,9 +82,11 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
     screened_at = time.perf_counter()
     history = [PastMessage("customer" if each.role == "customer" else "assistant", each.content)
                for each in begun.messages if each.turn < begun.ref.turn]  # fmt: skip
-    query = contextual_query(question, history)
+    query = contextual_query(question, history, begun.language)
     query = tokenise(query, find_personal_data(query, begun.language)).text
-    vector, question_vector = await asyncio.to_thread(resources.encoder.embed, [query, question])
+    texts = [question] if query == question else [question, query]
+    vectors = await asyncio.to_thread(resources.encoder.embed, texts)
+    question_vector, vector = vectors[0], vectors[-1]
     intent = resources.intents.classify(question_vector)
     encoded_at = time.perf_counter()
     passages = []
