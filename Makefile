@@ -54,10 +54,14 @@ clean: ## remove what was installed and cached; the data in .helios stays
 
 # --- installing -------------------------------------------------------------------------------------------------------
 
-$(UV):
+define check_python
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "HeliosCS needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
 	  echo "Install one, or name it: make up PYTHON=/path/to/python3" >&2; exit 1; }
+endef
+
+$(UV):
+	$(check_python)
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
 	  echo "pip is missing for '$(PYTHON)'. On Debian or Ubuntu: apt-get install python3-pip" >&2; exit 1; }
 	@echo "Fetching the installer (uv $(UV_VERSION)) ..."
@@ -66,6 +70,7 @@ $(UV):
 
 # uv does not read pip's configuration: an index that the machine names for pip is passed on, unless uv has its own.
 define sync
+	$(check_python)
 	@printf '%s' "Installing the $$(grep -c '^[a-z].*==' $(2)) locked packages into $(1) "
 	@test -x $(1)/bin/python && $(1)/bin/python -c '' 2>/dev/null || \
 	  $(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" $(1)

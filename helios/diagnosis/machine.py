@@ -48,8 +48,7 @@ def packages() -> Iterator[Finding]:
     """What is locked is installed, and its machine code loads here."""
     locked, installed = PROJECT / "requirements.lock", Path(sys.prefix) / "requirements.lock"
     if installed.exists() and installed.read_bytes() != locked.read_bytes():
-        yield Finding("packages", "wrong", "The lock file changed since the packages were installed.", INSTALL)
-        return
+        yield Finding("packages", "note", "The lock file changed since the packages were installed.", INSTALL)
     missing = [name for name in NATIVE_MODULES if importlib.util.find_spec(name.partition(".")[0]) is None]
     if missing:
         what = f"Not installed for {sys.executable}: {', '.join(name.partition('.')[0] for name in missing)}."

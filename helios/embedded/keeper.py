@@ -15,7 +15,7 @@ PROBE_S = 0.03
 WATCH_S = 0.1
 BACKOFF_FIRST_S = 0.1
 BACKOFF_LAST_S = 5.0
-STABLE_S = 10.0
+STABLE_S = 2.0
 """A process that lived this long is restarted at once, without a growing pause."""
 
 STARTING = "starting"
@@ -157,25 +157,27 @@ class Keeper:
                 running.revival = asyncio.create_task(self._revive(running))
 
     async def _revive(self, running: _Running) -> None:
-        part, code = running.part, running.child.exit_code
+        part, why = running.part, _exit_words(running.child.exit_code)
+        running.failures = 0 if time.monotonic() - running.started > STABLE_S else running.failures + 1
         while True:
-            running.failures = 0 if time.monotonic() - running.started > STABLE_S else running.failures + 1
-            self._report(part.title, f"died ({_exit_words(code)}), starting it again")
-            if running.failures > 1:
-                await asyncio.sleep(min(BACKOFF_LAST_S, BACKOFF_FIRST_S * 2 ** (running.failures - 2)))
+            self._report(part.title, f"died ({why}), starting it again")
+            await asyncio.sleep(_pause_s(running.failures))
+            running.started = time.monotonic()
+            running.failures += 1
             try:
                 await part.prepare()
                 running.child = spawn(part.command)
-                running.started = time.monotonic()
                 self._changed()
                 await self._until_ready(running)
-            except (OSError, StackError):  # its log says why; here it is only tried again, ever more slowly
-                code = running.child.exit_code
+            except OSError as error:  # for example: somebody removed the home
+                why = str(error)
+            except StackError:  # its log says more
+                why = _exit_words(running.child.exit_code)
                 await running.child.stop(grace_s=1.0)
-                continue
-            self._report(part.title, f"back in {time.monotonic() - running.started:.1f} s")
-            running.revival = None
-            return
+            else:
+                self._report(part.title, f"back in {time.monotonic() - running.started:.1f} s")
+                running.revival = None
+                return
 
     def _changed(self) -> None:
         try:
@@ -201,6 +203,11 @@ class Keeper:
                 await self._watcher
             self._watcher = None
         self._changed()
+
+
+def _pause_s(failures: int) -> float:
+    """Nothing before the first new start, then ever longer."""
+    return min(BACKOFF_LAST_S, BACKOFF_FIRST_S * 2 ** min(failures - 1, 10)) if failures else 0.0
 
 
 def _exit_words(code: int | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import socket
+import sys
 import time
 from dataclasses import asdict, dataclass
 
@@ -34,6 +35,11 @@ USUAL = Ports(api=8000, postgres=5432, valkey=6379, temporal=7233, temporal_ui=8
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on `port` now."""
+    if sys.platform == "darwin":  # where a server on all addresses does not keep one of them from being taken
+        with socket.socket() as caller:
+            caller.settimeout(0.2)
+            if caller.connect_ex((LOOPBACK, port)) == 0:
+                return False
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that linger do not count
         try:

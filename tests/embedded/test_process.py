@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from helios.embedded.keeper import Keeper, Part
+from helios.embedded.keeper import BACKOFF_LAST_S, Keeper, Part, _pause_s
 from helios.embedded.process import Command, command_line, spawn
 from helios.settings import PROJECT
 from tests.embedded.processes import lives, wait_gone, wait_until
@@ -70,24 +71,53 @@ async def test_what_cannot_be_started_is_said_in_its_log(tmp_path: Path) -> None
     assert child.last_lines() == f"cannot start {tmp_path / 'nothing'}: [Errno 2] No such file or directory"
 
 
-async def test_a_part_that_keeps_dying_is_tried_ever_more_slowly(tmp_path: Path) -> None:
-    said: list[str] = []
-    keeper = Keeper(lambda _title, state: said.append(state))
-    flag = tmp_path / "flag"
+async def _part(folder: Path, flag: Path) -> Part:
+    """A part that lives, and answers, as long as `flag` is there."""
     flag.touch()
     code = f"import pathlib, time\nwhile pathlib.Path({str(flag)!r}).exists(): time.sleep(0.01)"
 
     async def ready() -> bool:
         return flag.exists()
 
-    await keeper.start(Part("p", "Part", _command(tmp_path, code), ready))
+    return Part("p", "Part", _command(folder, code), ready)
+
+
+async def _until_said(said: list[str], word: str, times: int) -> None:
+    while sum(word in state for state in said) < times:  # noqa: ASYNC110 - a list of words has no event
+        await asyncio.sleep(0.01)
+
+
+async def test_a_part_that_keeps_dying_is_tried_until_it_lives(tmp_path: Path) -> None:
+    said: list[str] = []
+    keeper = Keeper(lambda _title, state: said.append(state))
+    flag = tmp_path / "flag"
+    await keeper.start(await _part(tmp_path, flag))
     first = keeper.pids["p"]
     flag.unlink()
-    wait = [state for state in said if "died" in state]
-    while len(wait) < 3:
-        await asyncio.sleep(0.02)
-        wait = [state for state in said if "died" in state]
+    await _until_said(said, "died (exit code 0)", 3)
     flag.touch()
     assert await keeper.wait_ready("p", other_than=first) != first
     await keeper.stop("p", grace_s=1.0)
     assert keeper.pids == {}
+
+
+async def test_a_home_that_vanishes_leaves_a_supervisor_that_still_heeds(tmp_path: Path) -> None:
+    said: list[str] = []
+    keeper = Keeper(lambda _title, state: said.append(state))
+    folder = tmp_path / "home"
+    folder.mkdir()
+    await keeper.start(await _part(folder, tmp_path / "flag"))
+    keeper._running["p"].started -= 3600  # it had been stable
+    shutil.rmtree(folder)
+    (tmp_path / "flag").unlink()
+    await _until_said(said, "No such file", 2)
+    async with asyncio.timeout(2):
+        await keeper.stop("p", grace_s=1.0)
+    assert len(said) < 12  # it paused between its tries
+
+
+def test_pauses_grow_to_a_limit() -> None:
+    pauses = [_pause_s(failures) for failures in range(2000)]
+    assert pauses[0] == 0
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == BACKOFF_LAST_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import stat
@@ -159,9 +160,15 @@ async def test_a_pid_file_that_names_a_stranger_is_put_aside(settings: Settings)
     keeper = Keeper(silent)
     part = postgres_part(home, keys, port)
     pid_file = home.postgres / "data" / "postmaster.pid"
-    pid_file.write_text(f"{os.getpid()}\n{pid_file.parent}\n")
-    await keeper.start(part)
-    assert lives(os.getpid())
+    # A process of PostgreSQL's own account: that of another one it would take for stale by itself.
+    stranger = await asyncio.create_subprocess_exec("sleep", "600", user=home.postgres.stat().st_uid)
+    try:
+        pid_file.write_text(f"{stranger.pid}\n{pid_file.parent}\n")
+        await keeper.start(part)
+        assert stranger.returncode is None
+    finally:
+        stranger.kill()
+        await stranger.wait()
     assert int(pid_file.read_text().splitlines()[0]) == keeper.pids["postgres"]
     await keeper.stop("postgres", grace_s=5)
 
