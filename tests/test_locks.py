@@ -37,3 +37,9 @@ def test_no_other_kind_of_lock_is_committed() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=False)
     files = listed.stdout.split("\0") if listed.returncode == 0 else [path.name for path in PROJECT.iterdir()]
     assert not [file for file in files if file.rpartition("/")[2] in LOCKS_THAT_WRITE_HOSTS_DOWN]
+
+
+def test_the_benchmarks_stand_on_the_same_packages() -> None:
+    """A comparison in which the two sides have other versions of what they share would compare those."""
+    pinned = [set(re.findall(r"^\S+==[^\s;]+", (PROJECT / name).read_text(), flags=re.MULTILINE)) for name in LOCKS]
+    assert not pinned[0] - pinned[1]

@@ -30,8 +30,8 @@ from helios.embedded.process import Command
 from helios.embedded.servers import NAMES, Servers, embedded_servers, silent
 from helios.settings import PROJECT, Settings
 
-DRAIN_S = 20.0
-"""How long application processes may finish what they are doing."""
+DRAIN_S = 22.0
+"""How long application processes may finish what they are doing: workers take up to 20 s, and then some to leave."""
 PARENT_LOOK_S = 0.3
 INTERRUPTED = 130
 
