@@ -72,6 +72,14 @@ def find(text: str) -> list[Span]:
     return merge(spans)
 
 
+def trace(text: str) -> Span | None:
+    """The first secret in ``text``, or the place where ``mask`` took one out."""
+    folded = normalise(text)
+    if match := _PLACEHOLDER.search(folded.text):
+        return Span(*folded.original(*match.span()), CARD if "card" in match.group() else "SECRET")
+    return next(iter(find(text)), None)
+
+
 def digit_tail(text: str, previous_tail: str = "") -> str:
     """Digits at the end of ``text``, in groups, at most 18: a card number may go on in the next message.
 
@@ -205,13 +213,14 @@ def _replace(text: str, spans: list[Span]) -> str:
     position = 0
     for span in spans:
         pieces.append(text[position : span.start])
-        pieces.append(_placeholder(text[span.start : span.end], span.label))
+        pieces.append(placeholder(text[span.start : span.end], span.label))
         position = span.end
     pieces.append(text[position:])
     return "".join(pieces)
 
 
-def _placeholder(value: str, label: str) -> str:
+def placeholder(value: str, label: str) -> str:
+    """What stands in the place of a secret: the last four digits of a card, nothing of anything else."""
     if label != CARD:
         return _PLACEHOLDERS[label]
     digits = next((found for _, _, found in cards.find(normalise(value).text)), "")

@@ -35,6 +35,7 @@ class WindowCutter:
     def __init__(self, hold: Callable[[str], int] = len) -> None:
         self._hold = hold
         self._pending = ""
+        self._held: set[int] = set()  # cuts that were refused because a phrase had begun: asking again costs time
 
     def feed(self, delta: str) -> list[str]:
         """Windows that are complete now that ``delta`` has come."""
@@ -43,6 +44,7 @@ class WindowCutter:
         while (cut := self._cut()) > 0:
             windows.append(self._pending[:cut])
             self._pending = self._pending[cut:]
+            self._held.clear()
         return windows
 
     def flush(self) -> list[str]:
@@ -67,7 +69,7 @@ class WindowCutter:
             return False
         if match["sentence"] and not _ABBREVIATION.search(text[: match.end("sentence")]):
             return True
-        return not match["sentence"] and self._hold(before) == cut
+        return not match["sentence"] and self._free(cut)
 
     def _forced(self, text: str) -> int:
         """A cut between two plain words of a text that is long for a window."""
@@ -78,10 +80,18 @@ class WindowCutter:
         for left, right in reversed(list(pairwise(words[:-1]))[_WORDS_MIN - 1 : _WORDS_MAX]):
             if not (_plain(left.group()) and _plain(right.group()) and right.group()[0].islower()):
                 continue
-            before = text[: right.start()]
-            if not _depth(before) and self._hold(before) == right.start():
+            if not _depth(text[: right.start()]) and self._free(right.start()):
                 return right.start()
         return 0
+
+    def _free(self, cut: int) -> bool:
+        """Whether no phrase that began before ``cut`` goes on behind it."""
+        if cut in self._held:
+            return False
+        if self._hold(self._pending[:cut]) == cut:
+            return True
+        self._held.add(cut)
+        return False
 
 
 @cache

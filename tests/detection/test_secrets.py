@@ -9,7 +9,7 @@ from helios.detection import cards, secrets
 
 VISA, MASTERCARD, SERIES_2, AMEX = "4111111111111111", "5555555555554444", "2223003122003222", "378282246310005"
 LONG = "6212345678901234569"[:18] + next(d for d in "0123456789" if cards.luhn("6212345678901234569"[:18] + d))
-SPOKEN = "zero one two three four five six seven eight nine".split()
+SPOKEN = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
 def grouped(digits: str, separator: str) -> str:

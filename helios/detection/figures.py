@@ -1,0 +1,115 @@
+"""Figures in an answer: each amount, fee, rate and deadline must come from a passage or from the question."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+
+from helios.detection import tables
+from helios.detection.spans import normalise
+
+_CITATION = re.compile(r"\[\d{1,2}\]")
+_LIST_ITEM = re.compile(r"(?m)^\s*\d{1,2}[.)]\s")
+_IDIOM = re.compile(r"\b24\s?/\s?7\b")
+_PLACEHOLDER = re.compile(r"\[card ending \d{4}\]|<[a-z_]+_\d+>")
+_RANGE = re.compile(r"\s?(?:-|to|bis|a|and|or|und|oder|y|o|hasta)\s?")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """``values`` are the readings of one writing ("1.250" is 1250 and 1.25); ``unit`` is empty for a plain number."""
+
+    values: frozenset[Decimal]
+    unit: str
+    start: int
+    end: int
+
+
+def find(text: str) -> list[Figure]:
+    """Figures of a text, in order; citation markers, numbered lists and placeholders are none."""
+    folded = normalise(text)
+    clean = folded.text
+    for pattern in (_CITATION, _LIST_ITEM, _IDIOM, _PLACEHOLDER):
+        clean = pattern.sub(lambda match: re.sub(r"\d", " ", match.group()), clean)
+    figures = [
+        Figure(figure.values, figure.unit, *folded.original(figure.start, figure.end)) for figure in _figures(clean)
+    ]
+    return _with_range_units(clean, figures) if folded.starts is None else figures
+
+
+def ungrounded(text: str, sources: Sequence[str]) -> list[Figure]:
+    """Figures of ``text`` that no source holds. A unit must agree where both name one."""
+    figures = find(text)
+    if not figures:
+        return []
+    known = [figure for source in sources for figure in find(source)]
+    return [figure for figure in figures if not any(_agree(figure, other) for other in known)]
+
+
+def _agree(figure: Figure, other: Figure) -> bool:
+    return bool(figure.values & other.values) and (not figure.unit or not other.unit or figure.unit == other.unit)
+
+
+def _figures(text: str) -> Iterator[Figure]:
+    units, words = _unit_names(), _word_values()
+    for match in _pattern().finditer(text):
+        unit = units.get(match["unit"] or "", "") or units.get(match["sign"] or "", "")
+        if match["word"]:
+            # "one of us" is no figure, "one day" is.
+            if unit:
+                yield Figure(frozenset({Decimal(words[match["word"]])}), unit, match.start(), match.end())
+            continue
+        values = _readings(match["number"])
+        if match["multiple"]:
+            factor = tables.load("figures")["multiples"][match["multiple"]]
+            values = frozenset(value * factor for value in values)
+        yield Figure(values, unit, match.start(), match.end())
+
+
+def _readings(number: str) -> frozenset[Decimal]:
+    """A comma or a full stop may group thousands or begin the decimals."""
+    values: set[Decimal] = set()
+    digits = number.replace(" ", "").replace("'", "")
+    last = max(digits.rfind("."), digits.rfind(","))
+    if last < 0:
+        return frozenset({Decimal(digits)})
+    whole, decimals = re.sub(r"[.,]", "", digits[:last]), digits[last + 1 :]
+    if len(decimals) == 3 and re.fullmatch(r"\d{1,3}(?:[.,]\d{3})+", digits):
+        values.add(Decimal(whole + decimals))
+    if digits.count(digits[last]) == 1:
+        values.add(Decimal(f"{whole}.{decimals}").normalize())
+    return frozenset(value.normalize() for value in values) or frozenset({Decimal(re.sub(r"[.,]", "", digits))})
+
+
+def _with_range_units(text: str, figures: list[Figure]) -> list[Figure]:
+    """In "5 to 7 business days" the first number has the unit of the second."""
+    out = list(figures)
+    for index in range(len(out) - 2, -1, -1):
+        left, right = out[index], out[index + 1]
+        if not left.unit and right.unit and _RANGE.fullmatch(text[left.end : right.start]):
+            out[index] = Figure(left.values, right.unit, left.start, left.end)
+    return out
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    names = sorted(_unit_names(), key=len, reverse=True)
+    unit = "|".join(re.escape(name) + (r"\b" if name[-1].isalpha() else "") for name in names)
+    multiple = "|".join(sorted(tables.load("figures")["multiples"], key=len, reverse=True))
+    word = "|".join(sorted(_word_values(), key=len, reverse=True))
+    number = r"\d{1,3}(?:[.,' ]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?"
+    return re.compile(
+        rf"(?:(?P<sign>[$€£]|usd|eur|gbp|chf)\s?)?(?<![\w.,])(?:(?P<number>{number})(?:\s?(?P<multiple>{multiple})\b)?"
+        rf"|(?P<word>{word})\b)(?:[\s\-]{{0,2}}(?P<unit>{unit}))?(?![^\W_])"
+    )
+
+
+@cache
+def _unit_names() -> dict[str, str]:
+    return {name: unit for unit, names in tables.load("figures")["units"].items() for name in names}
+
+
+@cache
+def _word_values() -> dict[str, int]:
+    return {word: value for language in tables.load("figures")["words"].values() for word, value in language.items()}

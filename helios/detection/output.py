@@ -1,0 +1,120 @@
+"""Checks of what is about to be said: every window before its release, and the whole answer before delivery."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from helios.detection import figures, links, situations, tables
+from helios.detection.phrasebook import PhraseBook, Rule, read_rules
+from helios.detection.spans import normalise
+
+Action = Literal["release", "rewrite", "hold", "block"]
+
+_SEVERITY: Mapping[Action, int] = {"release": 0, "rewrite": 1, "hold": 2, "block": 3}
+_INTERNAL = "internal:"
+# A phrase has at most a few dozen words, so no more of what was released is looked at again.
+_LOOK_BACK = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an answer rests on. ``situations`` are those active in the conversation, by number."""
+
+    passages: tuple[str, ...] = ()
+    question: str = ""
+    situations: tuple[int, ...] = ()
+    allowed_link_domains: tuple[str, ...] = ()
+    language: str | None = None
+    internal_titles: tuple[str, ...] = ()
+    prompt_markers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """The rule that an answer broke, and the situation that the rule belongs to."""
+
+    rule: str
+    situation: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``text`` is what may be sent instead when ``action`` is rewrite, else None."""
+
+    action: Action
+    reasons: tuple[Reason, ...] = ()
+    text: str | None = None
+
+
+def check_window(text_so_far: str, window: str, context: Context) -> Verdict:
+    """Judge the next window of an answer; ``text_so_far`` is what was released before it."""
+    return _check(text_so_far[-_LOOK_BACK:], window, context)
+
+
+def check_whole(text: str, context: Context) -> Verdict:
+    """Judge an answer that is complete: a draft, or what an agent wrote."""
+    return _check("", text, context)
+
+
+def hold(text: str) -> int:
+    """The offset from which ``text`` may begin a forbidden phrase that is not whole yet, or its length."""
+    return _book().begun(text)
+
+
+def _check(before: str, text: str, context: Context) -> Verdict:
+    found: list[tuple[Action, Reason]] = []
+    found.extend(_phrases(before + text, context))
+    found.extend(_leaks(before + text, context))
+    cleaned = links.clean(text, context.allowed_link_domains)
+    found.extend(_figures(cleaned.text, context))
+    if cleaned.images:
+        found.append(("rewrite", Reason("output.image", 24)))
+    if cleaned.links:
+        found.append(("rewrite", Reason("output.link", 24)))
+    if not found:
+        return Verdict("release")
+    action = max((action for action, _ in found), key=_SEVERITY.__getitem__)
+    reasons = tuple(dict.fromkeys(reason for _, reason in found))
+    return Verdict(action, reasons, cleaned.text if action == "rewrite" else None)
+
+
+def _phrases(text: str, context: Context) -> list[tuple[Action, Reason]]:
+    entries = _lists()
+    active = {name for number in context.situations for name in _must_not(number)}
+    return [
+        (entries[found.rule.id]["action"], Reason(f"output.{found.rule.id}", entries[found.rule.id]["situation"]))
+        for found in _book().find(text)
+        if entries[found.rule.id].get("always") or found.rule.id in active
+    ]
+
+
+def _must_not(number: int) -> Sequence[str]:
+    return next((entry.must_not for entry in situations.all_situations() if entry.number == number), ())
+
+
+def _leaks(text: str, context: Context) -> list[tuple[Action, Reason]]:
+    folded = normalise(text).text
+    found: list[tuple[Action, Reason]] = []
+    titles = (title.lower().removeprefix(_INTERNAL).strip() for title in context.internal_titles)
+    if _INTERNAL in folded or any(title and title in folded for title in titles):
+        found.append(("block", Reason("output.internal_title", None)))
+    if any(marker and marker.lower() in folded for marker in context.prompt_markers):
+        found.append(("block", Reason("output.prompt_marker", 24)))
+    return found
+
+
+def _figures(text: str, context: Context) -> list[tuple[Action, Reason]]:
+    sources = [*context.passages, context.question]
+    return [("hold", Reason("output.figure", 10))] if figures.ungrounded(text, sources) else []
+
+
+@cache
+def _lists() -> Mapping[str, Mapping[str, Any]]:
+    return {entry["id"]: entry for entry in tables.load("output")["lists"]}
+
+
+@cache
+def _book() -> PhraseBook:
+    rules: list[Rule] = list(read_rules(tables.load("output")["lists"], {}, ""))
+    return PhraseBook(rules)
