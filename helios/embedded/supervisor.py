@@ -26,7 +26,7 @@ from typing import Any
 from helios.embedded.errors import StackError
 from helios.embedded.keeper import Part, Report, together
 from helios.embedded.keys import write_secret
-from helios.embedded.process import Command
+from helios.embedded.process import Command, spawn
 from helios.embedded.servers import NAMES, Servers, embedded_servers, silent
 from helios.settings import PROJECT, Settings
 
@@ -74,11 +74,29 @@ class Stack:
             for part in parts:
                 group.create_task(self.servers.keeper.start(part))
 
-    def _part(self, program: Program) -> Part:
+    async def run_once(self, program: Program, timeout_s: float = 600.0) -> None:
+        """Run a program to its end, such as a migration. Like the others it dies with this process.
+
+        Raises:
+            StackError: it failed or took too long; with the last lines of its log.
+        """
+        child = spawn(self._command(program))
+        try:
+            ended = await child.wait(timeout_s)
+        finally:
+            await child.stop(grace_s=5.0)
+        if not ended or child.exit_code != 0:
+            what = "failed" if ended else f"took more than {timeout_s:.0f} s"
+            raise StackError(f"{program.title or program.name} {what}. The end of its log:\n{child.last_lines()}")
+
+    def _command(self, program: Program) -> Command:
         home = self.servers.home
         env = {**os.environ, **self.servers.env(), "PYTHONUNBUFFERED": "1", **program.env}
-        command = Command(program.argv, home.logs / f"{program.name}.log", PROJECT, env)
+        return Command(program.argv, home.logs / f"{program.name}.log", PROJECT, env)
+
+    def _part(self, program: Program) -> Part:
         title = program.title or program.name
+        command = self._command(program)
         return Part(program.name, title, command, program.ready, start_timeout_s=program.start_timeout_s)
 
     async def stop_programs(self, drain_s: float = DRAIN_S) -> None:

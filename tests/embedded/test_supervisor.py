@@ -16,6 +16,9 @@ from urllib.request import urlopen
 
 import pytest
 
+from helios.embedded.errors import StackError
+from helios.embedded.servers import Servers
+from helios.embedded.supervisor import Program, Stack
 from helios.settings import PROJECT
 from tests.embedded.processes import descendants, lives, wait_gone, wait_until
 
@@ -164,3 +167,15 @@ def test_an_asked_for_port_that_is_busy_ends_with_a_clear_message(home: Path) ->
     assert ended.returncode == 1
     assert f"Port {port} is busy, and HELIOS_API_PORT asks for it." in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+async def test_a_program_that_runs_once_gets_the_addresses_and_its_failure_is_told(servers: Servers) -> None:
+    code = (
+        "import os, sys; sys.exit(0 if os.environ['HELIOS_POSTGRES_DSN'].startswith('postgresql://helios_app') else 1)"
+    )
+    stack = Stack(servers)
+    await stack.run_once(Program("job", [sys.executable, "-c", code]))
+    with pytest.raises(StackError, match=r"(?s)^Job failed. The end of its log:.*no such thing$"):
+        await stack.run_once(Program("job", [sys.executable, "-c", "sys = exit('no such thing')"], title="Job"))
+    with pytest.raises(StackError, match="took more than 0 s"):
+        await stack.run_once(Program("job", [sys.executable, "-c", "import time; time.sleep(60)"]), timeout_s=0.3)
