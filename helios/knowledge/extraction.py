@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from helios.knowledge.query import is_follow_up, previous_question, question_parts
+from helios.knowledge.query import (
+    asked_kinds,
+    is_follow_up,
+    previous_question,
+    question_parts,
+    topic_terms,
+    with_context,
+)
 from helios.knowledge.sentences import split_sentences
 from helios.knowledge.terms import best_match, fold, terms, words_of
 
@@ -23,31 +30,36 @@ if TYPE_CHECKING:
     from helios.llm.base import Passage, Prompt
     from helios.models.embedder import TextEncoder, Vectors
 
-MAX_SENTENCES = 3
+MAX_SENTENCES, MAX_SENTENCES_OF_PART = 3, 2
 ENCODER_LANGUAGE = "en"
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each sign counts. `support` is a logistic score: bias, then a weight for each of `_Evidence.support`."""
+    """How much each sign counts. `support` is a logistic score: a weight for each of `_Evidence.support`.
+
+    Fitted on questions that the demo bank's articles answer and on questions that they do not, near ones (does the card
+    earn miles?) and far ones; the bias leans towards saying no.
+    """
 
     cosine: float
     overlap: float
     passage: float
+    whole: float
     kind: float
-    support: tuple[float, float, float, float]
+    support: tuple[float, ...]
 
 
-ENGLISH = Weights(1.0, 0.5, 0.4, 0.15, (-7.0, 5.0, 5.0, 4.0))
-OTHER = Weights(0.5, 1.0, 0.3, 0.2, (-5.0, 2.0, 2.0, 7.0))
+ENGLISH = Weights(1.0, 0.25, 0.7, 0.45, 0.1, (-7.45, 6.8, 4.3, 2.7, 1.2))
+OTHER = Weights(0.5, 1.0, 0.3, 0.5, 0.2, (-5.0, 2.0, 2.0, 7.0, 0.5))
 """Languages that the encoder has not learnt: words count for more than vectors."""
 
 TITLE_SHARE = 0.7
 """A question's word that only the passage's title holds, against one in the sentence itself."""
 CONTEXT_SHARE = 0.4
 """A word of the question before, in a follow-up."""
-SECOND_BEST = 0.9
-"""A further sentence is added where its score reaches this share of the best one's."""
+SECOND_BEST, SECOND_BEST_OF_PART = 0.88, 0.94
+"""A further sentence is added from this share of the best one's score; a stricter one for one of several parts."""
 SAME_WORDS, SAME_MEANING = 0.6, 0.8
 """From which share of common words (Jaccard), or cosine, two sentences say the same."""
 MIN_WORDS = 4
@@ -116,11 +128,14 @@ class _Evidence:
             weights.cosine * self.cosine
             + weights.overlap * self.overlap
             + weights.passage * self.passage
+            + weights.whole * self.whole
             + weights.kind * self.kind
         )
 
-    def support(self, best: int) -> tuple[float, float, float, float]:
-        return (1.0, float(self.cosine[best]), float(self.passage[best]), float(self.whole[best]))
+    def support(self, best: int) -> tuple[float, ...]:
+        """What the best candidate says about whether anything answers: 1, and four of the arrays' values."""
+        signs = (self.cosine[best], self.passage.max(), self.whole[best], self.kind[best])
+        return (1.0, *(float(sign) for sign in signs))
 
 
 def select_sentences(prompt: Prompt, encoder: TextEncoder | None = None) -> Selection:
@@ -142,7 +157,10 @@ def select_sentences(prompt: Prompt, encoder: TextEncoder | None = None) -> Sele
         part_support = _logistic(np.dot(weights.support, evidence.support(int(scores.argmax()))))
         support = max(support, part_support)
         if part_support >= SUPPORTED:
-            _add_best(chosen, candidates, scores, limit=1 if len(parts) > 1 else MAX_SENTENCES)
+            if len(parts) == 1:
+                _add_best(chosen, candidates, scores, MAX_SENTENCES, SECOND_BEST)
+            else:
+                _add_best(chosen, candidates, scores, MAX_SENTENCES_OF_PART, SECOND_BEST_OF_PART)
     return Selection(_in_reading_order(chosen), support)
 
 
@@ -152,14 +170,15 @@ def _parts(prompt: Prompt, encoder: TextEncoder | None) -> list[_Part]:
     parts: list[_Part] = []
     for index, text in enumerate(texts):
         before = texts[0] if index else previous_question(prompt.question, prompt.history, language)
-        context = before if before and is_follow_up(text, language) else ""
-        weighted = dict.fromkeys(terms(context, language), CONTEXT_SHARE)
-        weighted |= dict.fromkeys(terms(text, language), 1.0)
+        kinds = asked_kinds(text, language)
+        query, weighted = text, dict.fromkeys(terms(text, language), 1.0)
+        if before and is_follow_up(text, language):
+            query = with_context(text, before, language)
+            taken = topic_terms(before, language) if kinds else terms(before, language)
+            weighted = dict.fromkeys(taken, CONTEXT_SHARE) | weighted
         vector = prompt.question_vector
         if encoder is not None and (vector is None or len(texts) > 1):
-            vector = encoder.embed([f"{context} {text}".strip()])[0]
-        folded = fold(text)
-        kinds = frozenset(kind for kind, pattern in words_of(language).asks.items() if pattern.search(folded))
+            vector = encoder.embed([query])[0]
         parts.append(_Part(weighted, vector, kinds))
     return parts
 
@@ -246,13 +265,17 @@ def _logistic(score: float) -> float:
 
 
 def _add_best(
-    chosen: list[_Candidate], candidates: Sequence[_Candidate], scores: npt.NDArray[np.float64], limit: int
+    chosen: list[_Candidate],
+    candidates: Sequence[_Candidate],
+    scores: npt.NDArray[np.float64],
+    limit: int,
+    share: float,
 ) -> None:
-    """Adds up to `limit` sentences: the best, and those nearly as good that say something else."""
+    """Adds up to `limit` sentences: the best, and those that reach `share` of its score and say something else."""
     order = np.argsort(-scores, kind="stable")
     added = 0
     for index in order:
-        if added >= limit or scores[index] < SECOND_BEST * scores[order[0]]:
+        if added >= limit or scores[index] < share * scores[order[0]]:
             return
         candidate = candidates[index]
         if any(candidate is other for other in chosen):

@@ -16,14 +16,36 @@ _ELLIPTIC_WORDS = 8
 
 
 def contextual_query(question: str, history: Sequence[PastMessage], language: str = "en") -> str:
-    """The question to search with: the customer's last one in front of it where it does not stand alone.
+    """The question to search with: one that does not stand alone takes along what the customer asked before.
 
-    "And how long does it take?" after "What does a transfer abroad cost?" searches for both.
+    "And how long does it take?" after "What does a transfer abroad cost?" becomes "And how long does it take? transfer
+    abroad": what it is about, and not that it was about costs. "And in Canada?" takes the whole question along.
     """
     if not is_follow_up(question, language):
         return question
-    previous = previous_question(question, history, language)
-    return f"{previous} {question}" if previous else question
+    return with_context(question, previous_question(question, history, language) or "", language)
+
+
+def with_context(question: str, previous: str, language: str) -> str:
+    """`question` with what it takes along of `previous`."""
+    if asked_kinds(question, language):
+        topic = topic_terms(previous, language)
+        return " ".join([question, *topic])
+    return f"{previous} {question}".strip()
+
+
+def asked_kinds(question: str, language: str) -> frozenset[str]:
+    """The kinds of thing that the question asks for: money, time, count, phone, way. See words.yaml."""
+    folded = fold(question)
+    return frozenset(kind for kind, pattern in words_of(language).asks.items() if pattern.search(folded))
+
+
+def topic_terms(question: str, language: str) -> tuple[str, ...]:
+    """What the question is about, without the words that ask for a cost, a time or a way."""
+    folded = fold(question)
+    for pattern in words_of(language).asks.values():
+        folded = pattern.sub(" ", folded)
+    return terms(folded, language)
 
 
 def is_follow_up(question: str, language: str = "en") -> bool:
