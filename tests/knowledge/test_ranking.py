@@ -1,0 +1,56 @@
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from helios.knowledge.ranking import rank_passages, word_overlap
+from helios.llm.base import Passage
+
+QUESTION = np.eye(384, dtype=np.float32)[0]
+
+
+def passage(text: str, score: float, best_sentence: float = 0.0, language: str = "en") -> Passage:
+    sentence = np.zeros((1, 384), np.float32)
+    sentence[0, :2] = best_sentence, (1 - best_sentence**2) ** 0.5
+    return Passage(uuid4(), uuid4(), 1, "Help", text, language, score, None, (text,), sentence)
+
+
+def test_in_english_the_vectors_lead_and_a_near_sentence_lifts_its_passage():
+    far = passage("Fees are listed here.", 0.3)
+    near = passage("Cards are posted.", 0.6, 0.5)
+    nearest_sentence = passage("Mortgages exist.", 0.55, 0.9)
+    assert rank_passages([far, near, nearest_sentence], "what are the fees", QUESTION, "en") == (
+        nearest_sentence,
+        near,
+        far,
+    )
+
+
+def test_in_a_language_that_the_encoder_does_not_know_words_lead():
+    other = passage("Karten werden per Post geschickt.", 0.6, 0.6, "de")
+    right = passage("Die Gebühr für Überweisungen beträgt 5 Dollar.", 0.4, 0.4, "de")
+    assert rank_passages([other, right], "Welche Gebühr hat eine Überweisung?", QUESTION, "de") == (right, other)
+
+
+def test_rare_words_count_for_more_than_common_ones():
+    candidates = [
+        passage("account account", 0.5),
+        passage("account fee", 0.5),
+        passage("account limit", 0.5),
+        passage("braille", 0.5),
+    ]
+    overlaps = word_overlap(candidates, "account in braille", "en")
+    assert overlaps[3] > overlaps[0] == overlaps[1] > 0
+    assert sum(overlaps) <= len(candidates)
+
+
+def test_ties_keep_their_order_and_the_limit_holds():
+    candidates = [passage(f"same words {n}", 0.5) for n in range(12)]
+    assert rank_passages(candidates, "something", QUESTION, "en", limit=3) == tuple(candidates[:3])
+    assert rank_passages([], "something", QUESTION, "en") == ()
+
+
+def test_passages_without_sentence_vectors_are_ranked_by_their_own():
+    plain = Passage(uuid4(), uuid4(), 1, "Help", "Cards.", "en", 0.7)
+    assert rank_passages([passage("x", 0.1), plain], "cards", QUESTION, "en")[0] is plain
+    assert word_overlap([plain], "the of", "en") == pytest.approx([0.0])

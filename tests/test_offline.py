@@ -1,0 +1,212 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
+
+import numpy as np
+import pytest
+import yaml
+
+from helios.knowledge.articles import read_articles
+from helios.knowledge.embedding import embed_article
+from helios.knowledge.extraction import select_sentences
+from helios.knowledge.query import contextual_query
+from helios.knowledge.ranking import rank_passages
+from helios.llm.base import Finished, Generator, Passage, PastMessage, Prompt, TextDelta
+from helios.models.embedder import Embedder
+from helios.offline import OfflineGenerator
+from helios.settings import PROJECT, settings
+
+KNOWLEDGE = PROJECT / "helios" / "demo_bank" / "knowledge"
+NO_ANSWER = yaml.safe_load((PROJECT / "helios" / "offline_texts.yaml").read_text(encoding="utf-8"))["texts"]
+
+
+class Bank:
+    """The demo bank's public articles with a search as the database does it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.encoder = Embedder.load(settings())
+        self._passages: list[tuple[Passage, np.ndarray]] = []
+        for article in read_articles(folder):
+            if article.visibility != "public":
+                continue
+            for chunk in embed_article(self.encoder, article, settings().model_dir):
+                source = uuid5(NAMESPACE_URL, f"{article.language}/{article.slug}")
+                passage = Passage(
+                    chunk_id=uuid5(source, str(chunk.position)),
+                    source_id=source,
+                    version=1,
+                    title=article.title,
+                    text=chunk.text,
+                    language=article.language,
+                    score=0.0,
+                    url=article.url,
+                    sentences=chunk.sentences,
+                    sentence_vectors=chunk.sentence_vectors,
+                )
+                self._passages.append((passage, chunk.vector))
+
+    def prompt(self, question: str, language: str = "en", history: tuple[PastMessage, ...] = ()) -> Prompt:
+        query = contextual_query(question, history, language)
+        vector = self.encoder.embed([query])[0]
+        scored = [replace(p, score=float(v @ vector)) for p, v in self._passages if p.language == language]
+        nearest = sorted(scored, key=lambda passage: -passage.score)[:50]
+        passages = rank_passages(nearest, query, vector, language)
+        return Prompt("Meridian Bank", language, question, vector, passages, history)
+
+
+@pytest.fixture(scope="module")
+def bank() -> Bank:
+    return Bank(KNOWLEDGE)
+
+
+@pytest.fixture(scope="module")
+def generator(bank) -> OfflineGenerator:
+    return OfflineGenerator(bank.encoder)
+
+
+async def answer(generator: Generator, prompt: Prompt) -> tuple[str, Finished]:
+    pieces = [piece async for piece in generator.stream(prompt)]
+    *deltas, last = pieces
+    assert isinstance(last, Finished)
+    assert all(isinstance(delta, TextDelta) and delta.text for delta in deltas)
+    return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), last
+
+
+@pytest.mark.parametrize(
+    ("language", "question", "facts"),
+    [
+        ("en", "How much does it cost to send money abroad?", ["0.5 percent", "40 dollars"]),
+        ("en", "What does sending money abroad cost and how long does it take?", ["0.5 percent", "business day"]),
+        ("en", "My card was stolen, what should I do?", ["1-800-555-0111"]),
+        ("en", "What interest do savings accounts pay?", ["3.10 percent"]),
+        ("en", "Do you offer statements in braille?", ["braille"]),
+        ("en", "How many branches do you have?", ["42 branches"]),
+        ("de", "Was kostet eine Überweisung ins Ausland und wie lange dauert sie?", ["0,5 Prozent", "Geschäftstag"]),
+        ("de", "Meine Karte wurde gestohlen, was soll ich tun?", ["1-800-555-0111"]),
+        ("es", "¿Cuánto cuesta enviar dinero al extranjero?", ["0,5 por ciento"]),
+        ("es", "¿Cómo bloqueo mi tarjeta?", ["1-800-555-0111"]),
+    ],
+)
+async def test_an_answer_holds_the_fact(bank, generator, language, question, facts):
+    text, finished = await answer(generator, bank.prompt(question, language))
+    assert finished.supported
+    for fact in facts:
+        assert fact in text
+
+
+@pytest.mark.parametrize(
+    ("language", "question"),
+    [
+        ("en", "What is the capital of France?"),
+        ("en", "Do you sell bitcoin?"),
+        ("en", "Does Meridian Bank offer pet insurance?"),
+        ("en", "What is the salary of a branch manager?"),
+        ("en", "Which airline miles do I earn with the card?"),
+        ("en", "Write me a poem about the sea"),
+        ("de", "Wie wird das Wetter morgen?"),
+        ("de", "Verkauft ihr Kryptowährungen?"),
+        ("es", "¿Venden criptomonedas?"),
+        ("tr", "Yarın hava nasıl olacak?"),
+    ],
+)
+async def test_what_nothing_supports_is_declined_in_the_customers_language(bank, generator, language, question):
+    text, finished = await answer(generator, bank.prompt(question, language))
+    assert not finished.supported
+    assert text == NO_ANSWER[language]["no_answer"].format(bank="Meridian Bank")
+    assert "Meridian Bank" in text
+
+
+@pytest.mark.parametrize("language", ["en", "de", "es", "fr", "ar", "tr", "ja"])
+async def test_without_passages_the_answer_is_no(generator, language):
+    prompt = Prompt("Meridian Bank", language, "How do I block my card?", None, (), ())
+    text, finished = await answer(generator, prompt)
+    assert not finished.supported
+    assert text == NO_ANSWER.get(language, NO_ANSWER["en"])["no_answer"].format(bank="Meridian Bank")
+
+
+async def test_each_sentence_is_in_the_passage_that_its_number_names(bank, generator):
+    questions = ["How do I close my account?", "What is the fee for cash from another bank's machine?", "card stolen"]
+    for question in questions:
+        prompt = bank.prompt(question)
+        text, finished = await answer(generator, prompt)
+        assert finished.supported
+        quotes = re.findall(r"(.+?) \[(\d+)\](?: |$)", text)
+        assert " ".join(f"{quote} [{number}]" for quote, number in quotes) == text
+        for quote, number in quotes:
+            assert quote in prompt.passages[int(number) - 1].sentences
+
+
+async def test_the_same_prompt_has_the_same_answer_word_for_word(bank, generator):
+    prompt = bank.prompt("How do I dispute a card payment?")
+    pieces = [piece async for piece in generator.stream(prompt)]
+    assert len(pieces) > 10  # it streams
+    assert pieces == [piece async for piece in OfflineGenerator(bank.encoder).stream(prompt)]
+
+
+async def test_a_follow_up_is_answered_about_what_was_asked_before(bank, generator):
+    history = (PastMessage("customer", "How do I stop a cheque?"), PastMessage("assistant", "In the app. [1]"))
+    text, finished = await answer(generator, bank.prompt("And what does it cost?", history=history))
+    assert finished.supported
+    assert "15 dollars" in text
+
+
+async def test_no_fact_is_told_twice(bank, generator):
+    text, _ = await answer(generator, bank.prompt("What is the monthly fee of the Basic Account?"))
+    assert text.count("3 dollars a month") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"), [("Hi!", "greeting"), ("thanks a lot", "thanks"), ("Thank you, bye", "thanks")]
+)
+async def test_courtesy_is_returned_without_a_claim(bank, generator, said, kind):
+    text, finished = await answer(generator, bank.prompt(said))
+    assert finished.supported
+    assert text == NO_ANSWER["en"][kind]
+    assert "[" not in text
+
+
+async def test_a_greeting_before_a_question_is_no_courtesy(bank, generator):
+    text, _ = await answer(generator, bank.prompt("Hi, how many branches do you have?"))
+    assert "42 branches" in text
+
+
+def test_a_sentence_that_leans_on_the_one_before_brings_it_along_or_is_left_out(bank):
+    leaning = _passage(bank, "An express card can be ordered at once.", "It arrives within 2 business days.")
+    prompt = _prompt(bank, "How long does an express card take to arrive?", leaning)
+    assert [quote.sentence for quote in select_sentences(prompt, bank.encoder).quotes] == [0, 1]
+
+    orphan = _passage(bank, "It arrives within 2 business days.", "Express cards cost 15 dollars.")
+    prompt = _prompt(bank, "How long does an express card take to arrive?", orphan)
+    assert all(quote.sentence == 1 for quote in select_sentences(prompt, bank.encoder).quotes)
+
+
+def test_headings_lead_ins_and_questions_are_never_an_answer(bank):
+    passage = _passage(
+        bank,
+        "How do I block my card?",
+        "To block your card you need:",
+        "Blocking your card",
+        "You block your card in the app under Cards.",
+    )
+    quotes = select_sentences(_prompt(bank, "How do I block my card?", passage), bank.encoder).quotes
+    assert [quote.sentence for quote in quotes] == [3]
+
+
+def test_a_passage_without_sentences_and_vectors_is_cut_and_encoded_here(bank):
+    passage = _passage(bank, "You block your card in the app under Cards.")
+    bare = replace(passage, sentences=(), sentence_vectors=None)
+    prompt = _prompt(bank, "How do I block my card?", bare)
+    assert select_sentences(prompt, bank.encoder) == select_sentences(
+        _prompt(bank, "How do I block my card?", passage), bank.encoder
+    )
+
+
+def _passage(bank: Bank, *sentences: str) -> Passage:
+    identity = uuid5(NAMESPACE_URL, sentences[0])
+    vectors = bank.encoder.embed(sentences)
+    return Passage(identity, identity, 1, "Cards", " ".join(sentences), "en", 0.8, None, sentences, vectors)
+
+
+def _prompt(bank: Bank, question: str, *passages: Passage) -> Prompt:
+    return Prompt("Meridian Bank", "en", question, bank.encoder.embed([question])[0], passages, ())
