@@ -80,7 +80,7 @@ async def _end_turn(
     ref, found = work.ref, work.understanding
     told: list[Fact] = []
     if (await connection.execute(MASKED, _where(work))).scalar_one():
-        notice = Told(ref.turn, "system", f"notice:{ref.turn}:masked", say("card_masked", found.language), found.language)
+        notice = Told(ref.turn, "system", f"notice:{ref.turn}:masked", say("secret_masked", found.language), found.language)
         told += (await tell(connection, keys, ref.conversation_id, notice))[1]
     escalation, case = await _hand_over(connection, keys, work, thread, turn)
     told.append(facts.stage(ref.turn, "delivery", _last_frame(turn)))
@@ -160,11 +160,12 @@ def _reply(
 
 def _text_key(work: Deliver) -> str:
     """Which of our own texts the customer reads."""
-    if work.outcome == "escalated":
-        if work.situation is not None:
-            return situation(work.situation).template
-        return "unavailable"
-    return str(work.outcome)
+    if work.outcome == "held":
+        return "held_for_review"
+    listed = situation(work.situation) if work.situation is not None else None
+    if listed is not None and (work.outcome == "escalated" or listed.action == "refuse"):
+        return listed.template
+    return "unavailable" if work.outcome == "escalated" else work.outcome
 
 
 async def _close_books(

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities import delivery, escalation, generation, understanding
 from activities.resources import Resources
@@ -23,21 +31,43 @@ from schema.steps import (
 )
 
 
+log = structlog.get_logger()
+
+# What passes by itself: a server that is away, or a deadlock that another transaction won.
+PASSING = (OSError, PoolTimeout, OperationalError, InterfaceError, asyncpg.InterfaceError)
+BUG_ATTEMPTS = 3
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+
+async def _run(step: Callable[[Resources, Work], Awaitable[Result]], resources: Resources, work: Work) -> Result:
+    """A step whose error is neither expected nor passing is our bug: trying for ever would only hide it."""
+    try:
+        return await step(resources, work)
+    except (ApplicationError, *PASSING):
+        raise
+    except Exception as error:
+        log.error("step failed", step=step.__name__, exc_info=error)
+        final = activity.info().attempt >= BUG_ATTEMPTS
+        raise ApplicationError(type(error).__name__, type="bug", non_retryable=final) from None
+
+
 class Turns(TurnSteps):
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
     @activity.defn
     async def understand(self, turn: TurnRef) -> Understanding:
-        return await understanding.understand(self._resources, turn)
+        return await _run(understanding.understand, self._resources, turn)
 
     @activity.defn
     async def generate(self, work: Generate) -> Generated:
-        return await generation.generate(self._resources, work)
+        return await _run(generation.generate, self._resources, work)
 
     @activity.defn
     async def deliver(self, work: Deliver) -> Delivered:
-        return await delivery.deliver(self._resources, work)
+        return await _run(delivery.deliver, self._resources, work)
 
 
 class Escalations(EscalationSteps):
@@ -46,20 +76,20 @@ class Escalations(EscalationSteps):
 
     @activity.defn
     async def open_escalation(self, work: OpenEscalation) -> EscalationRef | None:
-        return await escalation.open_escalation(self._resources, work)
+        return await _run(escalation.open_escalation, self._resources, work)
 
     @activity.defn
     async def load_escalation(self, ref: EscalationRef) -> EscalationOutcome:
-        return await escalation.load_escalation(self._resources, ref)
+        return await _run(escalation.load_escalation, self._resources, ref)
 
     @activity.defn
     async def apply_claim(self, work: ApplyClaim) -> EscalationOutcome:
-        return await escalation.apply_claim(self._resources, work)
+        return await _run(escalation.apply_claim, self._resources, work)
 
     @activity.defn
     async def apply_decision(self, work: ApplyDecision) -> EscalationOutcome:
-        return await escalation.apply_decision(self._resources, work)
+        return await _run(escalation.apply_decision, self._resources, work)
 
     @activity.defn
     async def apply_deadline(self, work: ApplyDeadline) -> EscalationOutcome:
-        return await escalation.apply_deadline(self._resources, work)
+        return await _run(escalation.apply_deadline, self._resources, work)

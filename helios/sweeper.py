@@ -28,11 +28,12 @@ MOST = 200
 TENANTS = text("SELECT id FROM tenants WHERE deleted_at IS NULL")
 UNFINISHED = text(
     """
-    SELECT threads.id, open_turn, max(messages.id::text) AS message_id
+    SELECT DISTINCT ON (threads.id) threads.id, threads.open_turn, messages.id AS message_id
     FROM threads JOIN messages ON messages.tenant_id = threads.tenant_id
         AND messages.conversation_id = threads.id AND messages.turn = threads.open_turn
-    WHERE threads.tenant_id = :tenant_id AND open_turn > completed_turn AND threads.updated_at < now() - :quiet
-    GROUP BY threads.id, open_turn ORDER BY threads.id LIMIT :most
+    WHERE threads.tenant_id = :tenant_id AND open_turn > completed_turn
+      AND threads.updated_at < now() - CAST(:quiet AS interval)
+    ORDER BY threads.id, messages.id DESC LIMIT :most
     """
 )
 

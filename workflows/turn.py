@@ -38,12 +38,21 @@ class TurnRun:
         except ActivityError:
             workflow.logger.warning("turn not understood", exc_info=True)
             unknown = Understanding(turn=self.ref.turn, state="begun")
-            return await run_step(TurnSteps.deliver, Deliver(self.ref, "failed", unknown, reason="not_understood"))
+            return await self._deliver(Deliver(self.ref, "failed", unknown, reason="not_understood"))
         self.understanding = found
         self.ref = TurnRef(self.ref.tenant_id, self.ref.conversation_id, found.turn)
         if found.state == "done":
             return None
-        return await run_step(TurnSteps.deliver, await self._answer(found))
+        return await self._deliver(await self._answer(found))
+
+    async def _deliver(self, work: Deliver) -> Delivered:
+        """Ends the turn. Where that fails for a reason that does not pass, it ends as failed, with a safe message."""
+        try:
+            return await run_step(TurnSteps.deliver, work)
+        except ActivityError:
+            workflow.logger.error("turn not delivered", exc_info=True)
+            failed = Deliver(work.ref, "failed", work.understanding, reason="not_delivered")
+            return await run_step(TurnSteps.deliver, failed)
 
     async def _answer(self, found: Understanding) -> Deliver:
         if found.state == "with_human":
