@@ -61,7 +61,7 @@ def bank() -> Bank:
 
 
 @pytest.fixture(scope="module")
-def generator(bank) -> OfflineGenerator:
+def generator(bank: Bank) -> OfflineGenerator:
     return OfflineGenerator(bank.encoder)
 
 
@@ -88,7 +88,9 @@ async def answer(generator: Generator, prompt: Prompt) -> tuple[str, Finished]:
         ("es", "¿Cómo bloqueo mi tarjeta?", ["1-800-555-0111"]),
     ],
 )
-async def test_an_answer_holds_the_fact(bank, generator, language, question, facts):
+async def test_an_answer_holds_the_fact(
+    bank: Bank, generator: OfflineGenerator, language: str, question: str, facts: list[str]
+) -> None:
     text, finished = await answer(generator, bank.prompt(question, language))
     assert finished.supported
     for fact in facts:
@@ -110,7 +112,9 @@ async def test_an_answer_holds_the_fact(bank, generator, language, question, fac
         ("tr", "Yarın hava nasıl olacak?"),
     ],
 )
-async def test_what_nothing_supports_is_declined_in_the_customers_language(bank, generator, language, question):
+async def test_what_nothing_supports_is_declined_in_the_customers_language(
+    bank: Bank, generator: OfflineGenerator, language: str, question: str
+) -> None:
     text, finished = await answer(generator, bank.prompt(question, language))
     assert not finished.supported
     assert text == NO_ANSWER[language]["no_answer"].format(bank="Meridian Bank")
@@ -118,14 +122,14 @@ async def test_what_nothing_supports_is_declined_in_the_customers_language(bank,
 
 
 @pytest.mark.parametrize("language", ["en", "de", "es", "fr", "ar", "tr", "ja"])
-async def test_without_passages_the_answer_is_no(generator, language):
+async def test_without_passages_the_answer_is_no(generator: OfflineGenerator, language: str) -> None:
     prompt = Prompt("Meridian Bank", language, "How do I block my card?", None, (), ())
     text, finished = await answer(generator, prompt)
     assert not finished.supported
     assert text == NO_ANSWER.get(language, NO_ANSWER["en"])["no_answer"].format(bank="Meridian Bank")
 
 
-async def test_each_sentence_is_in_the_passage_that_its_number_names(bank, generator):
+async def test_each_sentence_is_in_the_passage_that_its_number_names(bank: Bank, generator: OfflineGenerator) -> None:
     questions = ["How do I close my account?", "What is the fee for cash from another bank's machine?", "card stolen"]
     for question in questions:
         prompt = bank.prompt(question)
@@ -137,21 +141,21 @@ async def test_each_sentence_is_in_the_passage_that_its_number_names(bank, gener
             assert quote in prompt.passages[int(number) - 1].sentences
 
 
-async def test_the_same_prompt_has_the_same_answer_word_for_word(bank, generator):
+async def test_the_same_prompt_has_the_same_answer_word_for_word(bank: Bank, generator: OfflineGenerator) -> None:
     prompt = bank.prompt("How do I dispute a card payment?")
     pieces = [piece async for piece in generator.stream(prompt)]
     assert len(pieces) > 10  # it streams
     assert pieces == [piece async for piece in OfflineGenerator(bank.encoder).stream(prompt)]
 
 
-async def test_a_follow_up_is_answered_about_what_was_asked_before(bank, generator):
+async def test_a_follow_up_is_answered_about_what_was_asked_before(bank: Bank, generator: OfflineGenerator) -> None:
     history = (PastMessage("customer", "How do I stop a cheque?"), PastMessage("assistant", "In the app. [1]"))
     text, finished = await answer(generator, bank.prompt("And what does it cost?", history=history))
     assert finished.supported
     assert "15 dollars" in text
 
 
-async def test_no_fact_is_told_twice(bank, generator):
+async def test_no_fact_is_told_twice(bank: Bank, generator: OfflineGenerator) -> None:
     text, _ = await answer(generator, bank.prompt("What is the monthly fee of the Basic Account?"))
     assert text.count("3 dollars a month") == 1
 
@@ -159,19 +163,21 @@ async def test_no_fact_is_told_twice(bank, generator):
 @pytest.mark.parametrize(
     ("said", "kind"), [("Hi!", "greeting"), ("thanks a lot", "thanks"), ("Thank you, bye", "thanks")]
 )
-async def test_courtesy_is_returned_without_a_claim(bank, generator, said, kind):
+async def test_courtesy_is_returned_without_a_claim(
+    bank: Bank, generator: OfflineGenerator, said: str, kind: str
+) -> None:
     text, finished = await answer(generator, bank.prompt(said))
     assert finished.supported
     assert text == NO_ANSWER["en"][kind]
     assert "[" not in text
 
 
-async def test_a_greeting_before_a_question_is_no_courtesy(bank, generator):
+async def test_a_greeting_before_a_question_is_no_courtesy(bank: Bank, generator: OfflineGenerator) -> None:
     text, _ = await answer(generator, bank.prompt("Hi, how many branches do you have?"))
     assert "42 branches" in text
 
 
-def test_a_sentence_that_leans_on_the_one_before_brings_it_along_or_is_left_out(bank):
+def test_a_sentence_that_leans_on_the_one_before_brings_it_along_or_is_left_out(bank: Bank) -> None:
     leaning = _passage(bank, "An express card can be ordered at once.", "It arrives within 2 business days.")
     prompt = _prompt(bank, "How long does an express card take to arrive?", leaning)
     assert [quote.sentence for quote in select_sentences(prompt, bank.encoder).quotes] == [0, 1]
@@ -181,7 +187,7 @@ def test_a_sentence_that_leans_on_the_one_before_brings_it_along_or_is_left_out(
     assert all(quote.sentence == 1 for quote in select_sentences(prompt, bank.encoder).quotes)
 
 
-def test_headings_lead_ins_and_questions_are_never_an_answer(bank):
+def test_headings_lead_ins_and_questions_are_never_an_answer(bank: Bank) -> None:
     passage = _passage(
         bank,
         "How do I block my card?",
@@ -193,7 +199,7 @@ def test_headings_lead_ins_and_questions_are_never_an_answer(bank):
     assert [quote.sentence for quote in quotes] == [3]
 
 
-def test_a_passage_without_sentences_and_vectors_is_cut_and_encoded_here(bank):
+def test_a_passage_without_sentences_and_vectors_is_cut_and_encoded_here(bank: Bank) -> None:
     passage = _passage(bank, "You block your card in the app under Cards.")
     bare = replace(passage, sentences=(), sentence_vectors=None)
     prompt = _prompt(bank, "How do I block my card?", bare)

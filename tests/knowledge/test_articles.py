@@ -19,7 +19,7 @@ Withdrawing cash is free.
 """
 
 
-def test_an_article_is_read_with_all_its_fields(tmp_path):
+def test_an_article_is_read_with_all_its_fields(tmp_path: Path) -> None:
     (tmp_path / "en").mkdir()
     (tmp_path / "en" / "atm-fees.md").write_text(GOOD)
     (article,) = read_articles(tmp_path)
@@ -34,21 +34,21 @@ def test_an_article_is_read_with_all_its_fields(tmp_path):
     assert article.body == "Withdrawing cash is free."
 
 
-def test_tags_and_url_may_be_left_out():
+def test_tags_and_url_may_be_left_out() -> None:
     text = GOOD.replace("tags: [atm, 1099]\n", "").replace("url: /help/atm-fees\n", "")
     article = parse_article(text, Path("x.md"))
     assert article.tags == ()
     assert article.url is None
 
 
-def test_articles_come_sorted_by_path_and_translations_share_a_slug(tmp_path):
+def test_articles_come_sorted_by_path_and_translations_share_a_slug(tmp_path: Path) -> None:
     for language in ("en", "de"):
         (tmp_path / language).mkdir()
         (tmp_path / language / "fees.md").write_text(GOOD.replace("language: en", f"language: {language}"))
     assert [(a.language, a.slug) for a in read_articles(tmp_path)] == [("de", "fees"), ("en", "fees")]
 
 
-def test_one_slug_twice_in_a_language_is_refused(tmp_path):
+def test_one_slug_twice_in_a_language_is_refused(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "fees.md").write_text(GOOD)
@@ -74,7 +74,7 @@ def test_one_slug_twice_in_a_language_is_refused(tmp_path):
         ("body", "Withdrawing cash is free.", " "),
     ],
 )
-def test_an_error_names_the_file_and_the_field(field, line, replacement):
+def test_an_error_names_the_file_and_the_field(field: str, line: str, replacement: str) -> None:
     path = Path("knowledge/en/atm-fees.md")
     with pytest.raises(ArticleError) as raised:
         parse_article(GOOD.replace(line, replacement), path)
@@ -84,12 +84,12 @@ def test_an_error_names_the_file_and_the_field(field, line, replacement):
 
 
 @pytest.mark.parametrize("text", ["", "no front matter", "---\ntitle: x\n", "---\n- a\n---\nbody", "---\na: [\n---\nx"])
-def test_a_file_without_front_matter_is_refused(text):
+def test_a_file_without_front_matter_is_refused(text: str) -> None:
     with pytest.raises(ArticleError) as raised:
         parse_article(text, Path("x.md"))
     assert raised.value.field is None
 
 
-def test_windows_line_ends_and_a_byte_order_mark_are_read():
+def test_windows_line_ends_and_a_byte_order_mark_are_read() -> None:
     article = parse_article("\ufeff" + GOOD.replace("\n", "\r\n"), Path("x.md"))
     assert article.title == "Cash machine fees"

@@ -10,7 +10,7 @@ from helios.settings import PROJECT
 LONG = " ".join(f"Sentence number {n} says that fee number {n} is {n}.50 dollars a month." for n in range(40))
 
 
-def test_a_chunk_keeps_its_heading_and_never_mixes_two_sections():
+def test_a_chunk_keeps_its_heading_and_never_mixes_two_sections() -> None:
     chunks = chunk_text("Opening words.\n\n## Fees\nIt costs 5 dollars.\n\n## Time\nIt takes a day.\n")
     assert [(c.heading, c.text, c.position) for c in chunks] == [
         ("", "Opening words.", 0),
@@ -19,7 +19,7 @@ def test_a_chunk_keeps_its_heading_and_never_mixes_two_sections():
     ]
 
 
-def test_a_long_section_is_cut_at_sentences_with_little_overlap():
+def test_a_long_section_is_cut_at_sentences_with_little_overlap() -> None:
     chunks = chunk_text(f"## Fees\n{LONG}")
     assert len(chunks) > 2
     for chunk in chunks:
@@ -35,7 +35,7 @@ def test_a_long_section_is_cut_at_sentences_with_little_overlap():
     ]
 
 
-def test_every_sentence_stands_in_its_chunk_in_order():
+def test_every_sentence_stands_in_its_chunk_in_order() -> None:
     chunks = chunk_text(f"Intro. More.\n\n## List\nYou need:\n- a passport, e.g. a US one.\n- a form.\n\n{LONG}")
     for chunk in chunks:
         place = 0
@@ -43,18 +43,18 @@ def test_every_sentence_stands_in_its_chunk_in_order():
             place = chunk.text.index(sentence, place) + 1
 
 
-def test_markdown_becomes_plain_text():
+def test_markdown_becomes_plain_text() -> None:
     (section,) = sections("Tap **Cards** in [the app](https://example.com), *then*\n`Freeze`.\n\nNew line.\n* item")
     assert section.text == "Tap Cards in the app, then Freeze.\nNew line.\n* item"
 
 
-def test_an_empty_section_gives_no_chunk():
+def test_an_empty_section_gives_no_chunk() -> None:
     assert [c.heading for c in chunk_text("## Empty\n\n## Full\nText here.")] == ["Full"]
     assert chunk_text("") == []
 
 
 @pytest.mark.parametrize("order", ["import workflows, llama_index.core", "import llama_index.core, workflows"])
-def test_our_workflows_and_llama_indexs_live_in_one_process(order):
+def test_our_workflows_and_llama_indexs_live_in_one_process(order: str) -> None:
     """llama-index-workflows installs a top-level package `workflows` too: see workflows/__init__.py."""
     code = f"{order}; import workflows.context, workflows; print(workflows.__file__)"
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
@@ -62,7 +62,7 @@ def test_our_workflows_and_llama_indexs_live_in_one_process(order):
     assert result.stdout.strip() == str(PROJECT / "workflows" / "__init__.py")
 
 
-def test_llama_index_is_imported_only_when_a_text_is_cut():
+def test_llama_index_is_imported_only_when_a_text_is_cut() -> None:
     code = "import sys, helios.knowledge.embedding, helios.offline; print('llama_index' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

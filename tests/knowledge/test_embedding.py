@@ -1,9 +1,12 @@
 import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from helios.knowledge.articles import Article
 from helios.knowledge.embedding import embed_article
+from helios.models.embedder import Vectors
 
 ARTICLE = Article(
     slug="fees",
@@ -25,14 +28,15 @@ class LetterEncoder:
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def embed(self, texts):
+    def embed(self, texts: Sequence[str]) -> Vectors:
         self.seen.extend(texts)
         rows = [[text.lower().count(chr(97 + n)) + 0.01 for n in range(26)] for text in texts]
         vectors = np.array(rows, dtype=np.float32).reshape(len(texts), 26)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
 
 
-def test_a_chunks_vector_knows_title_and_heading_and_each_sentence_has_its_own():
+def test_a_chunks_vector_knows_title_and_heading_and_each_sentence_has_its_own() -> None:
     encoder = LetterEncoder()
     chunks = embed_article(encoder, ARTICLE)
     assert [chunk.heading for chunk in chunks] == ["", "Abroad"]
@@ -42,7 +46,7 @@ def test_a_chunks_vector_knows_title_and_heading_and_each_sentence_has_its_own()
     assert chunks[0].sentences == ("Sending costs 5 dollars.", "Receiving is free.")
 
 
-def test_a_second_reading_computes_nothing_and_is_the_same(tmp_path):
+def test_a_second_reading_computes_nothing_and_is_the_same(tmp_path: Path) -> None:
     first_encoder, second_encoder = LetterEncoder(), LetterEncoder()
     first = embed_article(first_encoder, ARTICLE, tmp_path)
     second = embed_article(second_encoder, ARTICLE, tmp_path)
@@ -53,7 +57,7 @@ def test_a_second_reading_computes_nothing_and_is_the_same(tmp_path):
         assert np.array_equal(one.sentence_vectors, other.sentence_vectors)
 
 
-def test_another_model_or_a_damaged_file_is_computed_anew(tmp_path):
+def test_another_model_or_a_damaged_file_is_computed_anew(tmp_path: Path) -> None:
     embed_article(LetterEncoder(), ARTICLE, tmp_path)
     renamed = LetterEncoder()
     renamed.name = "letters-2"
@@ -69,6 +73,6 @@ def test_another_model_or_a_damaged_file_is_computed_anew(tmp_path):
     assert after.seen == []
 
 
-def test_without_a_cache_folder_nothing_is_written(tmp_path):
+def test_without_a_cache_folder_nothing_is_written(tmp_path: Path) -> None:
     embed_article(LetterEncoder(), ARTICLE)
     assert list(tmp_path.iterdir()) == []

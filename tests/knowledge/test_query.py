@@ -18,7 +18,7 @@ ANSWER = PastMessage("assistant", "It costs 5 dollars. [1]")
         ("¿Y cuánto tarda?", "es"),
     ],
 )
-def test_what_leans_on_the_question_before_is_a_follow_up(question, language):
+def test_what_leans_on_the_question_before_is_a_follow_up(question: str, language: str) -> None:
     assert is_follow_up(question, language)
 
 
@@ -32,28 +32,28 @@ def test_what_leans_on_the_question_before_is_a_follow_up(question, language):
         ("", "en"),
     ],
 )
-def test_what_stands_alone_is_none(question, language):
+def test_what_stands_alone_is_none(question: str, language: str) -> None:
     assert not is_follow_up(question, language)
     assert contextual_query(question, [COST, ANSWER], language) == question
 
 
-def test_a_follow_up_takes_the_topic_along_and_not_what_was_asked_of_it():
+def test_a_follow_up_takes_the_topic_along_and_not_what_was_asked_of_it() -> None:
     query = contextual_query("And how long does it take?", [COST, ANSWER])
     assert query.startswith("And how long does it take?")
     assert "transfer abroad" in query
     assert "cost" not in query
 
 
-def test_a_follow_up_that_asks_nothing_of_its_own_takes_the_whole_question_along():
+def test_a_follow_up_that_asks_nothing_of_its_own_takes_the_whole_question_along() -> None:
     assert contextual_query("And in Canada?", [COST, ANSWER]) == f"{COST.text} And in Canada?"
 
 
-def test_the_last_question_that_stands_alone_is_taken_past_other_follow_ups():
+def test_the_last_question_that_stands_alone_is_taken_past_other_follow_ups() -> None:
     history = [COST, ANSWER, PastMessage("customer", "And how long does it take?"), ANSWER]
     assert contextual_query("And in Canada?", history) == f"{COST.text} And in Canada?"
 
 
-def test_without_history_a_follow_up_stays_as_it_is():
+def test_without_history_a_follow_up_stays_as_it_is() -> None:
     assert contextual_query("And in Canada?", []) == "And in Canada?"
     assert contextual_query("And in Canada?", [PastMessage("customer", "And in Canada?")]) == "And in Canada?"
 
@@ -70,5 +70,5 @@ def test_without_history_a_follow_up_stays_as_it_is():
         ("?!", "en", ("?!",)),
     ],
 )
-def test_the_parts_of_a_question(question, language, parts):
+def test_the_parts_of_a_question(question: str, language: str, parts: tuple[str, ...]) -> None:
     assert question_parts(question, language) == parts

@@ -15,7 +15,7 @@ def passage(text: str, score: float, best_sentence: float = 0.0, language: str =
     return Passage(uuid4(), uuid4(), 1, "Help", text, language, score, None, (text,), sentence)
 
 
-def test_in_english_the_vectors_lead_and_a_near_sentence_lifts_its_passage():
+def test_in_english_the_vectors_lead_and_a_near_sentence_lifts_its_passage() -> None:
     far = passage("Fees are listed here.", 0.3)
     near = passage("Cards are posted.", 0.6, 0.5)
     nearest_sentence = passage("Mortgages exist.", 0.55, 0.9)
@@ -26,13 +26,13 @@ def test_in_english_the_vectors_lead_and_a_near_sentence_lifts_its_passage():
     )
 
 
-def test_in_a_language_that_the_encoder_does_not_know_words_lead():
+def test_in_a_language_that_the_encoder_does_not_know_words_lead() -> None:
     other = passage("Karten werden per Post geschickt.", 0.6, 0.6, "de")
     right = passage("Die Gebühr für Überweisungen beträgt 5 Dollar.", 0.4, 0.4, "de")
     assert rank_passages([other, right], "Welche Gebühr hat eine Überweisung?", QUESTION, "de") == (right, other)
 
 
-def test_rare_words_count_for_more_than_common_ones():
+def test_rare_words_count_for_more_than_common_ones() -> None:
     candidates = [
         passage("account account", 0.5),
         passage("account fee", 0.5),
@@ -44,13 +44,13 @@ def test_rare_words_count_for_more_than_common_ones():
     assert sum(overlaps) <= len(candidates)
 
 
-def test_ties_keep_their_order_and_the_limit_holds():
+def test_ties_keep_their_order_and_the_limit_holds() -> None:
     candidates = [passage(f"same words {n}", 0.5) for n in range(12)]
     assert rank_passages(candidates, "something", QUESTION, "en", limit=3) == tuple(candidates[:3])
     assert rank_passages([], "something", QUESTION, "en") == ()
 
 
-def test_passages_without_sentence_vectors_are_ranked_by_their_own():
+def test_passages_without_sentence_vectors_are_ranked_by_their_own() -> None:
     plain = Passage(uuid4(), uuid4(), 1, "Help", "Cards.", "en", 0.7)
     assert rank_passages([passage("x", 0.1), plain], "cards", QUESTION, "en")[0] is plain
     assert word_overlap([plain], "the of", "en") == pytest.approx([0.0])

@@ -29,16 +29,16 @@ from helios.knowledge.sentences import sentence_pieces, split_sentences
         ("   \n ", []),
     ],
 )
-def test_sentences(text, sentences):
+def test_sentences(text: str, sentences: list[str]) -> None:
     assert list(split_sentences(text)) == sentences
 
 
 @given(st.text(alphabet=st.sampled_from("aB1 .!?\n-(\"')é؟z.B."), max_size=80))
-def test_pieces_joined_are_the_text(text):
+def test_pieces_joined_are_the_text(text: str) -> None:
     assert "".join(sentence_pieces(text)) == text
 
 
 @given(st.text(max_size=60))
-def test_no_sentence_is_empty_or_has_outer_space(text):
+def test_no_sentence_is_empty_or_has_outer_space(text: str) -> None:
     for sentence in split_sentences(text):
         assert sentence == " ".join(sentence.split()) != ""

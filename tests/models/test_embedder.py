@@ -23,7 +23,7 @@ def embedder() -> Embedder:
     return Embedder.load(settings())
 
 
-def test_vectors_are_unit_rows_in_the_order_of_the_texts(embedder):
+def test_vectors_are_unit_rows_in_the_order_of_the_texts(embedder: Embedder) -> None:
     vectors = embedder.embed(SENTENCES)
     assert vectors.shape == (len(SENTENCES), embedder.dimension) == (4, 384)
     assert vectors.dtype == np.float32
@@ -31,13 +31,13 @@ def test_vectors_are_unit_rows_in_the_order_of_the_texts(embedder):
     assert embedder.embed([]).shape == (0, 384)
 
 
-def test_a_text_has_the_same_vector_bit_for_bit_whatever_stands_beside_it(embedder):
+def test_a_text_has_the_same_vector_bit_for_bit_whatever_stands_beside_it(embedder: Embedder) -> None:
     together = embedder.embed(SENTENCES)
     for row, text in enumerate(SENTENCES):
         assert np.array_equal(embedder.embed([text])[0], together[row])
 
 
-def test_similarities_are_those_that_the_publisher_states(embedder):
+def test_similarities_are_those_that_the_publisher_states(embedder: Embedder) -> None:
     # https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2 and the sentence-transformers quickstart
     vectors = embedder.embed(["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."])
     similarities = vectors @ vectors.T
@@ -46,7 +46,7 @@ def test_similarities_are_those_that_the_publisher_states(embedder):
     assert similarities[1, 2] == pytest.approx(0.1411, abs=0.03)
 
 
-def test_int8_stays_close_to_float32(embedder):
+def test_int8_stays_close_to_float32(embedder: Embedder) -> None:
     graph = build_encoder(read_safetensors(find_encoder_files().weights), int8=False)
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     for text, vector in zip(SENTENCES, embedder.embed(SENTENCES), strict=True):
@@ -55,7 +55,7 @@ def test_int8_stays_close_to_float32(embedder):
         assert float(exact @ vector) >= 0.97
 
 
-def test_padding_does_not_leak_into_a_vector():
+def test_padding_does_not_leak_into_a_vector() -> None:
     graph = build_encoder(read_safetensors(find_encoder_files().weights), int8=False)
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     ids = np.array([[101, 2026, 4003, 102, 0, 0]], dtype=np.int64)
@@ -65,7 +65,7 @@ def test_padding_does_not_leak_into_a_vector():
     assert np.allclose(padded[0][:, :4], short[0], atol=1e-4)
 
 
-def test_one_pass_gives_the_vector_and_the_tokens_places(embedder):
+def test_one_pass_gives_the_vector_and_the_tokens_places(embedder: Embedder) -> None:
     text = "My name is Ada Lovelace"
     encoding = embedder.encode(text)
     assert np.array_equal(encoding.vector, embedder.embed([text])[0])
@@ -74,13 +74,13 @@ def test_one_pass_gives_the_vector_and_the_tokens_places(embedder):
     assert embedder.count_tokens(text) == 6
 
 
-def test_long_and_empty_texts_are_encoded(embedder):
+def test_long_and_empty_texts_are_encoded(embedder: Embedder) -> None:
     vectors = embedder.embed(["transfer " * 5000, ""])
     assert np.isfinite(vectors).all()
     assert embedder.count_tokens("transfer " * 5000) == MAX_TOKENS - 2
 
 
-def test_a_process_that_encodes_imports_no_training_library():
+def test_a_process_that_encodes_imports_no_training_library() -> None:
     embedder_in_a_fresh_process = (
         "import sys; from helios.models.embedder import Embedder; from helios.settings import settings;"
         "Embedder.load(settings()).embed(['hello']);"

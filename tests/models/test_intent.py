@@ -1,8 +1,11 @@
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
 import yaml
 
-from helios.models.embedder import Embedder
+from helios.models.embedder import Embedder, Vectors
 from helios.models.intent import EXAMPLES, OTHER, IntentClassifier, IntentError, fit_softmax
 from helios.settings import Settings, settings
 
@@ -15,7 +18,7 @@ def embedder() -> Embedder:
 
 
 @pytest.fixture(scope="module")
-def classifier(embedder) -> IntentClassifier:
+def classifier(embedder: Embedder) -> IntentClassifier:
     return IntentClassifier.load(settings(), embedder)
 
 
@@ -30,11 +33,13 @@ def classifier(embedder) -> IntentClassifier:
         (OTHER, "what is the best recipe for pancakes"),
     ],
 )
-def test_the_shipped_model_names_what_a_customer_wants(embedder, classifier, intent, text):
+def test_the_shipped_model_names_what_a_customer_wants(
+    embedder: Embedder, classifier: IntentClassifier, intent: str, text: str
+) -> None:
     assert classifier.classify(embedder.embed([text])[0]).name == intent
 
 
-def test_unseen_utterances_are_mostly_named_right(embedder):
+def test_unseen_utterances_are_mostly_named_right(embedder: Embedder) -> None:
     """Every fifth utterance is kept from training. Guessing would reach 3 %."""
     kept = {name: [text for n, text in enumerate(texts) if n % 5] for name, texts in SHIPPED.items()}
     classifier = IntentClassifier.train(embedder, kept)
@@ -47,7 +52,7 @@ def test_unseen_utterances_are_mostly_named_right(embedder):
     assert right / len(unseen) >= 0.65
 
 
-def test_an_unlikely_best_intent_is_other(classifier):
+def test_an_unlikely_best_intent_is_other(classifier: IntentClassifier) -> None:
     nothing = np.zeros(384, dtype=np.float32)
     probabilities = classifier.probabilities(nothing)
     assert probabilities.sum() == pytest.approx(1, abs=1e-5)
@@ -56,7 +61,7 @@ def test_an_unlikely_best_intent_is_other(classifier):
     assert flat.classify(nothing).confidence == pytest.approx(0.2)
 
 
-def test_the_second_load_reads_the_cache_and_a_damaged_one_is_trained_anew(tmp_path, embedder):
+def test_the_second_load_reads_the_cache_and_a_damaged_one_is_trained_anew(tmp_path: Path, embedder: Embedder) -> None:
     examples = tmp_path / "intents.yaml"
     examples.write_text("fees: [what does it cost, how much is it]\ncards: [block my card, my card is gone]\n")
     custom = Settings(model_dir=tmp_path / "models")
@@ -74,7 +79,7 @@ def test_the_second_load_reads_the_cache_and_a_damaged_one_is_trained_anew(tmp_p
     assert counting.calls == 2
 
 
-def test_changed_examples_are_trained_anew(tmp_path, embedder):
+def test_changed_examples_are_trained_anew(tmp_path: Path, embedder: Embedder) -> None:
     examples = tmp_path / "intents.yaml"
     custom = Settings(model_dir=tmp_path / "models")
     examples.write_text("fees: [what does it cost]\ncards: [block my card]\n")
@@ -84,7 +89,7 @@ def test_changed_examples_are_trained_anew(tmp_path, embedder):
 
 
 @pytest.mark.parametrize("text", ["- a list", "fees: one text", "fees: ['', x]", "fees: [1]"])
-def test_a_file_that_is_no_mapping_of_utterances_is_refused(tmp_path, embedder, text):
+def test_a_file_that_is_no_mapping_of_utterances_is_refused(tmp_path: Path, embedder: Embedder, text: str) -> None:
     examples = tmp_path / "intents.yaml"
     examples.write_text(text)
     with pytest.raises(IntentError, match=r"intents\.yaml"):
@@ -92,12 +97,12 @@ def test_a_file_that_is_no_mapping_of_utterances_is_refused(tmp_path, embedder, 
 
 
 @pytest.mark.parametrize("examples", [{}, {"one": ["x"]}, {"one": ["x"], "two": []}])
-def test_too_few_examples_are_refused(embedder, examples):
+def test_too_few_examples_are_refused(embedder: Embedder, examples: dict[str, list[str]]) -> None:
     with pytest.raises(IntentError):
         IntentClassifier.train(embedder, examples)
 
 
-def test_softmax_regression_reaches_the_minimum_of_its_penalised_loss():
+def test_softmax_regression_reaches_the_minimum_of_its_penalised_loss() -> None:
     rng = np.random.default_rng(7)
     labels = np.arange(90) % 3
     vectors = (rng.normal(size=(90, 5)) + 2 * np.eye(5)[labels]).astype(np.float32)
@@ -117,6 +122,6 @@ class _CountingEncoder:
         self.dimension = embedder.dimension
         self.calls = 0
 
-    def embed(self, texts):
+    def embed(self, texts: Sequence[str]) -> Vectors:
         self.calls += 1
         return self._embedder.embed(texts)
