@@ -151,9 +151,10 @@ def _find_in(part: str) -> Iterator[Span]:
         yield Span(match.start(), match.end(), TRACK)
     for first, last, _ in cards.find(part):
         yield Span(first, last, CARD)
-    for pattern, label in _rules():
-        for match in pattern.finditer(part):
-            yield Span(match.start("value"), match.end("value"), label)
+    for cue, pattern, label in _rules():
+        if cue.search(part):
+            for match in pattern.finditer(part):
+                yield Span(match.start("value"), match.end("value"), label)
     for match in _password().finditer(part):
         end = _password_end(part, match)
         if end is not None:
@@ -161,20 +162,20 @@ def _find_in(part: str) -> Iterator[Span]:
 
 
 @cache
-def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The table's cues as patterns with a group ``value``."""
+def _rules() -> tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...]:
+    """Each cue of the table, and the pattern of it with its value in a group ``value``."""
     table = tables.load("secrets")
-    compiled: list[tuple[re.Pattern[str], str]] = []
+    compiled: list[tuple[re.Pattern[str], re.Pattern[str], str]] = []
     for rule in table["rules"]:
         cue = "(?:" + "|".join(rule["cues"]) + ")"
         value = rule["value"]
         for name, fragment in table["fragments"].items():
             value = value.replace("{" + name + "}", fragment)
         gap = r"(?:[\s:=#\-,'\"*_]+|\b(?:" + "|".join(rule["gap"].split()) + r")\b){1,12}?"
-        compiled.append((re.compile(f"{cue}{gap}(?P<value>{value})"), rule["label"]))
+        compiled.append((re.compile(cue), re.compile(f"{cue}{gap}(?P<value>{value})"), rule["label"]))
         if rule["reverse"]:
             after = rf" (?:is|was|=|ist|es) (?:my|the|its|meine?|mi) (?:new |old |card |atm )?{cue}"
-            compiled.append((re.compile(f"(?P<value>{value}){after}"), rule["label"]))
+            compiled.append((re.compile(cue), re.compile(f"(?P<value>{value}){after}"), rule["label"]))
     return tuple(compiled)
 
 

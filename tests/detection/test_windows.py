@@ -47,9 +47,20 @@ def test_cuts_do_not_depend_on_how_the_text_arrives(cuts: list[int]) -> None:
 
 @pytest.mark.parametrize(
     "whole",
-    ["1,250.00", "4111 1111 1111 1111", "4111, 1111, 1111, 1111", "DE89 3704 0044 0532 0130 00",
-     "help@bank.example", "[1]", "[the page](https://bank.example/a, b)", "four one one one", "+1 212 555 0134", "Mr. Smith", "12. 05. 2024"],
-)  # fmt: skip
+    [
+        "1,250.00",
+        "4111 1111 1111 1111",
+        "4111, 1111, 1111, 1111",
+        "DE89 3704 0044 0532 0130 00",
+        "help@bank.example",
+        "[1]",
+        "[the page](https://bank.example/a, b)",
+        "four one one one",
+        "+1 212 555 0134",
+        "Mr. Smith",
+        "12. 05. 2024",
+    ],
+)
 @pytest.mark.parametrize("words_before", [0, 3, 5, 25, 29, 31])
 def test_never_cut_inside(whole: str, words_before: int) -> None:
     text = "word " * words_before + "we say: " + whole + ", and so on. " + "More words follow here, as they do. " * 3
