@@ -2,7 +2,8 @@
 
 Each sentence is weighed by four things: how near its vector is to the question's, how much of the question's rarer
 words it holds, how well its passage was retrieved, and whether it holds the kind of thing that is asked for (an
-amount, a time, a way). Whether anything answers at all is decided by one logistic score; `evals/` measures both.
+amount, a time, a way). Whether anything answers at all is decided by one logistic score. Both are measured in
+docs/decisions/local-models.md.
 """
 
 from __future__ import annotations
