@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import asyncpg
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -34,7 +34,8 @@ from schema.steps import (
 log = structlog.get_logger()
 
 # What passes by itself: a server that is away, or a deadlock that another transaction won.
-PASSING = (OSError, PoolTimeout, OperationalError, InterfaceError, asyncpg.InterfaceError)
+PASSING = (OSError, PoolTimeout, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)
+LASTING = (IntegrityError, ProgrammingError, DataError)
 BUG_ATTEMPTS = 3
 
 Work = TypeVar("Work")
@@ -45,9 +46,11 @@ async def _run(step: Callable[[Resources, Work], Awaitable[Result]], resources: 
     """A step whose error is neither expected nor passing is our bug: trying for ever would only hide it."""
     try:
         return await step(resources, work)
-    except (ApplicationError, *PASSING):
+    except ApplicationError:
         raise
     except Exception as error:
+        if isinstance(error, PASSING) and not isinstance(error, LASTING):
+            raise
         log.error("step failed", step=step.__name__, exc_info=error)
         final = activity.info().attempt >= BUG_ATTEMPTS
         raise ApplicationError(type(error).__name__, type="bug", non_retryable=final) from None

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import httpx
 
 from helios.commands.conversation import Customer, play
-from helios.demo_bank.people import DemoSecrets, load_secrets
+from helios.demo_bank.people import load_secrets
 from helios.embedded.errors import StackError
-from helios.embedded.keeper import Report
+from helios.embedded.keeper import Report, together
 from helios.embedded.progress import progress
-from helios.embedded.supervisor import Program, Stack, run as run_until_told, running_stack
-from helios.settings import PROJECT, Settings, settings
+from helios.embedded.supervisor import Program, Stack, running_stack
+from helios.embedded.supervisor import run as run_until_told
+from helios.settings import Settings, settings
 
 QUESTION = "What does it cost to send money abroad?"
 READY_WITHIN_S = 90.0
@@ -44,44 +45,52 @@ def run(args: argparse.Namespace) -> int:
     return run_until_told(body, config)
 
 
-async def start_application(stack: Stack, config: Settings, report: Report) -> DemoSecrets:
-    """Migrates, seeds, and starts the API and the workers; stack.json is there when this returns."""
-    env = {**os.environ, **stack.servers.env()}
-    report("Database", "starting")
-    await _command(env, "migrate")
-    await _command({**env, "HELIOS_EMBEDDER_THREADS": "2"}, "seed")
-    report("Database", "migrated, demo bank in place")
-    port = stack.servers.ports.api
+async def start_application(stack: Stack, config: Settings, report: Report) -> None:
+    """Migrates, seeds, and starts the API and the workers; stack.json is there when this returns.
+
+    All at once: what takes the time is loading code, and none of them needs the tables before it is asked something.
+    """
     helios = [sys.executable, "-m", "helios"]
     workers = [Program(f"worker-{n}", [*helios, "worker"], title=f"Worker {n}") for n in range(1, config.workers + 1)]
-    api = Program("api", [*helios, "api", "--port", str(port)], ready=_answers(stack, "/healthz"), title="API")
-    await stack.start(api, *workers)
+    port = stack.servers.ports.api
+    api = Program("api", [*helios, "api", "--port", str(port)], ready=answers(stack, "/healthz"), title="API")
+    async with together() as group:
+        group.create_task(stack.start(api, *workers))
+        group.create_task(_fill_database(stack, report))
     report("Workers", "starting")
-    await _until(_answers(stack, "/readyz"), READY_WITHIN_S)
+    await until(answers(stack, "/readyz"), READY_WITHIN_S)
     report("Workers", "ready")
     people = load_secrets(stack.servers.home.root / "keys" / "demo.json")
     if people is None:
         raise StackError("The demo bank's keys are missing: remove HELIOS_HOME/keys/demo.json and start again.")
     stack.announce(people.public())
-    return people
 
 
-async def _command(env: dict[str, str], *words: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "helios", *words, env=env, cwd=PROJECT, stdout=sys.stderr, stderr=asyncio.subprocess.PIPE
-    )
+async def _fill_database(stack: Stack, report: Report) -> None:
+    report("Database", "starting")
+    helios = [sys.executable, "-m", "helios"]
+    await stack.run_once(Program("migrate", [*helios, "migrate"], title="Database"))
+    seed = Program("seed", [*helios, "seed"], {"HELIOS_EMBEDDER_THREADS": "2"}, title="Demo bank")
+    telling = asyncio.create_task(_tell_progress(stack.servers.home.logs / "seed.log", report))
     try:
-        _, err = await process.communicate()
-    except asyncio.CancelledError:
-        process.terminate()
-        await process.wait()
-        raise
-    if process.returncode:
-        last = "\n".join(err.decode(errors="replace").splitlines()[-12:])
-        raise StackError(f"`helios {' '.join(words)}` failed:\n{last}")
+        await stack.run_once(seed)
+    finally:
+        telling.cancel()
+    report("Database", "migrated, demo bank in place")
 
 
-def _answers(stack: Stack, path: str) -> Callable[[], Awaitable[bool]]:
+async def _tell_progress(log: Path, report: Report) -> None:
+    """The first time takes a while: every article is cut and encoded. Say how far it is."""
+    told = ""
+    while True:
+        await asyncio.sleep(1.0)
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+        if lines and lines[-1].startswith("  knowledge") and lines[-1] != told:
+            told = lines[-1]
+            report("Demo bank", told.strip())
+
+
+def answers(stack: Stack, path: str) -> Callable[[], Awaitable[bool]]:
     url = stack.servers.api_url + path
 
     async def ready() -> bool:
@@ -94,7 +103,7 @@ def _answers(stack: Stack, path: str) -> Callable[[], Awaitable[bool]]:
     return ready
 
 
-async def _until(ready: Callable[[], Awaitable[bool]], within_s: float) -> None:
+async def until(ready: Callable[[], Awaitable[bool]], within_s: float) -> None:
     async with asyncio.timeout(within_s):
         while not await ready():
             await asyncio.sleep(0.2)

@@ -1,0 +1,55 @@
+"""The real stack, started once for the whole run: PostgreSQL, Valkey, Temporal, the API and two workers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helios.commands.up import start_application
+from helios.database import Database
+from helios.embedded.supervisor import Stack, running_stack
+from helios.keyring import Keyring, root_key
+from helios.settings import Settings
+from tests.caller import Api
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """The running stack with the demo bank in it. Workflow code runs in Temporal's sandbox here."""
+    home: Path = tmp_path_factory.mktemp("stack") / "home"
+    config = Settings(home=home, llm=("offline",), workflow_sandbox=True)
+    async with running_stack(config) as running:
+        await start_application(running, config, lambda _title, _state: None)
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def api(stack: Stack) -> AsyncIterator[Api]:
+    """A client of the public API."""
+    async with Api(stack.servers.api_url, stack.description()["demo"]) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def database(stack: Stack) -> AsyncIterator[Database]:
+    """The application role's database."""
+    opened = Database(stack.servers.app_dsn, pool_size=4)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def keyring(stack: Stack, database: Database) -> Keyring:
+    return Keyring(root_key(stack.servers.keys.root_key), database)
+
+
+@pytest.fixture(scope="session")
+async def tenant_id(database: Database) -> Any:
+    """The demo bank's id."""
+    from sqlalchemy import text
+
+    async with database.platform() as connection:
+        return (await connection.execute(text("SELECT id FROM tenants WHERE slug = 'meridian'"))).scalar_one()

@@ -1,0 +1,62 @@
+"""One turn as a customer meets it, on the real stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+
+from tests.caller import Api, Customer, Heard, Transcript
+
+
+def turn_ended(number: int = 1) -> Callable[[Transcript], bool]:
+    return lambda heard: any(turn["turn"] == number for turn in heard.turns)
+
+
+async def test_an_answer_is_streamed_and_cited(api: Api) -> None:
+    customer = await (await api.customer()).open()
+    answer = await customer.say("What does it cost to send money abroad?", wait=0)
+    assert answer.status_code == 202
+    heard = await customer.hear(turn_ended())
+    replies = [each for each in heard.completed.values() if each["role"] == "assistant"]
+    assert len(replies) == 1
+    assert "5 dollars" in replies[0]["content"]
+    assert replies[0]["citations"][0]["title"] == "Sending money abroad"
+    assert heard.differences() == []
+    assert heard.turns == [{"turn": 1, "outcome": "answered"}]
+
+
+async def test_resuming_after_any_event_gives_exactly_the_rest(api: Api) -> None:
+    customer = await (await api.customer()).open()
+    await customer.say("How do I block my card?")
+    everything = await _read_all(customer, None)
+    for place, event in enumerate(everything[:-1]):
+        rest = await _read_all(customer, event.id)
+        assert [each.id for each in rest] == [each.id for each in everything[place + 1 :]], event
+
+
+async def test_a_person_takes_over_and_answers(api: Api) -> None:
+    customer = await (await api.customer()).open()
+    answer = await customer.say("I want to talk to a human being, please.")
+    assert answer.json()["outcome"] == "escalated"
+    agent = await api.staff("agent")
+    escalation_id = (await customer.get()).json()["escalation_id"]
+    base = f"/v1/escalations/{escalation_id}"
+    assert (await api.http.post(f"{base}/claim", headers=agent)).status_code == 200
+    words = {"action": "respond", "content": "This is a person. I am reading what you wrote."}
+    decided = await api.http.post(f"{base}/decision", json=words, headers=agent)
+    assert decided.status_code == 200, decided.text
+    heard = await customer.hear(lambda seen: any(each["role"] == "agent" for each in seen.completed.values()))
+    assert heard.differences() == []
+    further = await customer.say("Thank you!")
+    assert (further.json()["outcome"], further.json()["reply"]) == ("escalated", None)
+
+
+async def _read_all(customer: Customer, after: str | None) -> list[Heard]:
+    """Events until the turn's end, on one connection."""
+    seen: list[Heard] = []
+    async with aclosing(customer.events(after)) as events:
+        async for event in events:
+            seen.append(event)
+            if event.type == "turn.completed":
+                return seen
+    raise AssertionError("the stream ended")
