@@ -10,7 +10,7 @@ from itertools import combinations
 from helios.detection import tables
 
 # From this length on a word may hold one typo, or two.
-_ONE_TYPO, _TWO_TYPOS = 5, 9
+_ONE_TYPO, _TWO_TYPOS = 5, 10
 _LONGEST = 24
 
 _CONTRACTION = re.compile(r"(.+?)(n't|'m|'ve|'ll|'re|'d)")

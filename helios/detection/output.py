@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Literal
 
 from helios.detection import figures, links, situations, tables
-from helios.detection.phrasebook import PhraseBook, Rule, read_rules
+from helios.detection.phrasebook import PhraseBook, read_rules
 from helios.detection.spans import normalise
 
 Action = Literal["release", "rewrite", "hold", "block"]
@@ -116,5 +116,5 @@ def _lists() -> Mapping[str, Mapping[str, Any]]:
 
 @cache
 def _book() -> PhraseBook:
-    rules: list[Rule] = list(read_rules(tables.load("output")["lists"], {}, ""))
-    return PhraseBook(rules)
+    table = tables.load("output")
+    return PhraseBook(read_rules(table["lists"], table["words"], ""))

