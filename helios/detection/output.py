@@ -64,7 +64,7 @@ def hold(text: str) -> int:
 
 def _check(before: str, text: str, context: Context) -> Verdict:
     found: list[tuple[Action, Reason]] = []
-    found.extend(_phrases(before + text, context))
+    found.extend(_phrases(before, text, context))
     found.extend(_leaks(before + text, context))
     cleaned = links.clean(text, context.allowed_link_domains)
     found.extend(_figures(cleaned.text, context))
@@ -79,12 +79,12 @@ def _check(before: str, text: str, context: Context) -> Verdict:
     return Verdict(action, reasons, cleaned.text if action == "rewrite" else None)
 
 
-def _phrases(text: str, context: Context) -> list[tuple[Action, Reason]]:
+def _phrases(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
     entries = _lists()
     active = {name for number in context.situations for name in _must_not(number)}
     return [
         (entries[found.rule.id]["action"], Reason(f"output.{found.rule.id}", entries[found.rule.id]["situation"]))
-        for found in _book().find(text)
+        for found in _book().find(before + text, after=len(before))
         if entries[found.rule.id].get("always") or found.rule.id in active
     ]
 

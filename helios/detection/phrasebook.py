@@ -75,16 +75,19 @@ class PhraseBook:
                 position += len(meant) + 1
         return Canonical("".join(pieces), tuple(places), tuple(spans))
 
-    def find(self, text: str, languages: frozenset[str] | None = None) -> list[Found]:
-        """Each rule's first match that stands, in the order of the table; all languages when none is given."""
+    def find(self, text: str, languages: frozenset[str] | None = None, after: int = 0) -> list[Found]:
+        """Each rule's first match that stands and ends behind offset ``after``, in the order of the table.
+
+        All languages are tried when none is given.
+        """
         canonical = self.canonical(text)
         found: list[Found] = []
         for rule in self.rules:
             if languages is not None and rule.language not in languages:
                 continue
-            match = _standing(rule, canonical.text)
-            if match is not None:
-                found.append(Found(rule, *canonical.original(*match)))
+            spans = (canonical.original(*match) for match in _standing(rule, canonical.text))
+            if span := next((span for span in spans if span[1] > after), None):
+                found.append(Found(rule, *span))
         return found
 
     @cached_property
@@ -115,15 +118,14 @@ def read_rules(entries: Iterable[Mapping[str, object]], named: Mapping[str, str]
         )
 
 
-def _standing(rule: Rule, text: str) -> tuple[int, int] | None:
+def _standing(rule: Rule, text: str) -> Iterator[tuple[int, int]]:
     for match in rule.phrase.pattern.finditer(text):
-        if rule.unless is None:
-            return match.span()
-        start = text.rfind(SENTENCE_END, 0, match.start() + 1)
-        end = text.find(SENTENCE_END, match.end() - 1)
-        if not rule.unless.pattern.search(text, max(start, 0), end + 2 if end >= 0 else len(text)):
-            return match.span()
-    return None
+        if rule.unless is not None:
+            start = text.rfind(SENTENCE_END, 0, match.start() + 1)
+            end = text.find(SENTENCE_END, match.end() - 1)
+            if rule.unless.pattern.search(text, max(start, 0), end + 2 if end >= 0 else len(text)):
+                continue
+        yield match.span()
 
 
 def _tokens(folded: Normalised) -> Iterator[tuple[str, int, int]]:

@@ -4,7 +4,7 @@ word            that word, also with a typo or two when it is long enough (see l
 stem*           a word that begins so
 (a|b c|d)       one of these;   x?  x or nothing;   (a|b)?  likewise
 ..3             up to three words of the same sentence;   ~12  up to twelve words, sentence ends among them
-#               a number
+%               a number
 <name>          the phrase of that name in the table's ``words``
 ^ and $         the beginning and the end of a sentence
 """
@@ -18,7 +18,7 @@ from helios.detection import lexicon
 SENTENCE_END = "\n"
 
 _SYMBOL = re.compile(
-    r"\s*(?:(?P<gap>(?:\.\.|~)\d+)|<(?P<name>\w+)>|(?P<mark>[()|?^$#])|(?P<word>[^\s()|?^$#<>.~]+))\s*",
+    r"\s*(?:(?P<gap>(?:\.\.|~)\d+)|<(?P<name>\w+)>|(?P<mark>[()|?^$%])|(?P<word>[^\s()|?^$%<>.~]+))\s*",
 )
 
 
@@ -118,7 +118,7 @@ class _Parser:
             return part
         if value in ("^", "$"):
             return _Part(r"(?<=\n )", "(?!)") if value == "^" else _Part(r"(?=\n )", r"\Z")
-        if value == "#":
+        if value == "%":
             return _Part(r"\d[^ ]* ", r"\Z")
         raise ValueError(f"{value!r} has no place there in {self._source!r}")
 

@@ -1,14 +1,18 @@
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helios.detection import figures, links, output
+from helios import demo_bank
+from helios.detection import figures, links, output, situations, tables
+from helios.detection.redaction import redact_output
 from helios.detection.secrets import find as find_secrets
 from helios.detection.windows import WindowCutter
 
 PASSAGE = "A replacement card costs $5.00 and arrives in 5 to 7 business days. Cover is up to $250,000 at 1.5%."
+KNOWLEDGE = Path(demo_bank.__path__[0]) / "knowledge"
 CONTEXT = output.Context(
     passages=(PASSAGE,),
     question="and for 20 dollars?",
@@ -26,6 +30,9 @@ FORBIDDEN = [
     ("You will double your money.", "hold", "output.promises"),
     ("There is no risk at all.", "hold", "output.promises"),
     ("You can't lose money with it.", "hold", "output.promises"),
+    ("We expect a return of 8 % a year.", "hold", "output.promises"),
+    ("The fund yields of up to 9% annually are normal.", "hold", "output.promises"),
+    ("Eine Rendite von 7 Prozent ist üblich.", "hold", "output.promises"),
     ("Die Rendite ist garantiert.", "hold", "output.promises"),
     ("Das ist risikofrei.", "hold", "output.promises"),
     ("Sin ningún riesgo para usted.", "hold", "output.promises"),
@@ -207,6 +214,28 @@ def test_every_position_of_a_split_is_safe(phrase: str) -> None:
         out, caught = released(text, [0, cut, len(text)])
         assert caught
         assert len(out) <= start
+
+
+def test_phrase_that_was_released_before_is_not_held_against_later_windows() -> None:
+    assert output.check_window("Returns are guaranteed. ", "That is all. ", CONTEXT).action == "release"
+
+
+def test_situations_name_lists_that_exist() -> None:
+    named = {name for entry in situations.all_situations() for name in entry.must_not}
+    assert named <= {entry["id"] for entry in tables.load("output")["lists"]}
+
+
+@pytest.mark.parametrize("path", sorted(KNOWLEDGE.rglob("*.md")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_the_banks_own_articles_pass(path: Path) -> None:
+    text = path.read_text("utf-8").split("---", 2)[-1]
+    context = output.Context(passages=(text,), situations=(1, 12, 20), allowed_link_domains=("bank.example",))
+    cutter, before = WindowCutter(hold=output.hold), ""
+    for window in [*cutter.feed(text), *cutter.flush()]:
+        if "internal" not in path.stem:
+            assert output.check_window(before, window, context) == output.Verdict("release"), window
+        assert redact_output(window, [text]).text == window
+        before += window
+    assert before == text
 
 
 def test_harmless_answer_passes_whole() -> None:

@@ -25,7 +25,7 @@ def book(*phrases: str, unless: tuple[str, ...] = ()) -> PhraseBook:
         ("^ agent", "my agent", False),
         ("^ agent", "No. Agent", True),
         ("refund*", "refunding takes long", True),
-        ("pay # euros", "pay 12.50 euros", True),
+        ("pay % euros", "pay 12.50 euros", True),
         ("did not make", "I didn’t make it", True),
         ("did not make", "i didnt make it", True),
         ("für mich", "fur mich", True),
