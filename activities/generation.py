@@ -126,6 +126,8 @@ async def _begin(connection: AsyncConnection, keys: TenantKeys, work: Generate) 
             redacted = tokenise(message.content, find_personal_data(message.content, found.language), tokens).text
             history.append(PastMessage("customer" if message.role == "customer" else "assistant", redacted))
     question = question_of(messages, ref.turn)
+    if not for_customer:
+        question = f"What do we do about {found.reason.replace('_', ' ')}? {question}"
     question = tokenise(question, find_personal_data(question, found.language), tokens).text
     prompt = Prompt(thread.tenant_name, found.language, question, None, passages, tuple(history))
     standard = Standard(

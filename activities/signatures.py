@@ -25,7 +25,6 @@ from schema.steps import (
 )
 
 
-
 class TurnSteps(ABC):
     """One turn: understand, generate, deliver. Each finds its work done when it is tried again."""
 

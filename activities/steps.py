@@ -30,7 +30,6 @@ from schema.steps import (
     Understanding,
 )
 
-
 log = structlog.get_logger()
 
 # What passes by itself: a server that is away, or a deadlock that another transaction won.

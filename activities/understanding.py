@@ -83,6 +83,9 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
     history = [PastMessage("customer" if each.role == "customer" else "assistant", each.content)
                for each in begun.messages if each.turn < begun.ref.turn]  # fmt: skip
     query = contextual_query(question, history, begun.language)
+    if screened.wants_draft:
+        # A report is no question: what the bank says about such a case is what an agent's draft needs.
+        query = f"{screened.reason.replace('_', ' ')}: {query}"
     query = tokenise(query, find_personal_data(query, begun.language)).text
     texts = [question] if query == question else [question, query]
     vectors = await asyncio.to_thread(resources.encoder.embed, texts)

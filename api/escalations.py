@@ -20,6 +20,7 @@ from api.presentation import escalation_json
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.waiting import within
+from helios.crypto import TenantKeys
 from helios.detection import secrets
 from helios.ids import new_id
 from helios.tokens import Identity
@@ -35,8 +36,13 @@ NEEDS_CONTENT = ("edit", "respond")
 UPDATE_WITHIN_S = 2.5
 
 COLUMNS = """
-    SELECT escalations.*, decisions.action AS decision_action FROM escalations
+    SELECT escalations.*, decisions.action AS decision_action,
+           tickets.id AS ticket_id, tickets.kind AS ticket_kind, tickets.clocks AS ticket_clocks
+    FROM escalations
     LEFT JOIN decisions ON decisions.tenant_id = escalations.tenant_id AND decisions.id = escalations.decision_id
+    LEFT JOIN tickets ON tickets.tenant_id = escalations.tenant_id
+      AND tickets.conversation_id = escalations.conversation_id AND tickets.turn = escalations.turn
+      AND escalations.cause = 'turn:' || tickets.turn
     WHERE escalations.tenant_id = :tenant_id
 """
 ONE = text(f"{COLUMNS} AND escalations.id = :id")
@@ -71,7 +77,7 @@ async def list_escalations(
     keys = await services.keyring.tenant(reader.tenant_id)
     async with services.database.tenant(reader.tenant_id) as connection:
         rows = (await connection.execute(LIST, {"tenant_id": reader.tenant_id, **where, **position})).all()
-    return JSONResponse(page(rows, limit, lambda row: escalation_json(row, keys), at="opened_at"))
+    return JSONResponse(page(rows, limit, lambda row: _with_ticket(row, keys), at="opened_at"))
 
 
 @router.get("/{escalation_id}")
@@ -171,7 +177,13 @@ async def _shown(services: Services, reader: Identity, escalation_id: UUID) -> R
     keys = await services.keyring.tenant(reader.tenant_id)
     async with services.database.tenant(reader.tenant_id) as connection:
         row = await _require(connection, reader, escalation_id)
-    return JSONResponse(escalation_json(row, keys))
+    return JSONResponse(_with_ticket(row, keys))
+
+
+def _with_ticket(row: Any, keys: TenantKeys) -> dict[str, Any]:
+    """The escalation with the regulated ticket of its turn, if there is one."""
+    ticket = {"id": str(row.ticket_id), "kind": row.ticket_kind, "clocks": row.ticket_clocks} if row.ticket_id else None
+    return {**escalation_json(row, keys), "ticket": ticket}
 
 
 async def _require(connection: AsyncConnection, reader: Identity, escalation_id: UUID) -> Any:

@@ -37,8 +37,9 @@ class OfflineGenerator:
     name: str = "offline"
     local: bool = True
 
-    def __init__(self, encoder: TextEncoder | None = None) -> None:
+    def __init__(self, encoder: TextEncoder | None = None, words_per_s: float = 0.0) -> None:
         self._encoder = encoder
+        self._pause_s = 1.0 / words_per_s if words_per_s else 0.0
 
     async def stream(self, prompt: Prompt) -> AsyncIterator[TextDelta | Finished]:
         """The answer word by word, then `Finished`. Each sentence is followed by the number of its passage, ` [1]`.
@@ -48,6 +49,8 @@ class OfflineGenerator:
         """
         text, supported = await asyncio.to_thread(self._answer, prompt)
         for piece in _PIECE.findall(text):
+            if self._pause_s:
+                await asyncio.sleep(self._pause_s)
             yield TextDelta(piece)
         read = sum(len(passage.text.split()) for passage in prompt.passages) + len(prompt.question.split())
         yield Finished(MODEL, read, len(text.split()), 0, supported)

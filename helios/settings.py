@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     llm_breaker_open_s: float = 30.0
     """How long it is not asked; then one turn tries it."""
 
+    offline_words_per_s: float = Field(default=0.0, ge=0.0)
+    """Pace of the offline generator, for watching it write. 0: as fast as it can."""
+
     # Behaviour
     workflow_sandbox: bool = False
     """Run workflow code in Temporal's sandbox: on in tests and CI, where it proves determinism; off where CPU counts."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 COMMANDS: dict[str, str] = {
     "up": "start everything on this machine and keep serving",
+    "demo": "play the scripted tour against a stack of its own",
     "chat": "chat with the demo bank in a terminal",
     "api": "serve the API",
     "worker": "run a worker",

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 
 RECONNECT_S = 0.3
 console = Console(highlight=False, soft_wrap=True)
@@ -112,7 +113,7 @@ class Transcript:
 
 async def play(customer: Customer, question: str) -> tuple[dict[str, Any] | None, str]:
     """Asks, shows the answer as it streams, and returns the assistant's message with the turn's outcome."""
-    console.print(f"\n[bold cyan]you[/bold cyan]        {question}")
+    console.print(f"\n[bold cyan]you[/bold cyan]        {escape(question)}")
     turn = await customer.say(question)
     return await show_turn(customer, turn)
 
@@ -124,7 +125,7 @@ async def show_turn(customer: Customer, turn: int) -> tuple[dict[str, Any] | Non
     async for kind, data in customer.events():
         if kind == "message.delta" and data["turn"] in (0, turn):
             if speaking != data["message_id"]:
-                console.print("\n[bold magenta]assistant[/bold magenta]  ", end="")
+                console.print("\n[bold magenta]bank[/bold magenta]       ", end="")
                 speaking = data["message_id"]
             console.print(data["text"], end="", markup=False)
         elif kind == "message.reset" and speaking == data["message_id"]:
@@ -141,5 +142,7 @@ async def show_turn(customer: Customer, turn: int) -> tuple[dict[str, Any] | Non
 
 def _show_citations(reply: dict[str, Any] | None) -> None:
     for citation in (reply or {}).get("citations", ()):
-        console.print(f"           [dim]\\[{citation['marker']}] {citation['title']}, version {citation['version']}[/dim]")
+        console.print(
+            f"           [dim]\\[{citation['marker']}] {citation['title']}, version {citation['version']}[/dim]"
+        )
     console.print()

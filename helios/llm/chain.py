@@ -29,7 +29,7 @@ def build(name: str, settings: Settings, encoder: TextEncoder | None = None) -> 
     if name == "offline":
         from helios.offline import OfflineGenerator
 
-        return OfflineGenerator(encoder)
+        return OfflineGenerator(encoder, settings.offline_words_per_s)
     breaker = Breaker(settings.llm_breaker_failures, settings.llm_breaker_open_s)
     return GuardedGenerator(_remote(name, settings), breaker)
 
