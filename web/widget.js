@@ -4,8 +4,8 @@
  *   <script type="module" src="/widget.js"></script>
  *   <helios-chat bank-name="Meridian Bank" token-url="/chat-session"></helios-chat>
  *
- * Attributes: `bank-name`; `token-url`, where the bank's backend answers a POST with `{access_token, expires_in}` (or the
- * property `getToken`, a function that resolves to the same); `api-url`, by default where this file came from;
+ * Attributes: `bank-name`; `token-url`, where the bank's backend answers a POST with `{access_token, expires_in}` (or
+ * the property `getToken`, a function that resolves to the same); `api-url`, by default where this file came from;
  * `link-prefix`, the path on this site below which articles may be linked; `lang`, by default the browser's.
  * Methods: `open()`, `minimise()`, `ask(text)`. Property: `suggestions`, questions to begin with.
  */
@@ -127,7 +127,8 @@ export class HeliosChat extends HTMLElement {
     this.#panel.suggestions = this.#suggestions;
     const attributes = { class: "launcher", type: "button", "aria-expanded": "false", "aria-controls": "panel" };
     const label = element("span", {}, this.#say("launch"));
-    this.#launcher = element("button", { ...attributes, on: { click: () => this.open() } }, icon("chat"), label, this.#badge);
+    const open = { on: { click: () => this.open() } };
+    this.#launcher = element("button", { ...attributes, ...open }, icon("chat"), label, this.#badge);
     this.#root.replaceChildren(element("div", { class: "root", lang: language }, this.#launcher, this.#panel.node));
   }
 

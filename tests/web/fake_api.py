@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +32,7 @@ class Call:
     path: str
     headers: Mapping[str, str]
     body: Json
+    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)
@@ -55,10 +58,6 @@ class FakeApi:
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self.calls: list[Call] = []
-        self.faults: list[Fault] = []
-        self.token_lasts_s = 900
-        self.chunk_bytes: int | None = None
         self._port = port
         self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -66,6 +65,10 @@ class FakeApi:
 
     def forget(self) -> None:
         """As if nothing had ever happened here; the customers' conversations are gone too."""
+        self.calls: list[Call] = []
+        self.faults: list[Fault] = []
+        self.token_lasts_s = 900
+        self.chunk_bytes: int | None = None
         self.conversation_id: str | None = None
         self.created_by: dict[str, str] = {}
         self.tokens: list[str] = []
@@ -155,11 +158,10 @@ class FakeApi:
     # --- serving
 
     async def start(self) -> None:
-        config = uvicorn.Config(self._app(), host="127.0.0.1", port=self._port, log_level="critical", lifespan="off")
-        self._server = uvicorn.Server(config)
-        self._serving = asyncio.create_task(self._server.serve())
-        while not self._server.started:
-            await asyncio.sleep(0.01)
+        # Who connects before the server runs waits in the socket's queue.
+        listening = socket.create_server(("127.0.0.1", self._port))
+        self._server = uvicorn.Server(uvicorn.Config(self._app(), log_level="critical", lifespan="off"))
+        self._serving = asyncio.create_task(self._server.serve([listening]))
 
     async def stop(self) -> None:
         """Breaks the streams and closes the port."""
@@ -216,6 +218,7 @@ class FakeApi:
         key = request.headers["idempotency-key"]
         if key not in self.created_by:
             self.conversation_id = self.created_by[key] = str(uuid4())
+            self.events, self.messages, self.turn = [], [], 1
             self.say(DISCLOSURE, turn=0)
         return JSONResponse({"id": self.created_by[key], "status": "active"}, 201)
 
@@ -258,7 +261,10 @@ class FakeApi:
             if epoch != self._epoch:
                 raise Cut
             async with news:
-                await news.wait_for(lambda: at < len(self.events) or epoch != self._epoch)
+                await news.wait_for(partial(self._has_news, at, epoch))
+
+    def _has_news(self, at: int, epoch: int) -> bool:
+        return at < len(self.events) or epoch != self._epoch
 
     def _chunks(self, event: bytes) -> Sequence[bytes]:
         size = self.chunk_bytes or len(event)

@@ -37,7 +37,7 @@ export class Conversation {
    * @param {string} options.locale BCP 47
    * @param {(entry: object | null) => void} options.onChange
    * @param {(problem: object) => void} options.onProblem something the customer asked for did not happen
-   * @param {(name: string) => void} options.onTyping
+   * @param {(name: string | null) => void} options.onTyping null: not any more
    * @param {() => void} options.onLost the server does not know this conversation any more
    */
   constructor({ api, locale, ...handlers }) {
@@ -164,6 +164,7 @@ export class Conversation {
     if (!this.isLive) this.#expectSilence();
     if (type === "error") this.#handlers.onProblem(data);
     if (type === "agent.typing") this.#handlers.onTyping(data.agent_display_name);
+    if (type === "message.completed" && data.role === "agent") this.#handlers.onTyping(null);
     this.transcript.apply(type, data);
     // A notice about what was written may mean that it was stored with something masked.
     const isNotice = type === "message.completed" && data.role === "system" && data.turn > 0;

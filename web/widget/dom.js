@@ -1,4 +1,4 @@
-/** Elements without innerHTML: whatever a person or a model wrote becomes a text node, nothing else. */
+/** Elements made one by one: whatever a person or a model wrote becomes a text node, nothing else. */
 
 /**
  * @param {string} tag

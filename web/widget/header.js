@@ -50,7 +50,8 @@ export class WaitingBanner {
   }
 
   render({ status, escalation, isLate }) {
-    const isWaiting = status !== "closed" && agentName(escalation) === null && (escalation !== null || status === "waiting_human");
+    const isAsked = escalation !== null || status === "waiting_human";
+    const isWaiting = isAsked && status !== "closed" && agentName(escalation) === null;
     this.node.hidden = !isWaiting;
     if (!isWaiting) return;
     setText(this.#title, this.#say("waiting_person"));

@@ -20,8 +20,8 @@ export class Log {
     const { say } = context;
     // Words that arrive piece by piece must not be read piece by piece. So the log itself stays silent, and a polite
     // region beside it (`Announcer`) gets every message once, when it is whole.
-    const attributes = { class: "log", role: "log", "aria-live": "off", "aria-label": say("conversation"), tabindex: 0 };
-    this.#list = element("div", { ...attributes, on: { scroll: () => this.#scrolled() } });
+    const spoken = { role: "log", "aria-live": "off", "aria-label": say("conversation") };
+    this.#list = element("div", { class: "log", tabindex: 0, ...spoken, on: { scroll: () => this.#scrolled() } });
     const jumpTo = { class: "jump", type: "button", hidden: true, on: { click: () => this.toEnd() } };
     this.#jump = element("button", jumpTo, icon("down"), hidden(say("newest")));
     this.node = element("div", { class: "log-frame" }, this.#list, this.#jump);

@@ -29,9 +29,9 @@ export function parseBlocks(text) {
       continue;
     }
     const { tag, start, content } = readLine(line);
-    if (current !== null && current.tag === tag && tag !== "p") current.items.push(content);
-    else if (current !== null && tag === "p" && current.tag === "p") current.items[0] += `\n${content}`;
-    else if (current !== null && tag === "p" && /^\s/.test(line)) current.items.push(`${current.items.pop()}\n${content}`);
+    const continues = tag === "p" && (current?.tag === "p" || /^\s/.test(line));
+    if (current !== null && continues) current.items.push(`${current.items.pop()}\n${content}`);
+    else if (current?.tag === tag) current.items.push(content);
     else blocks.push((current = { tag, start, items: [content] }));
   }
   return blocks;
@@ -78,8 +78,8 @@ export class RichText {
 
   #block({ tag, start, items }) {
     if (tag === "p") return element("p", { dir: "auto" }, ...this.#inline(items[0]));
-    const list = items.map((item) => element("li", { dir: "auto" }, ...this.#inline(item)));
-    return element(tag, { start: tag === "ol" && start !== 1 ? start : null }, ...list);
+    const list = items.map((item) => element("li", {}, ...this.#inline(item)));
+    return element(tag, { dir: "auto", start: tag === "ol" && start !== 1 ? start : null }, ...list);
   }
 
   #inline(text) {
@@ -110,5 +110,5 @@ function lines(text) {
 function closeOpenMarkup(text) {
   const whole = text.replace(OPEN_MARKER, "").replace(/\*{1,2}$/, "");
   const isBoldOpen = whole.split("\n").at(-1).split("**").length % 2 === 0;
-  return isBoldOpen ? `${whole}**` : whole;
+  return isBoldOpen ? `${whole.trimEnd()}**` : whole;
 }

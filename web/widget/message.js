@@ -33,12 +33,13 @@ function eventView(entry, { say }) {
 }
 
 function customerView(entry, context) {
-  const text = element("div", { class: "text plain", dir: "auto" });
+  const words = element("p", { dir: "auto" });
   const foot = element("div", { class: "foot" });
+  const text = element("div", { class: "text" }, words);
   const node = element("article", { class: "message customer" }, hidden(`${context.say("you")}:`), text, foot);
   let shown = "";
   const update = () => {
-    setText(text, entry.text);
+    setText(words, entry.text);
     setAttributes(node, { "data-state": entry.state, "data-message-id": entry.id, hidden: entry.text === "" });
     const state = [entry.state, entry.problem?.detail, Number(entry.createdAt)].join();
     if (state !== shown) foot.replaceChildren(...deliveryState(entry, context));
@@ -66,7 +67,7 @@ function waitingReason(problem, say) {
 
 function bankView(entry, context) {
   const { say, locale } = context;
-  const author = hidden("");
+  const author = element("span", {});
   const rich = new RichText((number) => sources.marker(number));
   const sources = new Sources(rich.node, say, context.linkPrefix);
   const foot = element("div", { class: "foot" });
@@ -77,7 +78,8 @@ function bankView(entry, context) {
     if (entry.role === "system" && node.firstChild === author) node.prepend(icon("info"));
     if (isComplete && !isFinished) sources.set(entry.citations, true);
     rich.render(entry.text, { isGrowing: !isComplete, version: sources.version });
-    setText(author, `${authorOf(entry, say)}:`);
+    setText(author, entry.author ?? `${authorOf(entry, say)}:`);
+    setAttributes(author, { class: entry.role === "agent" ? "author" : "unseen", dir: "auto" });
     setAttributes(node, {
       class: `message ${entry.role}`,
       lang: entry.language,
@@ -92,8 +94,8 @@ function bankView(entry, context) {
   return { node, update, escape: () => sources.close() };
 }
 
-export function authorOf({ role }, say) {
-  return say({ system: "notice", agent: "team", customer: "you" }[role] ?? "assistant");
+export function authorOf({ role, author }, say) {
+  return author ?? say({ system: "notice", agent: "team", customer: "you" }[role] ?? "assistant");
 }
 
 function footOf(entry, locale, context) {
@@ -116,7 +118,9 @@ function thumbs(entry, { say, rate }) {
     button.addEventListener("click", () => give(isHelpful));
     return button;
   });
-  const press = (chosen) => buttons.forEach((each, index) => each.setAttribute("aria-pressed", String(index === chosen)));
+  const press = (chosen) => {
+    buttons.forEach((each, index) => each.setAttribute("aria-pressed", String(index === chosen)));
+  };
   const give = async (isHelpful) => {
     const before = buttons.findIndex((each) => each.getAttribute("aria-pressed") === "true");
     press(isHelpful ? 0 : 1);

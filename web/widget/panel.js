@@ -97,7 +97,8 @@ export class Panel {
     clearTimeout(this.#problemTimer);
     const dismiss = { class: "icon-button small", type: "button", on: { click: () => this.#hideProblem() } };
     const text = element("span", { dir: "auto" }, problem.detail || this.#say("failure"));
-    this.#problem.replaceChildren(icon("alert"), text, element("button", dismiss, icon("close"), hidden(this.#say("dismiss"))));
+    const button = element("button", dismiss, icon("close"), hidden(this.#say("dismiss")));
+    this.#problem.replaceChildren(icon("alert"), text, button);
     this.#problemTimer = setTimeout(() => this.#hideProblem(), PROBLEM_SHOWN_MS);
   }
 
@@ -149,29 +150,32 @@ export class Panel {
   }
 
   #renderFoot(transcript) {
-    const isWithPerson = transcript.escalation !== null || ["waiting_human", "with_agent"].includes(transcript.status);
+    const isWithPerson = transcript.isWithPerson;
     this.#person.hidden = isWithPerson;
     if (isWithPerson) setText(this.#person.lastChild, this.#say("person"));
+    if (transcript.status === "closed") this.#isAskedToEnd = false;
     const kind = transcript.status === "closed" ? "closed" : this.#isAskedToEnd ? "end" : "composer";
     if (kind === this.#footKind) return;
     this.#footKind = kind;
     const hadFocus = this.#foot.contains(this.node.getRootNode().activeElement);
-    const content = { closed: () => this.#closedFoot(), end: () => this.#endFoot(), composer: () => this.#composer.node };
-    this.#foot.replaceChildren(content[kind]());
+    const nodes = { closed: () => this.#closedFoot(), end: () => this.#endFoot(), composer: () => this.#composer.node };
+    this.#foot.replaceChildren(nodes[kind]());
     if (hadFocus || kind === "end") this.focus();
   }
 
   #closedFoot() {
-    const start = element("button", { class: "button", type: "button", on: { click: this.#actions.startAgain } }, this.#say("start_again"));
-    return element("div", { class: "choice" }, element("p", {}, this.#say("ended")), start);
+    const start = { class: "button", type: "button", on: { click: this.#actions.startAgain } };
+    const button = element("button", start, this.#say("start_again"));
+    return element("div", { class: "choice" }, element("p", {}, this.#say("ended")), button);
   }
 
   #endFoot() {
-    const end = element("button", { class: "button", type: "button", on: { click: () => this.#end() } }, this.#say("end"));
+    const end = { class: "button", type: "button", on: { click: () => this.#end() } };
     const keep = { class: "button quiet", type: "button", on: { click: () => this.#keep() } };
     const question = element("p", { id: "end-question" }, this.#say("end_question"));
     const attributes = { class: "choice", role: "group", "aria-labelledby": "end-question" };
-    return element("div", attributes, question, element("div", {}, end, element("button", keep, this.#say("end_keep"))));
+    const buttons = [element("button", end, this.#say("end")), element("button", keep, this.#say("end_keep"))];
+    return element("div", attributes, question, element("div", {}, ...buttons));
   }
 
   #askToEnd() {
@@ -192,8 +196,7 @@ export class Panel {
 
   #announce(entry, isLive) {
     const isWhole = entry.state === "complete" && entry.text !== "";
-    if (entry.role === "agent" && isWhole) this.#status.hideTyping();
-    if (entry.state === "failed" && isLive) this.#announcer.say(`${this.#say("failed")} ${entry.problem?.detail ?? ""}`);
+    if (entry.state === "failed" && isLive) this.#announcer.say(`${this.#say("failed")} ${entry.problem.detail}`);
     if (!isWhole || this.#announced.has(entry)) return;
     this.#announced.add(entry);
     if (!isLive) return;

@@ -13,7 +13,8 @@ const LONGEST_PAUSE_MS = 15_000;
  * @param {(problem: object) => void} [options.onProblem] before each wait
  * Throws the last `Problem`.
  */
-export async function untilAnswered(request, { tries = Infinity, unreachedTries = Infinity, onProblem = () => {} } = {}) {
+export async function untilAnswered(request, options = {}) {
+  const { tries = Infinity, unreachedTries = Infinity, onProblem = () => {} } = options;
   let unreached = 0;
   for (let failed = 1; ; failed += 1) {
     try {

@@ -35,17 +35,12 @@ export class StatusLine {
     this.#stop.hidden = !canStop;
   }
 
+  /** @param {string | null} name null: nobody types any more */
   showTyping(name) {
     this.#typing = name;
     clearTimeout(this.#typingTimer);
-    this.#typingTimer = setTimeout(() => this.hideTyping(), TYPING_LASTS_MS);
-    this.render(this.#transcript);
-  }
-
-  hideTyping() {
-    clearTimeout(this.#typingTimer);
-    this.#typing = null;
-    this.render(this.#transcript);
+    if (name !== null) this.#typingTimer = setTimeout(() => this.showTyping(null), TYPING_LASTS_MS);
+    if (this.#transcript !== null) this.render(this.#transcript);
   }
 
   #turnText(turn) {

@@ -101,6 +101,8 @@ export class EventStream {
         return;
       }
       this.#lost();
+      // An offset that the server does not take: all is told again, and the transcript knows what it had.
+      if (problem?.status === 400 || problem?.status === 422) this.#lastEventId = null;
       await this.#pause(problem?.retryAfterMs ?? this.#nextPauseMs());
     }
   }

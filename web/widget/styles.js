@@ -106,7 +106,7 @@ const LOG = `
   .log { padding: 16px; scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
   .log:focus-visible { outline-offset: -3px; border-radius: 4px; }
   .jump {
-    position: absolute; inset-block-end: 10px; inset-inline-end: calc(50% - 18px); display: grid; place-items: center;
+    position: absolute; inset-block-end: 10px; inset-inline-end: 12px; display: grid; place-items: center;
     inline-size: 36px; block-size: 36px; border-radius: 50%; background: var(--surface); border: 1px solid var(--line);
     color: var(--link); box-shadow: 0 4px 14px rgb(16 30 25 / 18%);
   }
@@ -118,12 +118,13 @@ const LOG = `
   .text ol { padding-inline-start: 22px; }
   .text li + li { margin-block-start: 3px; }
   .text li::marker { color: var(--muted); }
-  .plain { white-space: pre-wrap; }
+  .customer .text p { white-space: pre-wrap; }
   .message.customer { align-self: flex-end; max-inline-size: 82%; }
   .customer .text { background: var(--accent); color: var(--on-accent); border-color: transparent; }
-  .customer .text { border-end-start-radius: 16px; border-end-end-radius: 5px; }
+  .customer .text { border-end-start-radius: 16px; border-end-end-radius: 5px; inline-size: fit-content; }
+  .customer .text { margin-inline-start: auto; }
   .message.customer:not([data-state="sent"]) .text { opacity: 0.78; }
-  .agent .text { border-inline-start: 3px solid var(--warm); }
+  .author { display: block; padding: 0 4px 3px; font-size: 12.5px; font-weight: 600; color: var(--warm); }
   .message.system { display: flex; gap: 10px; max-inline-size: 100%; align-self: stretch; color: var(--muted); }
   .system .icon { margin-block-start: 1px; inline-size: 18px; block-size: 18px; }
   .system .text { padding: 0; border: 0; background: none; font-size: 13px; line-height: 1.45; }
@@ -133,7 +134,8 @@ const LOG = `
   .foot { font-size: 12px; color: var(--muted); }
   .foot .icon { inline-size: 14px; block-size: 14px; }
   .foot:empty { display: none; }
-  .customer .foot { justify-content: flex-end; text-align: end; }
+  .customer .foot { flex-wrap: nowrap; justify-content: flex-end; text-align: end; }
+  .foot button { flex: none; }
   .customer[data-state="failed"] .foot { color: var(--bad); }
   .thumbs { display: flex; gap: 2px; }
   .thumb { display: grid; place-items: center; inline-size: 28px; block-size: 26px; border-radius: 8px; color: var(--muted); }
@@ -147,7 +149,7 @@ const LOG = `
 const SOURCES = `
   .marker {
     position: relative; display: inline-grid; place-items: center; min-inline-size: 17px; block-size: 17px; padding: 0 4px;
-    margin-inline: 2px; border-radius: 6px; vertical-align: 1px; background: var(--tint); color: var(--link);
+    margin-inline: 1px; border-radius: 6px; vertical-align: 1px; background: var(--tint); color: var(--link);
     font-size: 11px; font-weight: 650; line-height: 1;
   }
   button.marker::after { content: ""; position: absolute; inset: -5px -3px; }
@@ -200,8 +202,8 @@ const WRITING = `
   .send { display: grid; place-items: center; inline-size: 36px; block-size: 36px; flex: none; border-radius: 50%; }
   .send { background: var(--accent); color: var(--on-accent); }
   .send:disabled { background: var(--line); color: var(--muted); }
-  .composer-foot { display: flex; align-items: center; justify-content: space-between; gap: 8px; min-block-size: 32px; }
-  .composer-foot { padding-block-start: 4px; }
+  .composer-foot { display: flex; align-items: center; justify-content: space-between; gap: 8px; min-block-size: 4px; }
+  .composer-foot > :not(:empty) { margin-block-start: 4px; }
   .person { display: inline-flex; align-items: center; gap: 6px; }
   .person .icon { inline-size: 17px; block-size: 17px; }
   .count { margin-inline-start: auto; font-size: 12.5px; color: var(--muted); font-variant-numeric: tabular-nums; }

@@ -38,13 +38,13 @@ export class Transcript {
     return this.entries.some((entry) => entry.role === "customer" && entry.text !== "");
   }
 
+  get isWithPerson() {
+    return this.escalation !== null || ["waiting_human", "with_agent"].includes(this.status);
+  }
+
   /** Messages of the customer whose words this page does not know: another page load sent them. */
   get hasUnknownWords() {
     return this.entries.some((entry) => entry.role === "customer" && entry.text === "");
-  }
-
-  get entryIds() {
-    return [...this.#byId.keys()];
   }
 
   apply(type, data) {
@@ -64,8 +64,7 @@ export class Transcript {
 
   /** Shows the customer's words before the server has them. */
   addDraft(clientId, text) {
-    const entry = this.#add({ key: clientId, role: "customer", text, state: "sending", createdAt: new Date() });
-    return entry;
+    return this.#add({ key: clientId, role: "customer", text, state: "sending", createdAt: new Date() });
   }
 
   update(entry, changes) {
@@ -109,7 +108,7 @@ export class Transcript {
   }
 
   #delta({ message_id: id, turn, attempt, seq, text }) {
-    const entry = this.#byId.get(id) ?? this.#add({ key: id, id, turn, role: "assistant", text: "", state: "streaming" });
+    const entry = this.#byId.get(id) ?? this.#addIncoming(id, turn, "assistant");
     if (entry.state === "complete" || attempt < entry.attempt) return;
     if (attempt > entry.attempt) Object.assign(entry, { attempt, seq: -1, text: "" });
     if (seq <= entry.seq) return;
@@ -124,7 +123,7 @@ export class Transcript {
 
   #completed(message) {
     const { id, turn, role } = message;
-    const entry = this.#byId.get(id) ?? this.#add({ key: id, id, turn, role, text: "", state: "streaming" });
+    const entry = this.#byId.get(id) ?? this.#addIncoming(id, turn, role);
     this.update(entry, {
       role,
       turn,
@@ -133,6 +132,7 @@ export class Transcript {
       language: message.language,
       citations: message.citations ?? [],
       outcome: message.outcome ?? null,
+      author: role === "agent" ? (this.escalation?.agent_display_name ?? null) : null,
       createdAt: new Date(message.created_at),
     });
   }
@@ -154,15 +154,17 @@ export class Transcript {
       this.isLate = false;
     } else {
       this.#noteJoined(escalation);
-      this.escalation = { ...escalation, agent_display_name: escalation.agent_display_name ?? this.#agentOf(escalation) };
+      const agent = escalation.agent_display_name ?? this.#agentOf(escalation);
+      this.escalation = { ...escalation, agent_display_name: agent };
     }
     this.#onChange(null);
   }
 
   /** A line in the log when a person takes over, once for each. */
   #noteJoined({ id, agent_display_name: name }) {
-    if (!name || this.#agentOf({ id }) === name) return;
-    this.#add({ key: `joined:${id}:${name}:${this.entries.length}`, role: "event", text: name, state: "complete" });
+    const key = `joined:${id}:${name}`;
+    if (!name || this.entries.some((entry) => entry.key === key)) return;
+    this.#add({ key, role: "event", text: name, state: "complete" });
   }
 
   #agentOf({ id }) {
@@ -176,6 +178,10 @@ export class Transcript {
       this.escalation = { ...this.escalation, status: "open", agent_display_name: null };
     }
     this.#onChange(null);
+  }
+
+  #addIncoming(id, turn, role) {
+    return this.#add({ key: id, id, turn, role, text: "", state: "streaming" });
   }
 
   #add(fields) {
