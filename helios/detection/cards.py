@@ -55,7 +55,7 @@ def _ranges() -> list[int]:
         (3400, 3499, (15,)), (3700, 3799, (15,)),  # American Express
         (3000, 3059, (14, 16)), (3600, 3699, (14, 16)), (3800, 3999, (14, 16)),  # Diners Club
         (6011, 6011, (16, 19)), (6440, 6599, (16, 19)),  # Discover
-        (3528, 3589, (16, 19)),  # JCB
+        (3500, 3599, (16, 19)), (1800, 1800, (15,)), (2131, 2131, (15,)),  # JCB
         (6200, 6299, (16, 17, 18, 19)),  # UnionPay
         (2200, 2204, (16, 17, 18, 19)),  # Mir
         (5018, 5018, (12, 13, 16, 19)), (5020, 5020, (12, 13, 16, 19)), (5038, 5038, (12, 13, 16, 19)),  # Maestro
@@ -72,7 +72,8 @@ def _ranges() -> list[int]:
 
 
 _LENGTHS = _ranges()
-_SHORTEST, _LONGEST = 12, 19
+SHORTEST, _LONGEST = 12, 19
+_ANY_LENGTH = (1 << _LONGEST + 1) - (1 << SHORTEST)
 _LONGEST_PHONE = 15  # ITU-T E.164
 
 
@@ -84,11 +85,13 @@ def luhn(digits: str) -> bool:
 def is_card(digits: str) -> bool:
     """Whether the digits are a possible card number: issuer range, length and check digit."""
     return (
-        _SHORTEST <= len(digits) <= _LONGEST
-        and bool(_LENGTHS[int(digits[:4])] >> len(digits) & 1)
-        and len(set(digits)) > 1
-        and luhn(digits)
+        SHORTEST <= len(digits) <= _LONGEST and bool(_LENGTHS[int(digits[:4])] >> len(digits) & 1) and _checked(digits)
     )
+
+
+# After one of these the issuer range does not matter: private label, airline (UATP) and retired ranges are in use.
+_CUE = re.compile(r"\b(?:(?:credit|debit|bank)?[ ]?cards?|kreditkarte|karten?|tarjeta|pan)\b[^\d\n]{0,30}$")
+_CUE_REACH = 48
 
 
 def digit_runs(text: str) -> Iterator[list[Group]]:
@@ -108,7 +111,7 @@ def find(text: str) -> list[tuple[int, int, str]]:
     accounts = list(iban.find(text))
     found: list[tuple[int, int, str]] = []
     for run in digit_runs(text):
-        if sum(len(group.digits) for group in run) < _SHORTEST:
+        if sum(len(group.digits) for group in run) < SHORTEST:
             continue
         for start, end, digits in _in_run(text, run):
             if not any(start < last and first < end for first, last in accounts):
@@ -163,16 +166,27 @@ def _in_run(text: str, run: list[Group]) -> Iterator[tuple[int, int, str]]:
         if len(head.digits) > _LONGEST:
             if card := _inside_long(head.digits):
                 yield head.start, head.end, card
-        elif lengths := _LENGTHS[int(digits[offset : offset + 4])]:
-            for length in range(_LONGEST, _SHORTEST - 1, -1):
+        elif lengths := _lengths(text, head, digits[offset : offset + 4]):
+            for length in range(_LONGEST, SHORTEST - 1, -1):
                 last = group_ending.get(offset + length)
-                if lengths >> length & 1 and last is not None and is_card(digits[offset : offset + length]):
+                if lengths >> length & 1 and last is not None and _checked(digits[offset : offset + length]):
                     if not _plausible(text, run, first, last):
                         continue
                     yield head.start, run[last].end, digits[offset : offset + length]
                     first = last
                     break
         first += 1
+
+
+def _lengths(text: str, head: Group, prefix: str) -> int:
+    """Bit set of the lengths that a card beginning with ``prefix`` at ``head`` may have."""
+    if len(head.digits) >= SHORTEST and _CUE.search(text[max(0, head.start - _CUE_REACH) : head.start]):
+        return _ANY_LENGTH
+    return _LENGTHS[int(prefix)]
+
+
+def _checked(digits: str) -> bool:
+    return len(set(digits)) > 1 and luhn(digits)
 
 
 def _inside_long(digits: str) -> str | None:

@@ -15,12 +15,13 @@ CARD, EMAIL, PHONE, IBAN, US_SSN, PERSON, ACCOUNT = (
 )  # fmt: skip
 
 _EMAIL = re.compile(
-    r"(?<![\w.+\-])[a-z0-9](?:[\w.+\-]{0,62}[a-z0-9_+\-])?@(?:[^\W_](?:[^\W_]|-(?=[^\W_])){0,62}\.){1,8}[^\W\d_]{2,24}(?![\w\-])"
+    r"(?<![\w.+\-])[a-z0-9](?:[\w.+\-]{0,62}[a-z0-9_+\-])?@(?:[^\W_](?:[^\W_]|-{1,2}(?=[^\W_])){0,62}\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9\-]{2,40})(?![\w\-])"
 )
 _SSN = re.compile(r"(?<![\d\-])\d{3}[\- ]\d{2}[\- ]\d{4}(?![\d\-])")
 _SPOKEN_EMAIL = re.compile(
     r"(?<![\w.])[a-z0-9][\w.\-]{1,40} (?:at|\(at\)|\[at\]) [a-z0-9\-]{2,40} (?:dot|\(dot\)|\[dot\]) [a-z]{2,10}\b"
 )
+_INTERNATIONAL = re.compile(r"(?<![\w+])(?P<value>\+[1-9](?:[ ().\-/]{0,2}\d){6,14}(?:x\d{1,6})?)(?!\w)")
 _NAME_WORD = re.compile(r"(?:[^\W\d_]+(?:['\-][^\W\d_]+)*|[^\W\d_]\.)(?=[\s,.!?;:)\"]|$)")
 _NAME_WORDS_MAX = 3
 _PARTICLES = frozenset({"van", "von", "de", "del", "der", "den", "la", "di", "da", "el", "al", "bin", "zu"})
@@ -75,11 +76,28 @@ def _phones(text: str, language: str | None) -> Iterator[Span]:
     """Telephone numbers that exist, in the ways of the language's regions (all of them when it is unknown)."""
     if sum(character.isdigit() for character in text) < _PHONE_DIGITS_MIN:
         return
+    yield from _written_like_phones(text)
     by_language = tables.load("personal")["regions"]
     regions = by_language.get(language) or [region for group in by_language.values() for region in group]
     for region in regions:
         for match in phonenumbers.PhoneNumberMatcher(text, region, phonenumbers.Leniency.VALID, max_tries=_MATCHES_MAX):
             yield Span(match.start, match.end, PHONE, 0.8)
+
+
+def _written_like_phones(text: str) -> Iterator[Span]:
+    folded = normalise(text)
+    for pattern in (_INTERNATIONAL, _phone_cue(True), _phone_cue(False)):
+        for match in pattern.finditer(folded.text):
+            start, end = match.span("value")
+            if sum(character.isdigit() for character in match["value"]) >= _PHONE_DIGITS_MIN:
+                yield Span(*folded.original(start, end), PHONE, 0.7)
+
+
+@cache
+def _phone_cue(before: bool) -> re.Pattern[str]:
+    table = tables.load("personal")["phone"]
+    value = f"(?P<value>{table['value']})"
+    return re.compile(f"{table['before']}{value}" if before else f"{value}{table['after']}")
 
 
 def _persons(text: str, folded: Normalised) -> Iterator[Span]:
@@ -97,7 +115,7 @@ def _name_end(text: str, folded: Normalised, start: int, any_case: bool) -> int 
         word = match.group()
         first, _ = folded.original(match.start(), match.end())
         particle = word in _PARTICLES
-        if not particle and (word in _not_names() or not (any_case or text[first].isupper())):
+        if not particle and (word in _not_names() or not (any_case or _capitalised(text[first : first + len(word)]))):
             break
         words += not particle
         end = end if particle else match.end()
@@ -107,6 +125,11 @@ def _name_end(text: str, folded: Normalised, start: int, any_case: bool) -> int 
         if folded.text[position - 1] == ".":
             break
     return end
+
+
+def _capitalised(word: str) -> bool:
+    """Written as a name is: "Peter", "O'Neill", "J.", and neither "peter" nor "NEXT"."""
+    return word[:1].isupper() and (len(word) <= 2 or not word.isupper())
 
 
 def _stands_alone(text: str, match: re.Match[str], end: int) -> bool:

@@ -224,5 +224,7 @@ def placeholder(value: str, label: str) -> str:
     """What stands in the place of a secret: the last four digits of a card, nothing of anything else."""
     if label != CARD:
         return _PLACEHOLDERS[label]
-    digits = next((found for _, _, found in cards.find(normalise(value).text)), "")
-    return f"[card ending {digits[-4:]}]" if digits else _CONTINUED
+    folded = normalise(value).text
+    written = "".join(group.digits for run in cards.digit_runs(folded) for group in run)
+    digits = next((found for _, _, found in cards.find(folded)), written)
+    return f"[card ending {digits[-4:]}]" if len(digits) >= cards.SHORTEST else _CONTINUED

@@ -25,6 +25,9 @@ FOUND = [
     ("Kontonummer: 1234567890", "de", [("ACCOUNT", "1234567890")]),
     ("card 4111 1111 1111 1111", "en", [("CARD", "4111 1111 1111 1111")]),
     ("ruf an: 030 901820 55", "de", [("PHONE", "030 901820 55")]),
+    ("call me on 450 0840 please", "en", [("PHONE", "450 0840")]),
+    ("+1-984-182-0190 mobile", "en", [("PHONE", "+1-984-182-0190")]),
+    ("user@xn--80ak6aa92e.xn--p1ai", "en", [("EMAIL", "user@xn--80ak6aa92e.xn--p1ai")]),
     ("+34 912 34 56 78", None, [("PHONE", "+34 912 34 56 78")]),
 ]
 
@@ -38,6 +41,7 @@ def test_found(text: str, language: str | None, expected: list[tuple[str, str]])
     "text",
     [
         "this is urgent",
+        "this is VERY URGENT",
         "I am German and I'm Calling from abroad",
         "my name is wrong on the card",
         "the name is on the statement",

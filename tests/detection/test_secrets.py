@@ -82,6 +82,11 @@ def test_card_number_is_masked_and_keeps_its_last_four(written: str) -> None:
     assert sum(character.isdigit() for character in masked.text.partition("]")[0]) == 4
 
 
+def test_issuer_does_not_matter_behind_the_word_card() -> None:
+    assert secrets.mask("my card number is 122000000000003 ok").text == "my card number is [card ending 0003] ok"
+    assert secrets.mask("reference 122000000000003").labels == ()
+
+
 HARMLESS = """
 Call me on +49 1511 2345678 or on 0049 30 901820
 my number is (212) 555-0134, the other is 212-555-0187
@@ -169,7 +174,7 @@ def test_random_references_are_rarely_taken_for_cards() -> None:
 @pytest.mark.parametrize("cut", range(1, 16))
 @pytest.mark.parametrize("card", [VISA, MASTERCARD, SERIES_2])
 def test_card_split_over_two_messages_is_caught(card: str, cut: int) -> None:
-    first, second = f"my card number is {card[:cut]}", f"{card[cut:]} thanks"
+    first, second = f"here it is: {card[:cut]}", f"{card[cut:]} thanks"
     tail = secrets.digit_tail(secrets.mask(first).text)
     masked = secrets.mask(second, tail)
     assert masked.joined_digits == cut
