@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +22,8 @@ from helios.detection.personal import find as find_personal_data
 from helios.detection.redaction import tokenise
 from helios.knowledge.query import contextual_query
 from helios.llm.base import PastMessage
-from schema.steps import TurnRef, Understanding
+from helios.models.intent import Intent
+from schema.steps import ScoredPassage, TurnRef, Understanding
 
 WITH_HUMAN = ("waiting_human", "with_agent")
 KNOWLEDGE_LANGUAGES = text(
@@ -41,6 +44,14 @@ class Begun:
     ref: TurnRef
     messages: list[StoredMessage]
     language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    intent: Intent
+    query: str
+    vector: np.ndarray
+    """Of the query: (384,) float32, unit length."""
 
 
 async def understand(resources: Resources, requested: TurnRef) -> Understanding:
@@ -76,34 +87,20 @@ async def begin_turn(
 
 async def _look_into(resources: Resources, begun: Begun) -> Understanding:
     started = time.perf_counter()
-    question = question_of(begun.messages, begun.ref.turn)
-    masked = [label for each in begun.messages if each.turn == begun.ref.turn for label in each.masked]
+    question, masked, history = words_of(begun)
     screened = screen(question, masked)
     screened_at = time.perf_counter()
-    history = [PastMessage("customer" if each.role == "customer" else "assistant", each.content)
-               for each in begun.messages if each.turn < begun.ref.turn]  # fmt: skip
-    query = contextual_query(question, history, begun.language)
-    if screened.wants_draft:
-        # A report is no question: what the bank says about such a case is what an agent's draft needs.
-        query = f"{screened.reason.replace('_', ' ')}: {query}"
-    query = tokenise(query, find_personal_data(query, begun.language)).text
-    texts = [question] if query == question else [question, query]
-    vectors = await asyncio.to_thread(resources.encoder.embed, texts)
-    question_vector, vector = vectors[0], vectors[-1]
-    intent = resources.intents.classify(question_vector)
-    encoded_at = time.perf_counter()
+    found = await classify(resources, question, history, begun.language)
+    classified_at = time.perf_counter()
     passages = []
     if screened.verdict == "answer" or screened.wants_draft:
-        async with resources.database.tenant(begun.ref.tenant_id) as connection:
-            languages = set(await connection.scalars(KNOWLEDGE_LANGUAGES, {"tenant_id": begun.ref.tenant_id}))
-            language = begun.language if begun.language in languages else "en"
-            passages = await search(connection, begun.ref.tenant_id, query, vector, language)
+        passages = await retrieve(resources, begun.ref, found, begun.language)
     return Understanding(
         turn=begun.ref.turn,
         state="begun",
         language=begun.language,
-        intent=intent.name,
-        intent_confidence=round(intent.confidence, 4),
+        intent=found.intent.name,
+        intent_confidence=round(found.intent.confidence, 4),
         situations=list(screened.situations),
         verdict=screened.verdict,
         situation=screened.situation,
@@ -111,12 +108,36 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
         passages=passages,
         generators=list(resources.generators),
         wants_draft=screened.wants_draft,
-        step_ms=_milliseconds(started, screened_at, encoded_at),
+        step_ms=_milliseconds(started, screened_at, classified_at),
     )
 
 
-def _milliseconds(started: float, screened_at: float, encoded_at: float) -> dict[str, int]:
-    marks = {"screening": screened_at - started, "intent": encoded_at - screened_at}
-    return {name: round(1000 * took) for name, took in {**marks, "retrieval": time.perf_counter() - encoded_at}.items()}
+def words_of(begun: Begun) -> tuple[str, list[str], list[PastMessage]]:
+    """What the customer asks in this turn, what was masked in it, and what was said before."""
+    masked = [label for each in begun.messages if each.turn == begun.ref.turn for label in each.masked]
+    history = [PastMessage("customer" if each.role == "customer" else "assistant", each.content)
+               for each in begun.messages if each.turn < begun.ref.turn]  # fmt: skip
+    return question_of(begun.messages, begun.ref.turn), masked, history
+
+
+async def classify(resources: Resources, question: str, history: Sequence[PastMessage], language: str) -> Classified:
+    """The intent, and what to search for: the question as the history completes it, without personal data."""
+    query = contextual_query(question, history, language)
+    query = tokenise(query, find_personal_data(query, language)).text
+    texts = [question] if query == question else [question, query]
+    vectors = await asyncio.to_thread(resources.encoder.embed, texts)
+    return Classified(resources.intents.classify(vectors[0]), query, vectors[-1])
+
+
+async def retrieve(resources: Resources, ref: TurnRef, found: Classified, language: str) -> list[ScoredPassage]:
+    """In the customer's language where there is knowledge in it, else in English."""
+    async with resources.database.tenant(ref.tenant_id) as connection:
+        languages = set(await connection.scalars(KNOWLEDGE_LANGUAGES, {"tenant_id": ref.tenant_id}))
+        return await search(connection, ref.tenant_id, found.query, found.vector, language if language in languages else "en")
+
+
+def _milliseconds(started: float, screened_at: float, classified_at: float) -> dict[str, int]:
+    marks = {"screening": screened_at - started, "intent": classified_at - screened_at}
+    return {name: round(1000 * took) for name, took in {**marks, "retrieval": time.perf_counter() - classified_at}.items()}
 
 

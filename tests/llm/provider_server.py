@@ -3,7 +3,7 @@
 `python -m tests.llm.provider_server --scenario typing` runs it as a process of its own and prints one JSON line,
 {"port", "openai_base_url", "anthropic_base_url"}; `async with provider_server("answer")` runs it in the test's loop.
 
-GET /control    → {"requests": [{provider, headers, body, disconnected}], "open_connections"}
+GET /control    → {"requests": [{provider, headers, body, disconnected, written}], "open_connections"}
 POST /control   {"scenario": S} or {"openai": S, "anthropic": S}, {"clear": true} forgets the requests
 A scenario S is a name of provider_wire.SCENARIOS or an object with Scenario's fields (and a `name` to start from).
 """
@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import signal
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -36,6 +37,8 @@ class Request:
     raw: bytes
     disconnected: bool = False
     """The client hung up before the response was over."""
+    written: list[float] = field(default_factory=list)
+    """When each piece of text was written, by the machine's monotonic clock, which all its processes share."""
 
     @property
     def text(self) -> str:
@@ -172,8 +175,8 @@ class _Connection(asyncio.Protocol):
             self._respond(400, json.dumps({"error": repr(error)}).encode())
             return
         seen = [
-            {"provider": r.provider, "headers": r.headers, "body": r.body, "disconnected": r.disconnected}
-            for r in self.server.requests
+            {"provider": r.provider, "headers": r.headers, "body": r.body, "disconnected": r.disconnected,
+             "written": r.written} for r in self.server.requests
         ]
         state = {"requests": seen, "open_connections": len(self.server.connections)}
         self._respond(200, json.dumps(state, ensure_ascii=False).encode())
@@ -217,6 +220,7 @@ class _Connection(asyncio.Protocol):
         if scenario.kind in ("answer", "blank") and not scenario.delay_s:
             # One write: a benchmark measures its own side, not ours.
             data = events.opening + b"".join(events.pieces) + events.closing
+            request.written = [time.monotonic()] * len(events.pieces)
             self.transport.write(STREAM_HEAD + b"%x\r\n%s\r\n0\r\n\r\n" % (len(data), data))
             return
         self.transport.write(STREAM_HEAD)
@@ -225,6 +229,7 @@ class _Connection(asyncio.Protocol):
         for piece in events.pieces if whole else events.pieces[: scenario.after]:
             if scenario.delay_s:
                 await asyncio.sleep(scenario.delay_s)
+            request.written.append(time.monotonic())
             self.chunk(piece)
         if whole:
             self.chunk(events.closing)
