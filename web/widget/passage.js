@@ -132,7 +132,8 @@ export class Sources {
 
 /** The brackets are not seen, but copied: what is on the clipboard is what was written. */
 function bracketed(number) {
-  return [hidden("["), String(number), hidden("]")];
+  const bracket = (text) => element("span", { class: "bracket" }, text);
+  return [bracket("["), String(number), bracket("]")];
 }
 
 function numberBadge(number) {

@@ -3,7 +3,7 @@
  */
 
 const FIRST_PAUSE_MS = 300;
-const LONGEST_PAUSE_MS = 10_000;
+const LONGEST_PAUSE_MS = 5_000;
 /** A loss shorter than this is nobody's business. */
 const QUIET_LOSS_MS = 2_000;
 /** The server sends at least a comment every 15 s; after three misses the connection is dead, whatever TCP thinks. */
