@@ -99,9 +99,7 @@ async def accept(
     return Accepted(message_id, turn, seq, frame_number(thread.epoch, FRAMES_PER_EPOCH - 1))
 
 
-async def _mask(
-    connection: AsyncConnection, keys: TenantKeys, where: dict[str, Any], content: str
-) -> secrets.Masked:
+async def _mask(connection: AsyncConnection, keys: TenantKeys, where: dict[str, Any], content: str) -> secrets.Masked:
     """Takes card numbers and secrets out; also a number that began in the message before, which is then rewritten."""
     if not any(character.isdigit() for character in content):
         return secrets.mask(content)

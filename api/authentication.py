@@ -75,5 +75,3 @@ async def session_is_live(services: Services, identity: Identity) -> bool:
         where = {"tenant_id": identity.tenant_id, "id": identity.session_id}
         revoked = (await connection.execute(REVOKED, where)).scalar_one_or_none()
     return revoked is False
-
-

@@ -298,4 +298,10 @@ async def _require_message(
 
 def _provenance(row: Any) -> dict[str, Any]:
     draft = dict(row.draft or {})
-    return {"turn": row.number, "attempts": row.attempt, "reply_id": str(row.reply_id), **row.record, "generation": draft}
+    return {
+        "turn": row.number,
+        "attempts": row.attempt,
+        "reply_id": str(row.reply_id),
+        **row.record,
+        "generation": draft,
+    }

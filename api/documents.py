@@ -32,13 +32,17 @@ def router(app: FastAPI) -> APIRouter:
         rows = [(f'<code id="{code}">{code}</code>', str(known.status), _text(known.title), _text(known.help))
                 for code, known in CODES.items()]  # fmt: skip
         intro = "Every error is <code>application/problem+json</code> (RFC 9457) with one of these codes."
-        return HTMLResponse(_page("Errors", intro, _table(("Code", "Status", "What happened", "What to do"), rows)), headers=CSP)
+        return HTMLResponse(
+            _page("Errors", intro, _table(("Code", "Status", "What happened", "What to do"), rows)), headers=CSP
+        )
 
     @made.get("/docs/permissions")
     async def permissions() -> HTMLResponse:
         rows = [(f"<code>{name}</code>", *("yes" if role in roles else "" for role in ROLES))
                 for name, roles in PERMISSIONS.items()]  # fmt: skip
-        return HTMLResponse(_page("Permissions", "Which role may do what.", _table(("Permission", *ROLES), rows)), headers=CSP)
+        return HTMLResponse(
+            _page("Permissions", "Which role may do what.", _table(("Permission", *ROLES), rows)), headers=CSP
+        )
 
     return made
 

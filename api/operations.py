@@ -77,4 +77,3 @@ async def _temporal(services: Services) -> str:
 
 async def _worker(services: Services) -> str:
     return "ok" if await live_workers(services.valkey) else "none"
-

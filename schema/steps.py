@@ -14,6 +14,7 @@ from uuid import UUID
 CONVERSATION_WORKFLOW = "ConversationWorkflow"
 ESCALATION_WORKFLOW = "EscalationWorkflow"
 
+
 def conversation_workflow_id(tenant_id: UUID, conversation_id: UUID) -> str:
     """The codec reads the tenant from the first part, to choose its key."""
     return f"{tenant_id}/conversation/{conversation_id}"

@@ -121,7 +121,9 @@ async def _knowledge(settings: Settings, database: Database, tenant_id: UUID, re
     async with database.tenant(tenant_id) as connection:
         rows = await connection.execute(PUBLISHED, {"tenant_id": tenant_id})
         known = {(row.slug, row.language): row for row in rows}
-    changed = [each for each in articles if _hash(each) != getattr(known.get((each.slug, each.language)), "content_sha256", "")]
+    changed = [
+        each for each in articles if _hash(each) != getattr(known.get((each.slug, each.language)), "content_sha256", "")
+    ]
     if not changed:
         return
     from helios.knowledge.embedding import embed_article
@@ -130,7 +132,9 @@ async def _knowledge(settings: Settings, database: Database, tenant_id: UUID, re
     for done, article in enumerate(changed, 1):
         embedded = embed_article(encoder, article, settings.model_dir)
         async with database.tenant(tenant_id) as connection:
-            await _publish(connection, tenant_id, article, known.get((article.slug, article.language)), embedded, encoder.name)
+            await _publish(
+                connection, tenant_id, article, known.get((article.slug, article.language)), embedded, encoder.name
+            )
         if done % 20 == 0 or done == len(changed):
             report(f"knowledge: {done} of {len(changed)} articles")
 

@@ -175,8 +175,14 @@ class _Connection(asyncio.Protocol):
             self._respond(400, json.dumps({"error": repr(error)}).encode())
             return
         seen = [
-            {"provider": r.provider, "headers": r.headers, "body": r.body, "disconnected": r.disconnected,
-             "written": r.written} for r in self.server.requests
+            {
+                "provider": r.provider,
+                "headers": r.headers,
+                "body": r.body,
+                "disconnected": r.disconnected,
+                "written": r.written,
+            }
+            for r in self.server.requests
         ]
         state = {"requests": seen, "open_connections": len(self.server.connections)}
         self._respond(200, json.dumps(state, ensure_ascii=False).encode())
