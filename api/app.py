@@ -56,6 +56,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
         summary="AI customer service for regulated businesses",
         docs_url=None,
         redoc_url=None,
+        # A redirect would take its address from the caller's Host header, and lose a POST's body on the way.
+        redirect_slashes=False,
         lifespan=_lifespan(config),
     )
     for part in (auth, conversations, messages, sse, escalations, operations, websocket, demo):

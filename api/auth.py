@@ -18,6 +18,7 @@ from api.authentication import caller
 from api.models import CustomerToken, Refresh, SignIn
 from api.problems import Problem
 from api.state import Services, State
+from api.validation import StrictRoute
 from helios import audit
 from helios.crypto import token_hash
 from helios.ids import new_id
@@ -25,7 +26,7 @@ from helios.passwords import check_password
 from helios.tokens import CUSTOMER_LIFETIME, LIFETIME, Identity
 from schema.tables import Customer, Session
 
-router = APIRouter(prefix="/v1", tags=["Sign-in"])
+router = APIRouter(prefix="/v1", tags=["Sign-in"], route_class=StrictRoute)
 
 NO_STORE = {"Cache-Control": "no-store"}
 SESSION_ABSOLUTE = timedelta(hours=12)

@@ -10,8 +10,9 @@ from api.auth import NO_STORE, sign_customer_in
 from api.models import CustomerToken
 from api.problems import not_found
 from api.state import State
+from api.validation import StrictRoute
 
-router = APIRouter(prefix="/demo", include_in_schema=False)
+router = APIRouter(prefix="/demo", include_in_schema=False, route_class=StrictRoute)
 
 DEMO_TENANT = text(
     "SELECT id FROM tenants WHERE slug = :slug AND deleted_at IS NULL AND (settings->>'demo')::boolean"

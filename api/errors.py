@@ -11,11 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import CODES, Problem, render
+from api.validation import invalid_request
 
 log = structlog.get_logger()
 
@@ -59,21 +61,25 @@ async def _invalid(request: Request, error: Exception) -> Response:
     found = error.errors()
     if any(each["type"] == "json_invalid" for each in found):
         return render(request, Problem("malformed_json"))
-    # The input itself is not repeated: it may hold what nobody should read.
-    errors = [{"pointer": _pointer(each["loc"]), "detail": str(each["msg"])} for each in found[:20]]
-    return render(request, Problem("invalid_request", "; ".join(e["detail"] for e in errors[:3]), errors=errors))
-
-
-def _pointer(location: tuple[int | str, ...]) -> str:
-    place, *rest = location
-    path = "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in rest)
-    return f"/{path}" if place == "body" else f"{place}:{path}"
+    return render(request, invalid_request(found))
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return render(request, Problem("method_not_allowed", headers={"Allow": _allowed(request)}))
     code = BY_STATUS.get(error.status_code, "internal_error" if error.status_code >= 500 else "invalid_request")
     return render(request, Problem(code, headers=dict(error.headers or {})))
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes that have this path; the one that refused knows only its own."""
+    methods: set[str] = set()
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            methods.add(method)
+    return ", ".join(sorted(methods))
 
 
 async def _rpc(request: Request, error: Exception) -> Response:

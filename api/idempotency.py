@@ -1,25 +1,25 @@
 """`Idempotency-Key`: the first answer again for the same request, kept 24 h, sealed.
 
-The reservation mints the id of what will be created, in a transaction of its own. A request that died half-way can so be
-sent again: it creates the same thing, or finds it.
+The reservation mints the id of what will be created, in a transaction of its own. A request that died half-way can
+so be sent again: it creates the same thing, or finds it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from sqlalchemy import text
 
 from api.authentication import identify
 from api.problems import Problem
 from api.state import Services
+from api.validation import StrictRoute, strictly
 from helios.ids import new_id
 from helios.tokens import Identity
 
@@ -68,13 +68,14 @@ class Reservation:
         return {"tenant_id": self.identity.tenant_id, "actor_id": self.identity.id, "key": self.key}
 
 
-class IdempotentRoute(APIRoute):
+class IdempotentRoute(StrictRoute):
     """A route whose POSTs honour the header."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def once(request: Request) -> Response:
+            request = strictly(request)
             key = request.headers.get("idempotency-key")
             if request.method != "POST" or key is None:
                 return await handle(request)

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import structlog
+from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,8 +28,11 @@ SECURITY_HEADERS = {
 CSP = "default-src 'none'; frame-ancestors 'none'"
 
 
-class TooLarge(Exception):
-    """Raised into the reading of a body that is over the limit."""
+class TooLarge(HTTPException):
+    """Raised into the reading of a body that is over the limit. FastAPI takes any other exception for bad JSON."""
+
+    def __init__(self) -> None:
+        super().__init__(413)
 
 
 class Edge:

@@ -20,9 +20,11 @@ from api.messages import wake
 from api.models import NewMessage
 from api.permissions import allows
 from api.problems import Problem
+from api.sse import require_sent
 from api.state import Services, services_of_socket
 from api.stream import Reader, parse_offset
 from api.tickets import redeem
+from api.validation import invalid_request
 from helios.ids import new_id
 from helios.tokens import Identity
 from schema.steps import Stop
@@ -43,7 +45,7 @@ async def converse(socket: WebSocket, conversation_id: UUID) -> None:
         at = parse_offset(socket.query_params.get("after"))
         keys = await services.keyring.tenant(identity.tenant_id)
         async with services.database.tenant(identity.tenant_id) as connection:
-            await visible(connection, identity, conversation_id)
+            require_sent(at, await visible(connection, identity, conversation_id))
     except Problem as problem:
         await socket.send_json({"type": "error", "data": problem.body("")})
         await socket.close(CLOSE_CODES.get(problem.code, 1008))
@@ -131,8 +133,7 @@ async def _take(services: Services, identity: Identity, conversation_id: UUID, m
     try:
         body = NewMessage.model_validate(message)
     except ValidationError as error:
-        details = [{"pointer": "/" + "/".join(map(str, each["loc"])), "detail": each["msg"]} for each in error.errors()]
-        raise Problem("invalid_request", errors=details) from None
+        raise invalid_request(error.errors()) from None
     keys = await services.keyring.tenant(identity.tenant_id)
     client_message_id = body.client_message_id or str(new_id())
     async with services.database.tenant(identity.tenant_id) as connection:

@@ -1,0 +1,97 @@
+"""Reading bodies strictly, and saying what is wrong with them without repeating what was sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from email.message import Message
+from typing import Any, NoReturn
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from api import models
+from api.problems import Problem
+
+ERRORS_MOST = 20
+KNOWN_NAMES = frozenset(name for model in models.Body.__subclasses__() for name in model.model_fields)
+
+
+class StrictRequest(Request):
+    """Its JSON is UTF-8, has no key twice (two readers could take a different one) and no NaN."""
+
+    async def json(self) -> Any:
+        body = await self.body()
+        try:
+            return json.loads(body.decode(), object_pairs_hook=_each_once, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            # FastAPI knows this one as a body that is not JSON; the text of the body stays out of it.
+            raise json.JSONDecodeError("not JSON", "", 0) from None
+
+
+class StrictRoute(APIRoute):
+    """A route whose body, if it takes one, is JSON and says so."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            request = strictly(request)
+            if self.body_field is not None and await request.body() and not _is_json(request):
+                raise Problem("unsupported_media_type")
+            return await handle(request)
+
+        return strict
+
+
+def strictly(request: Request) -> StrictRequest:
+    """The same request; its body may be read once only, so a request that is strict already stays what it is."""
+    return request if isinstance(request, StrictRequest) else StrictRequest(request.scope, request.receive)
+
+
+def invalid_request(found: Sequence[Mapping[str, Any]]) -> Problem:
+    """A problem with a pointer and a detail for each error. The input itself is not repeated: it may be a secret."""
+    errors = [{"pointer": _pointer(each["loc"]), "detail": _detail(each)} for each in found[:ERRORS_MOST]]
+    unique = [error for place, error in enumerate(errors) if error not in errors[:place]]
+    return Problem("invalid_request", "; ".join(error["detail"] for error in unique[:3]), errors=unique)
+
+
+def _detail(error: Mapping[str, Any]) -> str:
+    kind = str(error["type"])
+    if kind == "extra_forbidden":
+        return "There is a field that is not known here"
+    # Its own text quotes the first wrong character.
+    return "Input should be a UUID" if kind.startswith("uuid") else str(error["msg"])
+
+
+def _pointer(location: Sequence[int | str]) -> str:
+    """As far as the names are ours: a field that we do not know is named by the caller, and may hold anything."""
+    place, *rest = location or ("body",)
+    if place not in ("body", "query", "path", "header"):
+        place, rest = "body", list(location)
+    if place != "body":
+        return f"{place}:{'/'.join(str(part) for part in rest)}"
+    known: list[str] = []
+    for part in rest:
+        if not isinstance(part, int) and part not in KNOWN_NAMES:
+            break
+        known.append(str(part))
+    return "".join(f"/{part}" for part in known)
+
+
+def _is_json(request: Request) -> bool:
+    message = Message()
+    message["content-type"] = request.headers.get("content-type", "")
+    kind = message.get_content_type()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key twice")
+    return made
+
+
+def _refuse(_: str) -> NoReturn:
+    raise ValueError("no number")
