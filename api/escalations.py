@@ -110,6 +110,7 @@ async def assign_escalation(
 ) -> Response:
     """A supervisor gives the escalation to an agent."""
     async with services.database.tenant(supervisor.tenant_id) as connection:
+        await _require(connection, supervisor, escalation_id)
         found = await connection.execute(
             text("SELECT 1 FROM users WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL"),
             {"tenant_id": supervisor.tenant_id, "id": body.agent_id},

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -27,8 +27,9 @@ def read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None:
             raise ValueError("a time without a zone")
-        return moment, UUID(row_id)
-    except (ValueError, TypeError, AttributeError, binascii.Error):
+        # In UTC here, where a time before the year 1 or after 9999 is noticed, and not in the driver.
+        return moment.astimezone(UTC), UUID(row_id)
+    except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error):
         raise Problem("invalid_cursor") from None
 
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -16,8 +16,10 @@ from sqlalchemy.exc import DBAPIError
 from api.authentication import session_is_live, stream_caller
 from api.conversations import visible
 from api.hub import Subscription
+from api.problems import Problem
 from api.state import Services, State
-from api.stream import Event, Reader, parse_offset
+from api.stream import Event, Position, Reader, parse_offset
+from helios.frames import FRAMES_PER_EPOCH
 from helios.tokens import Identity
 
 router = APIRouter(prefix="/v1/conversations", tags=["Conversations"])
@@ -40,9 +42,15 @@ async def stream_events(
     at = parse_offset(last_event_id if last_event_id is not None else after)
     keys = await services.keyring.tenant(reader.tenant_id)
     async with services.database.tenant(reader.tenant_id) as connection:
-        await visible(connection, reader, conversation_id)
+        require_sent(at, await visible(connection, reader, conversation_id))
     events = Reader(services, keys, reader, conversation_id, at)
     return event_stream(request, services, reader, events, services.hub.subscribe(reader.tenant_id, conversation_id))
+
+
+def require_sent(at: Position, conversation: Any) -> None:
+    """Refuses an offset that this conversation cannot have sent: its reader would hear nothing, for ever."""
+    if at.fact > conversation.last_seq or at.frame >= (conversation.epoch + 1) * FRAMES_PER_EPOCH:
+        raise Problem("invalid_offset")
 
 
 def event_stream(

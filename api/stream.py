@@ -28,7 +28,7 @@ from helios.crypto import CryptoError, TenantKeys
 from helios.frames import FRAMES_PER_EPOCH, Frame, open_frame
 from helios.tokens import Identity
 
-OFFSET = re.compile(r"^(\d{1,18})\.(\d{1,18})$", re.ASCII)
+OFFSET = re.compile(r"(\d{1,18})\.(\d{1,18})", re.ASCII)
 HEARTBEAT_S = 15.0
 # While nothing is announced because Valkey is away, the tables are looked at this often.
 POLL_S = 0.5
@@ -76,7 +76,7 @@ def parse_offset(value: str | None) -> Position:
     """Raises a 422 problem for anything that is not an offset of ours."""
     if value is None or value == "":
         return Position()
-    match = OFFSET.match(value)
+    match = OFFSET.fullmatch(value)
     if match is None:
         raise Problem("invalid_offset")
     return Position(int(match[1]), int(match[2]))
