@@ -14,6 +14,7 @@ from helios.embedded.supervisor import Stack, running_stack
 from helios.keyring import Keyring, root_key
 from helios.settings import Settings
 from tests.caller import Api
+from tests.neighbour import Neighbour, make_neighbour
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +54,16 @@ async def tenant_id(database: Database) -> Any:
 
     async with database.platform() as connection:
         return (await connection.execute(text("SELECT id FROM tenants WHERE slug = 'meridian'"))).scalar_one()
+
+
+@pytest.fixture(scope="session")
+async def neighbour(database: Database, keyring: Keyring) -> Neighbour:
+    """A second tenant on the same stack."""
+    return await make_neighbour(database, keyring.root)
+
+
+@pytest.fixture(scope="session")
+async def next_door(stack: Stack, neighbour: Neighbour) -> AsyncIterator[Api]:
+    """A client of the public API with the second tenant's key and staff."""
+    async with neighbour.api(stack.servers.api_url) as client:
+        yield client

@@ -1,0 +1,64 @@
+"""Callers of every kind, and a count of what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+
+from helios.embedded.supervisor import Stack
+from tests.api.problems import Rows
+from tests.caller import Api, Customer
+
+
+@pytest.fixture(scope="session")
+async def rows(stack: Stack) -> AsyncIterator[Rows]:
+    connection = await asyncpg.connect(stack.servers.admin_dsn)
+    yield Rows(connection)
+    await connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Things:
+    """What a tenant has, by the name that paths give its id."""
+
+    customer: Customer
+    supervisor: dict[str, str]
+    """Headers of a supervisor of the same tenant (of its admin, where it has none)."""
+    ids: dict[str, str]
+
+
+async def make_things(api: Api) -> Things:
+    """A conversation with an escalation, both at rest."""
+    customer = await (await api.customer()).open()
+    answer = await customer.say("I want to talk to a human being, please.")
+    assert answer.json()["outcome"] == "escalated", answer.text
+    escalation_id = (await customer.get()).json()["escalation_id"]
+    supervisor = await api.staff("supervisor" if "supervisor" in api.demo["users"] else "admin")
+    return Things(customer, supervisor, {"conversation_id": customer.conversation, "escalation_id": escalation_id})
+
+
+@pytest.fixture(scope="session")
+async def mine(api: Api) -> Things:
+    return await make_things(api)
+
+
+@pytest.fixture(scope="session")
+async def theirs(next_door: Api) -> Things:
+    return await make_things(next_door)
+
+
+@pytest.fixture(scope="session")
+async def stranger(api: Api) -> Customer:
+    """Another customer of the same tenant, who has nothing."""
+    return await api.customer()
+
+
+@pytest.fixture
+async def nothing_stored(rows: Rows, mine: Things, theirs: Things, stranger: Customer) -> AsyncIterator[None]:
+    """Fails the test that leaves, or takes away, a row in any table. Whatever it needs is made before."""
+    before = await rows.count()
+    yield
+    assert await rows.count() == before

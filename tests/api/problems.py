@@ -1,0 +1,46 @@
+"""What every refusal must look like, and the proof that nothing was stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import httpx
+
+from api.problems import CODES, MEDIA_TYPE
+
+FIELDS = {"type", "title", "status", "detail", "code", "request_id"}
+
+
+def assert_problem(answer: httpx.Response, *statuses: int, code: str | None = None, why: object = "") -> dict[str, Any]:
+    """A 4xx problem with a published code, the status of that code, and the request's id."""
+    seen = (why, answer.status_code, answer.text[:300])
+    assert 400 <= answer.status_code < 500, seen
+    if answer.request.method == "HEAD":
+        return {}
+    assert answer.headers["content-type"] == MEDIA_TYPE, seen
+    body: dict[str, Any] = answer.json()
+    assert body.keys() >= FIELDS, seen
+    assert body["code"] in CODES, seen
+    assert body["status"] == answer.status_code == CODES[body["code"]].status, seen
+    assert body["request_id"] == answer.headers["x-request-id"], seen
+    assert answer.headers["cache-control"] == "no-store", seen
+    if statuses:
+        assert answer.status_code in statuses, seen
+    if code is not None:
+        assert body["code"] == code, seen
+    for error in body.get("errors", ()):
+        assert error.keys() == {"pointer", "detail"}, seen
+    return body
+
+
+class Rows:
+    """Counts the rows of every table, of all tenants."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def count(self) -> dict[str, int]:
+        tables = await self._connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        counted = " UNION ALL ".join(f"SELECT '{t[0]}', count(*) FROM \"{t[0]}\"" for t in tables)
+        return {str(name): int(count) for name, count in await self._connection.fetch(counted)}
