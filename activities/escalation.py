@@ -79,7 +79,7 @@ async def open_escalation(resources: Resources, work: OpenEscalation) -> Escalat
             {"tenant_id": ref.tenant_id, "id": work.requested_by},
         )
         cause = Cause(
-            where["cause"], max(thread.completed_turn, 1), "requested", "P3", "general", None, requester.scalar_one_or_none()
+            str(where["cause"]), max(thread.completed_turn, 1), "requested", "P3", "general", None, requester.scalar_one_or_none()
         )
         opened = await open_escalation_row(connection, keys, thread, cause, None)
         language = thread.language or "en"

@@ -1,4 +1,4 @@
-"""Taking a customer's message: masked, sealed, stored, counted into a turn; all in one transaction, before the answer."""
+"""Taking a customer's message: masked, sealed, stored, counted into a turn, in one transaction before the answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from schema.tables import Message, Turn
 
 THREAD = text("SELECT * FROM threads WHERE tenant_id = :tenant_id AND id = :conversation_id FOR UPDATE")
 KNOWN = text(
-    "SELECT id, turn FROM messages WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND origin = :origin"
+    "SELECT id, turn FROM messages "
+    "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND origin = :origin"
 )
 LAST_WORDS = text(
     "SELECT id, content_ct FROM messages WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id "

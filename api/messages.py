@@ -57,7 +57,7 @@ async def post_message(
     wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the turn to end")] = 0,
     form: Annotated[str | None, Header(alias="accept")] = None,
 ) -> Response:
-    """Sends a message. Answers when it is durable (202), when its turn has ended (`?wait=`), or as a stream of its turn."""
+    """Sends a message. Answers when it is durable (202), when its turn ended (`?wait=`), or as a stream of its turn."""
     keys = await services.keyring.tenant(customer.tenant_id)
     client_message_id = body.client_message_id or str(resource_id(request))
     async with services.database.tenant(customer.tenant_id) as connection:

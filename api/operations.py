@@ -66,7 +66,7 @@ async def _postgres(services: Services) -> str:
 
 
 async def _valkey(services: Services) -> str:
-    ping: Awaitable[bool] = services.valkey.ping()  # type: ignore[assignment]
+    ping: Awaitable[bool] = services.valkey.ping()
     return "ok" if await ping else "away"
 
 

@@ -44,14 +44,14 @@ class BusinessHours:
             opens, closes = self._span(moment.date())
             if self.is_business_day(moment.date()) and moment < closes:
                 moment = max(moment, opens)
-                # Differences of aware times in one zone ignore a clock change; both ends of a working day share an offset.
+                # Differences of aware times in one zone ignore a clock change; a working day has one offset.
                 if closes - moment >= left:
                     return (moment + left).astimezone(start.tzinfo)
                 left -= closes - moment
             moment = self._span(moment.date() + timedelta(days=1))[0]
 
     def add_business_days(self, start: datetime, days: int) -> datetime:
-        """The end of the `days`-th business day after the day of `start` (Reg E counts the day after receipt as one)."""
+        """The end of the `days`-th business day after that of `start` (Reg E counts the day after receipt as one)."""
         day = start.astimezone(self.zone).date()
         while days > 0:
             day += timedelta(days=1)

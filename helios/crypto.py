@@ -1,8 +1,9 @@
 """How text is kept secret at rest.
 
-A root key (32 bytes, outside the database) wraps one data key per tenant and version. A value is sealed with AES-256-GCM
-under its tenant's newest key, a random 96-bit nonce, and the associated data `tenant|table.column|row|key version`: a
-ciphertext moved to another row, column or tenant does not open. The sealed form tells its own key version:
+A root key (32 bytes, outside the database) wraps one data key per tenant and version. A value is sealed with
+AES-256-GCM under its tenant's newest key, a random 96-bit nonce, and the associated data
+`tenant|table.column|row|key version`: a ciphertext moved to another row, column or tenant does not open. The sealed
+form tells its own key version:
 
     1 byte format (1) · 4 bytes key version · 12 bytes nonce · ciphertext and 16-byte tag
 """
@@ -111,10 +112,10 @@ class RootKey:
             return self._cipher.decrypt(wrapped[:12], wrapped[12:], f"{tenant_id}|{version}".encode())
         except InvalidTag:
             raise CryptoError(
-                f"the key of tenant {tenant_id}, version {version}, does not open: is this the root key it was made with?"
+                f"the key of tenant {tenant_id}, version {version}, does not open: was it made with this root key?"
             ) from None
 
 
 def token_hash(token: str) -> bytes:
-    """How API keys and refresh tokens are kept. They hold 256 random bits, so a plain hash is enough (no dictionary)."""
+    """How API keys and refresh tokens are kept. They hold 256 random bits: a plain hash is enough (no dictionary)."""
     return hashlib.sha256(token.encode()).digest()

@@ -1,8 +1,8 @@
 """Facts: what happened in a conversation, in order, written in the transaction of what they tell.
 
 The conversation's row is locked by the counting, so facts become visible in the order of their numbers: a reader that
-has seen number n will never find a smaller one later. A fact whose key is already there is not written again; its number
-is skipped, which readers don't mind.
+has seen number n will never find a smaller one later. A fact whose key is already there is not written again; its
+number is skipped, which readers don't mind.
 """
 
 from __future__ import annotations

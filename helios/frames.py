@@ -102,7 +102,7 @@ class Frames:
         """Frames with `after < number ≤ upto`, as far as they are still there."""
         stream, _, _ = names(keys.tenant_id, conversation_id)
         try:
-            entries: list[Any] = await self._valkey.xrange(stream, f"({after}-0", f"{upto}-0" if upto else "+")
+            entries: Any = await self._valkey.xrange(stream, f"({after}-0", f"{upto}-0" if upto else "+")
         except (RedisError, OSError) as error:
             log.warning("frames not read", error=type(error).__name__)
             return []
@@ -113,7 +113,9 @@ class Frames:
         _, head, _ = names(tenant_id, conversation_id)
         try:
             async with self._valkey.pipeline() as pipe:
-                await pipe.hset(head, "stop", str(turn)).expire(head, KEPT_S).execute()  # type: ignore[misc]
+                pipe.hset(head, "stop", str(turn))
+                pipe.expire(head, KEPT_S)
+                await pipe.execute()
         except (RedisError, OSError) as error:
             log.warning("stop flag not set", error=type(error).__name__)
 

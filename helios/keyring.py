@@ -34,7 +34,7 @@ class Keyring:
 
 async def read_keys(connection: AsyncConnection, root: RootKey, tenant_id: UUID) -> TenantKeys:
     rows = await connection.execute(
-        select(TenantKey.version, TenantKey.wrapped_key).where(TenantKey.tenant_id == tenant_id)  # type: ignore[arg-type, call-overload]
+        select(TenantKey.version, TenantKey.wrapped_key).where(TenantKey.tenant_id == tenant_id)  # type: ignore[call-overload]
     )
     return TenantKeys(tenant_id, {version: root.unwrap(wrapped, tenant_id, version) for version, wrapped in rows})
 

@@ -60,11 +60,11 @@ class Settings(BaseSettings):
     """Base64 of 32 bytes: wraps each tenant's key."""
     token_key: SecretStr = SecretStr("")
     """PEM of the Ed25519 private key that signs access tokens."""
-    token_issuer: str = "helioscs"
+    token_issuer: str = "helioscs"  # noqa: S105 - a name
 
     # Generators
     llm: Annotated[tuple[str, ...], NoDecode] = ()
-    """Generators in the order they are tried, e.g. `anthropic,openai,offline`. Unset: whatever has a key, then offline."""
+    """Generators in the order they are tried, e.g. `anthropic,openai,offline`. Unset: what has a key, then offline."""
     openai_api_key: SecretStr = Field(SecretStr(""), validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"))
     openai_base_url: str | None = Field(None, validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"))
     openai_model: str = "gpt-5-mini"
@@ -90,7 +90,7 @@ class Settings(BaseSettings):
 
     # Behaviour
     workflow_sandbox: bool = False
-    """Run workflow code in Temporal's sandbox: on in tests and CI, where it proves determinism; off where CPU counts."""
+    """Run workflow code in Temporal's sandbox: on in tests, where it proves determinism; off where CPU counts."""
     conversation_idle_s: float = 900.0
     """Quiet time after which a conversation's workflow run ends. The conversation itself stays open."""
     log_level: str = "info"

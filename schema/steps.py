@@ -128,7 +128,7 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """status  `complete`; `held`: a person must look; `blocked`: nothing of it may be sent; `stopped` by the customer."""
+    """status  `complete`; `held`: a person must look; `blocked`: none of it may be sent; `stopped` by the customer."""
 
     status: Literal["complete", "held", "blocked", "stopped"]
     supported: bool = True

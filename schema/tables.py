@@ -1,4 +1,4 @@
-"""The nouns as tables. Every table of a tenant has the key `(tenant_id, …)`, so that a foreign key cannot cross tenants.
+"""The nouns as tables. Every table of a tenant has the key `(tenant_id, …)`: no foreign key can cross tenants.
 
 Columns that end in `_ct` are ciphertext (`helios.crypto`): text of customers and agents is readable nowhere in the
 database. Facts, turns and audit events hold ids, enums and scores only.
@@ -42,11 +42,11 @@ class Xid8(UserDefinedType[str]):
 
 
 def _now() -> Any:
-    return Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()}, nullable=False)  # type: ignore[call-overload]
+    return Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()}, nullable=False)
 
 
 def _time() -> Any:
-    return Field(default=None, sa_type=DateTime(timezone=True), nullable=True)  # type: ignore[call-overload]
+    return Field(default=None, sa_type=DateTime(timezone=True), nullable=True)
 
 
 def _sealed(*, nullable: bool = True) -> Any:
@@ -110,7 +110,7 @@ class ApiKey(_OfTenant, table=True):
     __tablename__ = "api_keys"
     name: str
     key_hash: bytes = Field(sa_type=LargeBinary)
-    scopes: list[str] = Field(sa_type=ARRAY(Text))  # type: ignore[call-overload]
+    scopes: list[str] = Field(sa_type=ARRAY(Text))
     created_at: datetime = _now()
     expires_at: datetime | None = _time()
     deleted_at: datetime | None = _time()
@@ -124,7 +124,7 @@ class User(_OfTenant, table=True):
     email: str
     display_name: str
     password_hash: str
-    roles: list[str] = Field(sa_type=ARRAY(Text))  # type: ignore[call-overload]
+    roles: list[str] = Field(sa_type=ARRAY(Text))
     failed_logins: int = _counter()
     locked_until: datetime | None = _time()
     created_at: datetime = _now()
@@ -152,7 +152,7 @@ class Session(_OfTenant, table=True):
     refresh_hash: bytes = Field(sa_type=LargeBinary)
     created_at: datetime = _now()
     last_used_at: datetime = _now()
-    expires_at: datetime = Field(sa_type=DateTime(timezone=True))  # type: ignore[call-overload]
+    expires_at: datetime = Field(sa_type=DateTime(timezone=True))
     revoked_at: datetime | None = _time()
 
 
@@ -277,7 +277,7 @@ class Ticket(_OfTenant, table=True):
     priority: str
     situation: int
     clocks: list[dict[str, Any]] = _json("[]")
-    received_at: datetime = Field(sa_type=DateTime(timezone=True))  # type: ignore[call-overload]
+    received_at: datetime = Field(sa_type=DateTime(timezone=True))
     created_at: datetime = _now()
     closed_at: datetime | None = _time()
 
@@ -304,7 +304,7 @@ class Escalation(_OfTenant, table=True):
     draft_ct: bytes | None = _sealed()
     draft_citations: list[dict[str, Any]] = _json("[]")
     opened_at: datetime = _now()
-    due_at: datetime = Field(sa_type=DateTime(timezone=True))  # type: ignore[call-overload]
+    due_at: datetime = Field(sa_type=DateTime(timezone=True))
     breached_at: datetime | None = _time()
     claimed_by: UUID | None = None
     claimed_at: datetime | None = _time()
@@ -407,9 +407,9 @@ class Chunk(_OfTenant, table=True):
     visibility: str
     heading: str | None = None
     text: str
-    sentences: list[str] = Field(sa_type=ARRAY(Text))  # type: ignore[call-overload]
+    sentences: list[str] = Field(sa_type=ARRAY(Text))
     sentence_vectors: bytes = Field(sa_type=LargeBinary)
-    embedding: Any = Field(sa_type=Vector(EMBEDDING_DIMENSION))  # type: ignore[call-overload]
+    embedding: Any = Field(sa_type=Vector(EMBEDDING_DIMENSION))
     embedder: str
     words: Any = Field(
         default=None,
@@ -484,7 +484,7 @@ class Analytics(SQLModel, table=True):
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """`resource_id` is minted with the reservation, so that a request that died half-way creates the same thing again."""
+    """`resource_id` is minted with the reservation: a request that died half-way creates the same thing again."""
 
     __tablename__ = "idempotency_keys"
     tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id")

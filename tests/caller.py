@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -122,7 +122,9 @@ class Customer:
         items: list[dict[str, Any]] = answer.json()["items"]
         return items
 
-    async def events(self, after: str | None = None, headers: dict[str, str] | None = None) -> AsyncIterator[Heard]:
+    async def events(
+        self, after: str | None = None, headers: dict[str, str] | None = None
+    ) -> AsyncGenerator[Heard, None]:
         """One connection's events. Ends when the connection does."""
         asked = {**(headers or self.headers), "Accept": "text/event-stream"}
         if after:
@@ -150,7 +152,7 @@ class Customer:
         return heard
 
 
-async def parse_events(answer: httpx.Response) -> AsyncIterator[Heard]:
+async def parse_events(answer: httpx.Response) -> AsyncGenerator[Heard, None]:
     fields: dict[str, str] = {}
     async for line in answer.aiter_lines():
         if line.startswith(":"):

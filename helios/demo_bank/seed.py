@@ -45,7 +45,8 @@ PUBLISHED = text(
     """
     SELECT source.id, source.slug, source.language, source.published_version, version.content_sha256
     FROM knowledge_sources AS source LEFT JOIN knowledge_versions AS version
-      ON version.tenant_id = source.tenant_id AND version.source_id = source.id AND version.version = source.published_version
+      ON version.tenant_id = source.tenant_id AND version.source_id = source.id
+     AND version.version = source.published_version
     WHERE source.tenant_id = :tenant_id
     """
 )
@@ -107,8 +108,13 @@ async def _people(database: Database, tenant_id: UUID, people: DemoSecrets) -> N
 
 async def _rules(database: Database, tenant_id: UUID) -> None:
     """Version 1 of the policies and redaction rules: the tables that ship with the product."""
-    situations = {str(each.number): {"name": each.name, "priority": each.priority, "queue": each.queue,
-                                     "action": each.action, "duties": list(each.duties)} for each in all_situations()}  # fmt: skip
+    situations = {
+        str(each.number): {
+            **{"name": each.name, "priority": each.priority, "queue": each.queue},
+            **{"action": each.action, "duties": list(each.duties)},
+        }
+        for each in all_situations()
+    }
     async with database.tenant(tenant_id) as connection:
         common = {"tenant_id": tenant_id, "version": 1, "status": "published", "published_at": datetime.now(UTC)}
         for table, definition in ((Policy, {"situations": situations}), (RedactionRule, {"operators": "default"})):

@@ -17,7 +17,7 @@ def _table(language: str) -> dict[str, str] | None:
 
 
 def text(key: str, language: str | None, **values: str) -> str:
-    """The text `key` in the language, or in English where we have no translation. Raises `KeyError` for an unknown key."""
+    """The text `key` in the language, or in English where there is no translation. Raises `KeyError`: no such text."""
     table = _table((language or FALLBACK)[:2].lower()) or {}
     template = table.get(key) or (_table(FALLBACK) or {})[key]
     return template.format(**values).strip()
