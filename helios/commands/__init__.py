@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "worker": "run a worker",
     "migrate": "bring the database's schema to a version",
     "seed": "put the demo bank into the database",
+    "bench": "measure this build on this machine",
     "doctor": "say what is wrong with this machine or stack, and how to mend it",
 }
 """Every command with one line of help, in the order in which they are listed."""

@@ -1,0 +1,182 @@
+"""The results as a page, a picture and raw numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chart import Bar, bars
+from benchmarks.first_token import FirstToken
+from benchmarks.history import History
+from benchmarks.measures import Load, percentile
+from benchmarks.memory import Memory
+from benchmarks.suite import FAIR, Results
+from helios.settings import PROJECT
+
+PAGE = PROJECT / "docs" / "benchmarks.md"
+RAW = PROJECT / "docs" / "benchmarks.json"
+PICTURE = PROJECT / "docs" / "benchmarks.svg"
+MIB = 2**20
+FAIR_NAME = f"LangGraph {FAIR[0]}, {FAIR[1]} processes"
+
+WHAT_SURVIVES = """\
+What each gives for its price:
+
+| | HeliosCS on Temporal | LangGraph, `sync` | LangGraph, `async` (the default) |
+|---|---|---|---|
+| the process dies in a turn | another worker goes on within seconds, by itself | the checkpoint of the last finished node is there; \
+something of yours must notice and call the graph again | as `sync`, but the last checkpoints may be missing |
+| the process dies between acceptance and the first node | the signal or the sweeper starts the turn | nothing knows of it \
+until something of yours looks | the same |
+| two processes take the same turn | the server gives it to one; a late one is refused | not prevented | not prevented |
+| retries, timers, deadlines, waiting for a person | durable, for months | yours to build, or a scheduler beside it | the same |
+| a turn is done once | by the product's keys in PostgreSQL, in both systems: the graph calls the same functions | | |
+| what the engine stores | ids, enums and scores, encrypted | the state, readable: here the search query is in it | the same |
+"""
+
+
+def as_json(results: Results, machine: Mapping[str, str]) -> dict[str, Any]:
+    """Everything that was measured, one value a turn where there is one."""
+    loads = [
+        {**asdict(load), "latencies_ms": [round(each, 2) for each in load.latencies_ms], "turns_per_s": load.turns_per_s,
+         "p50_ms": load.p50, "p99_ms": load.p99} for load in results.loads
+    ]  # fmt: skip
+    return {
+        "machine": dict(machine),
+        "quick": results.quick,
+        "loads": loads,
+        "first_token": [asdict(each) for each in results.first_token],
+        "memory": asdict(results.memory) if results.memory else None,
+        "history": asdict(results.history) if results.history else None,
+    }
+
+
+def write(results: Results, machine: Mapping[str, str], folder: Path | None = None) -> Path:
+    """Writes page, picture and raw numbers; the page's path."""
+    page, raw, picture = (folder / path.name if folder else path for path in (PAGE, RAW, PICTURE))
+    page.parent.mkdir(parents=True, exist_ok=True)
+    raw.write_text(json.dumps(as_json(results, machine), indent=1) + "\n", encoding="utf-8")
+    compared = [load for load in results.loads if load.conversations == 50 and _beside_each_other(load)]
+    if compared:
+        rows = [Bar(_name(load), load.turns_per_s, load.system == "workflow") for load in compared]
+        picture.write_text(bars("Turns per second at 50 conversations", "turns/s", rows), encoding="utf-8")
+    page.write_text(_page(results, machine, picture if compared else None), encoding="utf-8")
+    return page
+
+
+def _page(results: Results, machine: Mapping[str, str], picture: Path | None) -> str:
+    parts = ["# Benchmarks", "", f"Written by `{machine['Command']}`; the raw numbers are in `{RAW.name}`.", ""]
+    if results.quick:
+        parts += ["**A quick run:** short measurements, fewer variants.", ""]
+    parts += _table(("", ""), machine.items())
+    if results.loads:
+        parts += _turns(results.loads, picture)
+    if results.first_token:
+        parts += _first_token(results.first_token)
+    if results.memory:
+        parts += _memory(results.memory)
+    if results.history:
+        parts += _history(results.history)
+    return "\n".join(parts)
+
+
+def _turns(loads: Sequence[Load], picture: Path | None) -> list[str]:
+    parts = ["## Turns", "", "A provider that answers at once (OpenAI's protocol over loopback), or the offline generator."]
+    parts += ["Every conversation sends its next message as soon as its last turn ended. CPU is per turn, all processes", ""]
+    parts[-2] += " of the system, PostgreSQL's children included, the provider not."
+    head = ("system", "generator", "conversations", "turns", "p50 ms", "p99 ms", "turns/s", "CPU ms", "of which")
+    parts += _table(head, (_row(load) for load in loads))
+    compared = [load for load in loads if _beside_each_other(load)]
+    if any(load.system.startswith("LangGraph") for load in compared):
+        parts += ["## Beside LangGraph", ""]
+        if picture is not None:
+            parts += [f"![Turns per second at 50 conversations]({picture.name})", ""]
+        parts += _aims(compared)
+        parts += [
+            "Both run in one go on the same PostgreSQL, accept messages by the same function, and do the same work with the "
+            "same functions: masking, encryption, screening, embedding, intent, retrieval, generation over HTTP, the checks of "
+            "every window, frames to Valkey, delivery with its facts and audit event. The graph has one node for each of the "
+            "eight steps (`three`: joined as our workflow joins them), AsyncPostgresSaver with 16 savers in all, and runs in "
+            "the processes that make its load; our client is counted too. Our API, workers and Temporal stand still "
+            "(SIGSTOP) while a graph is measured.",
+            "",
+            WHAT_SURVIVES,
+        ]
+    return parts
+
+
+def _aims(loads: Sequence[Load]) -> list[str]:
+    def find(system: str, conversations: int) -> Load | None:
+        return next((x for x in loads if x.system == system and x.conversations == conversations), None)
+
+    lines = []
+    ours, theirs = find("workflow", 50), find(FAIR_NAME, 50)
+    if ours and theirs:
+        share = ours.turns_per_s / theirs.turns_per_s
+        lines.append(
+            f"- Turns/s at 50 conversations: {ours.turns_per_s:.1f} against {theirs.turns_per_s:.1f}, "
+            f"**{share:.2f} times** (aim: 1.2). CPU a turn: {ours.product_cpu_ms:.0f} ms against {theirs.product_cpu_ms:.0f} ms."
+        )
+    alone, their_alone = find("workflow", 1), find(FAIR_NAME, 1)
+    if alone and their_alone:
+        lines.append(f"- Alone, p50: **{alone.p50:.0f} ms** against {their_alone.p50:.0f} ms (aim: no higher).")
+    return [*lines, ""]
+
+
+def _beside_each_other(load: Load) -> bool:
+    return load.generator == "openai" and load.system != "http"
+
+
+def _name(load: Load) -> str:
+    return "HeliosCS" if load.system == "workflow" else load.system
+
+
+def _row(load: Load) -> tuple[object, ...]:
+    split = ", ".join(f"{name} {took:.0f}" for name, took in load.cpu_ms.items() if name != "provider" and took >= 0.5)
+    numbers = (f"{load.p50:.0f}", f"{load.p99:.0f}", f"{load.turns_per_s:.1f}", f"{load.product_cpu_ms:.0f}", split)
+    return (_name(load), load.generator, load.conversations, load.turns, *numbers)
+
+
+def _first_token(measured: Sequence[FirstToken]) -> list[str]:
+    parts = ["## First token", "", "From the provider's first token to the first words at the client, through the public API's"]
+    parts[-1] += " stream. `window` is the provider's own time until a sentence or clause is complete: nothing leaves before"
+    parts += ["its window passed the checks. `ours` is the rest (aim: 40 ms or less).", ""]
+    head = ("provider", "turns", "whole p50 / p99 ms", "window p50 / p99 ms", "ours p50 / p99 ms")
+    rows = (
+        (each.speed, len(each.whole), _both(each.whole), _both(each.window), f"**{_both(each.overhead)}**") for each in measured
+    )
+    return [*parts, *_table(head, rows)]
+
+
+def _both(values: Sequence[float]) -> str:
+    return f"{percentile(values, 0.5):.0f} / {percentile(values, 0.99):.0f}"
+
+
+def _memory(memory: Memory) -> list[str]:
+    aims = {"whole": "1.3 GB", "one worker": "350 MB", "API": "200 MB"}
+    rows = [(part, f"{size / MIB:.0f}", aims.get(part, "")) for part, size in memory.idle.items()]
+    parts = ["## Memory", "", "The embedded stack at rest with two workers, proportional set size in MiB.", ""]
+    parts += _table(("part", "MiB", "aim"), rows)
+    added = f"1,000 open conversations, each with a turn behind it, add **{memory.per_thousand / MIB:.0f} MiB** to workers and "
+    return [*parts, added + f"Temporal together (measured with {memory.conversations:,}).", ""]
+
+
+def _history(history: History) -> list[str]:
+    parts = ["## History and replay", ""]
+    parts.append(
+        f"A conversation of {history.turns} turns: {history.events:,} events in {history.runs} "
+        f"run{'s' if history.runs > 1 else ''}, **{history.bytes / 1000:.0f} kB** in all (aim: under 1 MB). Of its "
+        f"{history.texts} different texts and phrases, {history.found_sealed} occur in the history as the server holds it, and "
+        f"**{history.found_opened}** after decrypting every payload."
+    )
+    parts += ["", "Cold replay, as by a worker that has just started (production settings):", ""]
+    rows = ((each.events, f"{each.fetch_ms:.0f}", f"{each.replay_ms:.0f}") for each in history.replays)
+    return [*parts, *_table(("events", "reading ms", "replay ms"), rows)]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return [*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows), ""]

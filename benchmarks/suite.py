@@ -1,0 +1,95 @@
+"""The benchmarks in order, on a stack of their own that is thrown away afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.environment import provider, running_stack
+from benchmarks.first_token import FirstToken, measure_first_token
+from benchmarks.history import History, measure_history
+from benchmarks.measures import Load
+from benchmarks.memory import Memory, measure_memory
+from benchmarks.turns import measure_langgraph, measure_ours
+
+Report = Callable[[str, str], None]
+
+NAMES = ("turns", "langgraph", "first-token", "memory", "history")
+FAIR = ("eight sync", 2)
+"""The graph that the aims are about: each step's checkpoint is durable, and it has as many processes as we have workers."""
+VARIANTS = (FAIR, ("eight async", 2), ("eight sync", 1), ("three sync", 2))
+
+
+@dataclass(slots=True)
+class Results:
+    """What was measured; None or empty where it was not asked for."""
+
+    quick: bool
+    names: tuple[str, ...]
+    loads: list[Load] = field(default_factory=list)
+    first_token: list[FirstToken] = field(default_factory=list)
+    memory: Memory | None = None
+    history: History | None = None
+
+
+async def measure(names: Sequence[str], *, quick: bool, report: Report) -> Results:
+    """`quick` measures for a shorter time and leaves the less telling variants out."""
+    results = Results(quick, tuple(names))
+    home = Path(tempfile.mkdtemp(prefix="helios-bench-"))
+    home.chmod(0o711)  # PostgreSQL runs under another account where we are root
+    try:
+        async with provider() as (child, url):
+            offline = {"HELIOS_LLM": "offline"}
+            remote = {"HELIOS_LLM": "openai,offline", "OPENAI_API_KEY": "benchmark", "OPENAI_BASE_URL": url}
+            if {"memory", "history"} & set(names) or ("turns" in names and not quick):
+                await _on_offline(results, home / "home", offline, report)
+            if {"turns", "langgraph", "first-token"} & set(names):
+                await _on_provider(results, home / "home", remote, (child.pid, url), report)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    return results
+
+
+async def _on_offline(results: Results, home: Path, env: dict[str, str], report: Report) -> None:
+    quick, names = results.quick, results.names
+    report("Stack", "starting (offline generator)")
+    async with running_stack(home, env) as stack:
+        report("Stack", "ready")
+        if "memory" in names:
+            report("Memory", "measuring")
+            results.memory = await measure_memory(stack, 200 if quick else 500)
+        if "history" in names:
+            report("History", "measuring")
+            results.history = await measure_history(stack, 100)
+        if "turns" in names and not quick:
+            for system in ("workflow", "http"):
+                results.loads += await measure_ours(stack, system, "offline", None, 5.0, _to(report, "Turns"))
+
+
+async def _on_provider(
+    results: Results, home: Path, env: dict[str, str], provider_at: tuple[int, str], report: Report
+) -> None:
+    quick, names = results.quick, results.names
+    pid, url = provider_at
+    seconds = 5.0 if quick else 8.0
+    tell = _to(report, "Turns")
+    report("Stack", "starting (provider over HTTP)")
+    async with running_stack(home, env) as stack:
+        report("Stack", "ready")
+        if "first-token" in names:
+            report("First token", "measuring")
+            results.first_token = await measure_first_token(stack, url, 15 if quick else 40)
+        if "turns" in names:
+            results.loads += await measure_ours(stack, "http", "openai", pid, seconds, tell)
+        if {"turns", "langgraph"} & set(names):
+            results.loads += await measure_ours(stack, "workflow", "openai", pid, seconds, tell)
+        if "langgraph" in names:
+            variants = (FAIR,) if quick else VARIANTS
+            results.loads += await measure_langgraph(stack, variants, pid, seconds, tell)
+
+
+def _to(report: Report, title: str) -> Callable[[str], None]:
+    return lambda line: report(title, line)
