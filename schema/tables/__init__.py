@@ -1,0 +1,48 @@
+"""The nouns as tables. Every table of a tenant has the key `(tenant_id, …)`: no foreign key can cross tenants.
+
+Columns that end in `_ct` are ciphertext (`helios.crypto`): text of customers and agents is readable nowhere in the
+database. Facts, turns and audit events hold ids, enums and scores only.
+"""
+
+from __future__ import annotations
+
+from sqlmodel import SQLModel
+
+from schema.tables.conversations import ConversationEvent, Feedback, Message, Thread, Turn
+from schema.tables.escalations import Decision, Escalation, Ticket
+from schema.tables.knowledge import EMBEDDING_DIMENSION, Chunk, KnowledgeSource, KnowledgeVersion
+from schema.tables.people import ApiKey, ApiKeyIndex, Customer, Session, Tenant, TenantKey, User
+from schema.tables.records import Analytics, Audit, IdempotencyKey, Policy, RedactionRule
+
+WITHOUT_ROW_LEVEL_SECURITY = frozenset({"tenants", "api_key_index"})
+APPEND_ONLY = frozenset({"audits"})
+
+__all__ = [
+    "APPEND_ONLY",
+    "EMBEDDING_DIMENSION",
+    "WITHOUT_ROW_LEVEL_SECURITY",
+    "Analytics",
+    "ApiKey",
+    "ApiKeyIndex",
+    "Audit",
+    "Chunk",
+    "ConversationEvent",
+    "Customer",
+    "Decision",
+    "Escalation",
+    "Feedback",
+    "IdempotencyKey",
+    "KnowledgeSource",
+    "KnowledgeVersion",
+    "Message",
+    "Policy",
+    "RedactionRule",
+    "SQLModel",
+    "Session",
+    "Tenant",
+    "TenantKey",
+    "Thread",
+    "Ticket",
+    "Turn",
+    "User",
+]

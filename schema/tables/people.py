@@ -1,0 +1,108 @@
+"""Tenants, their keys, their staff and their customers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    DateTime,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+)
+from sqlmodel import Field, SQLModel
+
+from schema.tables.columns import (
+    OfTenant,
+    counter_column,
+    foreign_key,
+    json_column,
+    now_column,
+    sealed_column,
+    time_column,
+)
+
+
+class Tenant(SQLModel, table=True):
+    """A business. No row-level security: sign-in must find its tenant before it knows it."""
+
+    __tablename__ = "tenants"
+    id: UUID = Field(primary_key=True)
+    slug: str = Field(unique=True)
+    name: str
+    settings: dict[str, Any] = json_column()
+    created_at: datetime = now_column()
+    deleted_at: datetime | None = time_column()
+
+
+class TenantKey(SQLModel, table=True):
+    """A tenant's data key, wrapped by the root key. The newest version encrypts; older ones still decrypt."""
+
+    __tablename__ = "tenant_keys"
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id")
+    version: int = Field(primary_key=True)
+    wrapped_key: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = now_column()
+
+
+class ApiKey(OfTenant, table=True):
+    __tablename__ = "api_keys"
+    name: str
+    key_hash: bytes = Field(sa_type=LargeBinary)
+    scopes: list[str] = Field(sa_type=ARRAY(Text))
+    created_at: datetime = now_column()
+    expires_at: datetime | None = time_column()
+    deleted_at: datetime | None = time_column()
+
+
+class ApiKeyIndex(SQLModel, table=True):
+    """From the hash of an API key to its tenant. No row-level security, for the same reason as `tenants`."""
+
+    __tablename__ = "api_key_index"
+    key_hash: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    tenant_id: UUID = Field(foreign_key="tenants.id")
+    api_key_id: UUID
+
+
+class User(OfTenant, table=True):
+    """A member of the tenant's staff."""
+
+    __tablename__ = "users"
+    __table_args__ = (UniqueConstraint("tenant_id", "email"),)
+    email: str
+    display_name: str
+    password_hash: str
+    roles: list[str] = Field(sa_type=ARRAY(Text))
+    failed_logins: int = counter_column()
+    locked_until: datetime | None = time_column()
+    created_at: datetime = now_column()
+    deleted_at: datetime | None = time_column()
+
+
+class Customer(OfTenant, table=True):
+    """Somebody whom the tenant's own backend signed in. `external_id_index` is an HMAC: the id itself is ciphertext."""
+
+    __tablename__ = "customers"
+    __table_args__ = (UniqueConstraint("tenant_id", "external_id_index"),)
+    external_id_index: bytes = Field(sa_type=LargeBinary)
+    profile_ct: bytes = sealed_column(nullable=False)
+    locale: str | None = None
+    created_at: datetime = now_column()
+    deleted_at: datetime | None = time_column()
+
+
+class Session(OfTenant, table=True):
+    """A staff sign-in. The refresh token is kept as a hash; `replaced_by` tells a reuse from a first use."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (foreign_key("users", "user_id"), Index("ix_sessions_refresh", "tenant_id", "refresh_hash"))
+    user_id: UUID
+    refresh_hash: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = now_column()
+    last_used_at: datetime = now_column()
+    expires_at: datetime = Field(sa_type=DateTime(timezone=True))
+    revoked_at: datetime | None = time_column()

@@ -1,0 +1,104 @@
+"""Rules in force, the audit log, figures, and reservations of idempotency keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from schema.tables.columns import (
+    OfTenant,
+    Xid8,
+    counter_column,
+    json_column,
+    now_column,
+    sealed_column,
+    time_column,
+)
+
+
+class Policy(OfTenant, table=True):
+    """The situations and what each demands. A conversation's turn keeps the version that it began with."""
+
+    __tablename__ = "policies"
+    __table_args__ = (UniqueConstraint("tenant_id", "version"),)
+    version: int
+    status: str
+    definition: dict[str, Any] = json_column()
+    created_by: UUID | None = None
+    published_by: UUID | None = None
+    created_at: datetime = now_column()
+    published_at: datetime | None = time_column()
+
+
+class RedactionRule(OfTenant, table=True):
+    __tablename__ = "redaction_rules"
+    __table_args__ = (UniqueConstraint("tenant_id", "version"),)
+    version: int
+    status: str
+    definition: dict[str, Any] = json_column()
+    created_by: UUID | None = None
+    published_by: UUID | None = None
+    created_at: datetime = now_column()
+    published_at: datetime | None = time_column()
+
+
+class Audit(OfTenant, table=True):
+    """An audit event, inserted in the transaction of the change. The role of the application may only insert."""
+
+    __tablename__ = "audits"
+    __table_args__ = (Index("ix_audits_subject", "tenant_id", "subject_type", "subject_id"),)
+    action: str
+    actor_type: str
+    actor_id: UUID | None = None
+    subject_type: str
+    subject_id: UUID | None = None
+    detail: dict[str, Any] = json_column()
+    occurred_at: datetime = now_column()
+    xid: Any = Field(default=None, sa_column=Column(Xid8, server_default=text("pg_current_xact_id()"), nullable=False))
+    """The sealer takes only rows below the oldest running transaction: a plain max(id) would skip late commits."""
+
+
+class Analytics(SQLModel, table=True):
+    """One row a turn, with no person in it: totals stay when a customer is erased."""
+
+    __tablename__ = "analytics"
+    __table_args__ = (Index("ix_analytics_time", "tenant_id", "occurred_at"),)
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id")
+    turn_id: UUID = Field(primary_key=True)
+    occurred_at: datetime = now_column()
+    channel: str | None = None
+    language: str | None = None
+    intent: str | None = None
+    outcome: str
+    situation: int | None = None
+    generator: str | None = None
+    model: str | None = None
+    latency_ms: int
+    input_tokens: int = counter_column()
+    output_tokens: int = counter_column()
+    cost_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """`resource_id` is minted with the reservation: a request that died half-way creates the same thing again."""
+
+    __tablename__ = "idempotency_keys"
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id")
+    actor_id: UUID = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    request_hash: bytes = Field(sa_type=LargeBinary)
+    resource_id: UUID
+    status: int | None = None
+    response_ct: bytes | None = sealed_column()
+    created_at: datetime = now_column()
