@@ -17,6 +17,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.resources import Resources
 from activities.steps import Escalations, Turns
+from activities.warming import warm_up
 from helios import frames, logs
 from helios.database import Database
 from helios.heartbeat import beat
@@ -41,13 +42,17 @@ async def open_resources(config: Settings, database: Database, keyring: Keyring,
     encoder = await asyncio.to_thread(Embedder.load, config)
     intents = await asyncio.to_thread(IntentClassifier.load, config, encoder)
     languages = LanguageIdentifier.load()
+    await asyncio.to_thread(warm_up)
     generators = {generator.name: generator for generator in build_chain(config, encoder)}
     return Resources(config, database, keyring, frames.Frames(valkey), encoder, intents, languages, generators)
 
 
 def workflow_runner(config: Settings) -> WorkflowRunner:
-    if not config.workflow_sandbox:
-        return UnsandboxedWorkflowRunner()
+    """Production leaves the sandbox out: it costs a third of a worker's CPU. Tests and CI prove determinism in it."""
+    return sandboxed_runner() if config.workflow_sandbox else UnsandboxedWorkflowRunner()
+
+
+def sandboxed_runner() -> WorkflowRunner:
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules("uuid_utils", "structlog")
     )

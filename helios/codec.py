@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Protocol, Self
 from uuid import UUID
 
 from temporalio.api.common.v1 import Payload
@@ -23,15 +23,21 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
-from helios.crypto import CryptoError
-from helios.keyring import Keyring
+from helios.crypto import CryptoError, TenantKeys
 from schema.steps import tenant_of_workflow
 
 ENCODING = b"binary/helios-aes-gcm"
 
 
+class Keys(Protocol):
+    """Where a tenant's keys come from; `helios.keyring.Keyring` in every process."""
+
+    async def tenant(self, tenant_id: UUID) -> TenantKeys: ...
+    async def reload(self, tenant_id: UUID) -> TenantKeys: ...
+
+
 class EncryptionCodec(PayloadCodec, WithSerializationContext):
-    def __init__(self, keyring: Keyring, tenant_id: UUID | None = None) -> None:
+    def __init__(self, keyring: Keys, tenant_id: UUID | None = None) -> None:
         self._keyring = keyring
         self._tenant_id = tenant_id
 
@@ -69,7 +75,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         return Payload.FromString(keys.open(payload.data, "temporal.payload", key_id))
 
 
-def data_converter(keyring: Keyring) -> DataConverter:
+def data_converter(keyring: Keys) -> DataConverter:
     """The default converter with encryption, for payloads and for the messages of failures."""
     return replace(
         DataConverter.default,

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import EscalationSteps
@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
         TurnRef,
         conversation_workflow_id,
     )
-    from workflows.steps import run_step, start_generation
+    from workflows.steps import StepFailed, run_step, start_generation
 
 HISTORY_EVENTS_MAX = 500
 APPLY_WITHIN = timedelta(seconds=60)
@@ -76,7 +76,7 @@ class EscalationWorkflow:
                 raise ApplicationError(f"a signal cannot {decision.action}", type="not_for_ops")
             self.validate_decide(decision)
             await self._apply_decision(decision, by_ops=True)
-        except (ApplicationError, ActivityError) as error:
+        except StepFailed as error:
             # An error in a signal handler would fail the workflow task for ever.
             workflow.logger.warning("decision by signal refused", extra={"cause": str(getattr(error, "cause", error))})
 
@@ -140,7 +140,7 @@ class EscalationWorkflow:
             try:
                 await start_generation(Generate(ref, generator, found, self._state.escalation_id))
                 return
-            except ActivityError:
+            except StepFailed:
                 workflow.logger.warning("no draft", extra={"generator": generator})
 
     async def _wait_for_change_or_deadline(self) -> None:

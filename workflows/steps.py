@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as StepTimeout
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import TurnSteps
@@ -31,6 +33,8 @@ TWICE = RetryPolicy(
     maximum_interval=timedelta(seconds=20),
     maximum_attempts=2,
 )
+# A regular activity's failure comes wrapped, a local one's as it is.
+StepFailed = (ActivityError, ApplicationError, StepTimeout)
 LOCAL_GENERATORS = frozenset({"offline"})
 
 

@@ -6,12 +6,12 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import TurnSteps
     from schema.steps import Deliver, Delivered, Generate, Generated, TurnRef, Understanding
-    from workflows.steps import run_step, start_generation
+    from workflows.steps import StepFailed, run_step, start_generation
 
 UNDERSTAND_WITHIN = timedelta(minutes=5)
 
@@ -35,8 +35,8 @@ class TurnRun:
         """Takes the turn to its end. None where it had ended before."""
         try:
             found = await run_step(TurnSteps.understand, self.ref, give_up=UNDERSTAND_WITHIN)
-        except ActivityError:
-            workflow.logger.warning("turn not understood", exc_info=True)
+        except StepFailed:
+            workflow.logger.warning("turn not understood")
             unknown = Understanding(turn=self.ref.turn, state="begun")
             return await self._deliver(Deliver(self.ref, "failed", unknown, reason="not_understood"))
         self.understanding = found
@@ -49,8 +49,8 @@ class TurnRun:
         """Ends the turn. Where that fails for a reason that does not pass, it ends as failed, with a safe message."""
         try:
             return await run_step(TurnSteps.deliver, work)
-        except ActivityError:
-            workflow.logger.error("turn not delivered", exc_info=True)
+        except StepFailed:
+            workflow.logger.error("turn not delivered")
             failed = Deliver(work.ref, "failed", work.understanding, reason="not_delivered")
             return await run_step(TurnSteps.deliver, failed)
 
@@ -81,7 +81,7 @@ class TurnRun:
             self._generation = start_generation(Generate(self.ref, generator, found))
             try:
                 return await self._generation
-            except (ActivityError, asyncio.CancelledError) as error:
+            except (*StepFailed, asyncio.CancelledError) as error:
                 if is_cancelled_exception(error) and not self._stopped:
                     raise
                 workflow.logger.warning("generator failed", extra={"generator": generator})

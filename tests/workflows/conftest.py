@@ -1,0 +1,107 @@
+"""Temporal's time-skipping server: days pass in a moment; the codec is on and the sandbox proves determinism."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from helios.codec import data_converter
+from schema.steps import (
+    CONVERSATION_WORKFLOW,
+    ESCALATION_WORKFLOW,
+    ConversationState,
+    EscalationState,
+    PostMessage,
+    conversation_workflow_id,
+    escalation_workflow_id,
+)
+from tests.workflows.scripted import CONVERSATION, ESCALATION, TENANT, FixedKeys, Scripted
+from worker import sandboxed_runner
+from workflows.conversation import ConversationWorkflow
+from workflows.escalation import EscalationWorkflow
+
+
+@pytest.fixture(scope="session")
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    binary = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
+    assert binary is not None, "temporal-test-server is not beside the interpreter: is the venv in sync?"
+    converter = data_converter(FixedKeys())
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=binary, data_converter=converter
+    ) as environment:
+        yield environment
+
+
+@dataclass(slots=True)
+class Stage:
+    """A worker with scripted steps, and handles on what runs there."""
+
+    environment: WorkflowEnvironment
+    steps: Scripted
+    queue: str
+
+    async def say(self, turn: int, state: ConversationState | None = None) -> WorkflowHandle[Any, Any]:
+        """Signals a message of this turn, and starts the conversation where none runs."""
+        return await self.environment.client.start_workflow(
+            CONVERSATION_WORKFLOW,
+            state or ConversationState(TENANT, CONVERSATION),
+            id=conversation_workflow_id(TENANT, CONVERSATION),
+            task_queue=self.queue,
+            start_signal="post_message",
+            start_signal_args=[PostMessage(uuid4(), turn)],
+        )
+
+    async def escalate(self, state: EscalationState | None = None) -> WorkflowHandle[Any, Any]:
+        return await self.environment.client.start_workflow(
+            ESCALATION_WORKFLOW,
+            state or EscalationState(TENANT, ESCALATION, CONVERSATION),
+            id=escalation_workflow_id(TENANT, ESCALATION),
+            task_queue=self.queue,
+        )
+
+    def escalation(self) -> WorkflowHandle[Any, Any]:
+        return self.environment.client.get_workflow_handle(escalation_workflow_id(TENANT, ESCALATION))
+
+    async def clear(self) -> None:
+        """Ends what a test left running: the next one uses the same ids."""
+        for workflow_id in (conversation_workflow_id(TENANT, CONVERSATION), escalation_workflow_id(TENANT, ESCALATION)):
+            handle = self.environment.client.get_workflow_handle(workflow_id)
+            try:
+                await handle.terminate()
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+
+
+@asynccontextmanager
+async def acting(environment: WorkflowEnvironment) -> AsyncIterator[Stage]:
+    steps, queue = Scripted(), f"test-{uuid4()}"
+    async with Worker(
+        environment.client,
+        task_queue=queue,
+        workflows=[ConversationWorkflow, EscalationWorkflow],
+        activities=steps.all,
+        workflow_runner=sandboxed_runner(),
+    ):
+        stage = Stage(environment, steps, queue)
+        yield stage
+        await stage.clear()
+
+
+@pytest.fixture
+async def stage(skipping: WorkflowEnvironment) -> AsyncIterator[Stage]:
+    async with acting(skipping) as made:
+        yield made
+

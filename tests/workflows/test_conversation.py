@@ -1,0 +1,190 @@
+"""The conversation as an entity: bursts, stops, failing generators, idleness and continue-as-new."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+
+from schema.steps import ConversationState, Delivered, Generated, RequestHuman, Stop, TurnRef, Understanding
+from tests.workflows.conftest import Stage
+from tests.workflows.scripted import CONVERSATION, ESCALATION, TENANT
+from workflows import conversation as conversation_module
+
+
+async def turn_done(handle: WorkflowHandle[Any, Any], turn: int) -> ConversationState:
+    """The workflow's state once this turn has ended."""
+    async with asyncio.timeout(20):
+        while True:
+            state: ConversationState = await handle.query("get_state", result_type=ConversationState)
+            if state.done_turn >= turn:
+                return state
+            await asyncio.sleep(0.02)
+
+
+async def test_the_steps_of_a_turn_in_order(stage: Stage) -> None:
+    await turn_done(await stage.say(1), 1)
+    assert [list(stage.steps.calls)] == [["understand", "generate", "deliver"]]
+    assert stage.steps.calls["deliver"][0].outcome == "answered"
+
+
+async def test_the_same_message_again_makes_no_second_turn(stage: Stage) -> None:
+    for _ in range(3):
+        handle = await stage.say(1)
+    await turn_done(handle, 1)
+    await stage.say(1)
+    await turn_done(await stage.say(2), 2)
+    assert [each.ref.turn for each in stage.steps.calls["deliver"]] == [1, 2]
+
+
+async def test_a_turn_that_the_database_knows_as_ended_is_not_delivered_again(stage: Stage) -> None:
+    stage.steps.on_understand = lambda ref: Understanding(ref.turn, "done")
+    await turn_done(await stage.say(4), 4)
+    assert "deliver" not in stage.steps.calls
+
+
+async def test_the_oldest_unfinished_turn_is_taken_first(stage: Stage) -> None:
+    stage.steps.on_understand = lambda ref: Understanding(
+        len(stage.steps.calls["deliver"]) + 1, "begun", generators=["offline"]
+    )
+    await turn_done(await stage.say(3), 3)
+    assert [each.ref.turn for each in stage.steps.calls["deliver"]] == [1, 2, 3]
+
+
+async def test_with_a_person_the_turn_is_only_passed_on(stage: Stage) -> None:
+    stage.steps.on_understand = lambda ref: Understanding(ref.turn, "with_human")
+    await turn_done(await stage.say(1), 1)
+    assert stage.steps.calls["deliver"][0].forwarded
+    assert "generate" not in stage.steps.calls
+
+
+@pytest.mark.parametrize(("verdict", "outcome"), [("escalate", "escalated"), ("refuse", "blocked")])
+async def test_a_situation_decides_before_any_model_speaks(stage: Stage, verdict: Any, outcome: str) -> None:
+    stage.steps.on_understand = lambda ref: Understanding(ref.turn, "begun", verdict=verdict, situation=12)
+    await turn_done(await stage.say(1), 1)
+    assert "generate" not in stage.steps.calls
+    assert (stage.steps.calls["deliver"][0].outcome, stage.steps.calls["deliver"][0].situation) == (outcome, 12)
+
+
+async def test_the_next_generator_takes_over_from_one_that_fails(stage: Stage) -> None:
+    def generate(work: Any) -> Generated:
+        if work.generator != "offline":
+            raise ApplicationError("down", type="unavailable", non_retryable=True)
+        return Generated("complete")
+
+    stage.steps.on_understand = lambda ref: Understanding(ref.turn, "begun", generators=["openai", "offline"])
+    stage.steps.on_generate = generate
+    await turn_done(await stage.say(1), 1)
+    assert [each.generator for each in stage.steps.calls["generate"]] == ["openai", "offline"]
+    assert stage.steps.calls["deliver"][0].outcome == "answered"
+
+
+async def test_when_no_generator_answers_a_person_does(stage: Stage) -> None:
+    def fail(work: Any) -> Generated:
+        raise ApplicationError("down", type="unavailable", non_retryable=True)
+
+    stage.steps.on_generate = fail
+    await turn_done(await stage.say(1), 1)
+    assert stage.steps.calls["deliver"][0].outcome == "escalated"
+    assert stage.steps.calls["deliver"][0].reason == "no_generator"
+
+
+@pytest.mark.parametrize("status", ["held", "blocked"])
+async def test_what_fails_the_checks_is_not_answered(stage: Stage, status: Any) -> None:
+    stage.steps.on_generate = lambda work: Generated(status, situation=9, reasons=["promise"])
+    await turn_done(await stage.say(1), 1)
+    delivered = stage.steps.calls["deliver"][0]
+    assert (delivered.outcome, delivered.reason, delivered.situation) == (status, "promise", 9)
+
+
+async def test_a_step_with_a_bug_ends_the_turn_as_failed(stage: Stage) -> None:
+    def broken(ref: TurnRef) -> Understanding:
+        raise ApplicationError("KeyError", type="bug", non_retryable=True)
+
+    stage.steps.on_understand = broken
+    await turn_done(await stage.say(1), 1)
+    assert stage.steps.calls["deliver"][0].outcome == "failed"
+
+
+async def test_a_delivery_with_a_bug_ends_the_turn_as_failed(stage: Stage) -> None:
+    def deliver(work: Any) -> Delivered:
+        if work.outcome != "failed":
+            raise ApplicationError("KeyError", type="bug", non_retryable=True)
+        return Delivered("failed")
+
+    stage.steps.on_deliver = deliver
+    await turn_done(await stage.say(1), 1)
+    assert [each.outcome for each in stage.steps.calls["deliver"]] == ["answered", "failed"]
+
+
+async def test_stop_cancels_the_generation(stage: Stage) -> None:
+    stage.steps.on_understand = lambda ref: Understanding(ref.turn, "begun", generators=["openai", "offline"])
+    stage.steps.generation_waits = asyncio.Event()
+    handle = await stage.say(1)
+    async with asyncio.timeout(10):
+        while not stage.steps.calls["generate"]:
+            await asyncio.sleep(0.02)
+    await handle.signal("stop", Stop(1))
+    await turn_done(handle, 1)
+    assert stage.steps.calls["deliver"][0].outcome == "stopped"
+    assert len(stage.steps.calls["generate"]) == 1
+
+
+async def test_stop_for_another_turn_changes_nothing(stage: Stage) -> None:
+    handle = await stage.say(1)
+    await handle.signal("stop", Stop(7))
+    await turn_done(handle, 1)
+    assert stage.steps.calls["deliver"][0].outcome == "answered"
+
+
+async def test_an_escalated_turn_starts_its_escalation_which_outlives_the_conversation(stage: Stage) -> None:
+    stage.steps.on_understand = lambda ref: Understanding(ref.turn, "begun", verdict="escalate", situation=20)
+    handle = await stage.say(1)
+    await turn_done(handle, 1)
+    await handle.signal("close")
+    await handle.result()
+    description = await stage.escalation().describe()
+    assert description.status == WorkflowExecutionStatus.RUNNING
+
+
+async def test_a_request_for_a_person_opens_one_escalation(stage: Stage) -> None:
+    handle = await stage.say(1)
+    request = RequestHuman(uuid4(), uuid4())
+    for _ in range(2):
+        await handle.signal("request_human", request)
+    await turn_done(await stage.say(2), 2)
+    async with asyncio.timeout(10):
+        while not stage.steps.calls["open_escalation"]:
+            await asyncio.sleep(0.02)
+    assert [each.request_id for each in stage.steps.calls["open_escalation"]] == [request.request_id]
+    assert stage.steps.calls["load_escalation"][0].escalation_id == ESCALATION
+
+
+async def test_an_idle_run_ends_and_the_next_message_starts_another(stage: Stage) -> None:
+    handle = await stage.say(1, ConversationState(TENANT, CONVERSATION, idle_s=60))
+    await turn_done(handle, 1)
+    await handle.result()
+    second = await stage.say(2)
+    await turn_done(second, 2)
+    assert second.first_execution_run_id != handle.first_execution_run_id
+
+
+async def test_a_long_history_continues_as_new_with_its_state(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = await stage.say(1)
+    await turn_done(handle, 1)
+    turn = 1
+    described = await handle.describe()
+    first_run = described.run_id
+    while described.run_id == first_run:
+        turn += 1
+        assert turn < 200, "the history never became long"
+        handle = await stage.say(turn)
+        await turn_done(handle, turn)
+        described = await stage.environment.client.get_workflow_handle(handle.id).describe()
+    delivered = [each.ref.turn for each in stage.steps.calls["deliver"]]
+    assert delivered == list(range(1, turn + 1))
+    assert conversation_module.HISTORY_EVENTS_MAX >= 100
