@@ -148,11 +148,11 @@ const LOG = `
 
 const SOURCES = `
   .marker {
-    position: relative; display: inline-block; min-inline-size: 17px; padding: 0 4px; margin-inline: 1px;
+    position: relative; display: inline-block; min-inline-size: 17px; block-size: 17px; padding: 0 4px; margin-inline: 1px;
     border-radius: 6px; vertical-align: 1px; text-align: center; background: var(--tint); color: var(--link);
     font-size: 11px; font-weight: 650; line-height: 17px;
   }
-  .bracket { font-size: 0; }
+  .bracket { font-size: 0; line-height: 0; }
   button.marker::after { content: ""; position: absolute; inset: -5px -3px; }
   button.marker:hover, button.marker[aria-expanded="true"] { background: var(--accent); color: var(--on-accent); }
   .sources { margin-block-start: 8px; }
