@@ -15,13 +15,21 @@ SET_TENANT = text("SELECT set_config('app.tenant_id', :tenant, true)")
 class Database:
     """Transactions on the application's role, which row-level security binds."""
 
-    def __init__(self, dsn: str, *, pool_size: int = 10, statement_timeout_s: float = 15.0) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        pool_size: int = 10,
+        max_overflow: int = 4,
+        # Longer than the API's promise of a 503 within 3 s would be no use to anybody.
+        pool_timeout_s: float = 2.5,
+        statement_timeout_s: float = 15.0,
+    ) -> None:
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(dsn),
             pool_size=pool_size,
-            max_overflow=4,
-            # Longer than the API's promise of a 503 within 3 s would be no use to anybody.
-            pool_timeout=2.5,
+            max_overflow=max_overflow,
+            pool_timeout=pool_timeout_s,
             pool_recycle=1800,
             connect_args={
                 "timeout": 2.5,

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import insert
 
+from helios import audit
 from helios.crypto import RootKey, token_hash
 from helios.database import Database
 from helios.ids import new_id
@@ -58,6 +59,9 @@ async def make_neighbour(database: Database, root: RootKey, roles: tuple[str, ..
         hashed = token_hash(api_key)
         await connection.execute(
             insert(ApiKey).values(tenant_id=tenant_id, id=key_id, name="test", key_hash=hashed, scopes=[])
+        )
+        await audit.record(
+            connection, tenant_id, "tenant.created", actor=("system", None), subject=("tenant", tenant_id)
         )
         await connection.execute(insert(ApiKeyIndex).values(key_hash=hashed, tenant_id=tenant_id, api_key_id=key_id))
     return Neighbour(tenant_id, slug, name, users, {"tenant": slug, "api_key": api_key, "users": signs_in})

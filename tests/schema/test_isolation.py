@@ -1,0 +1,136 @@
+"""A tenant's rows do not exist for another: in every table, by the application's role."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from uuid import UUID
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from helios.database import Database
+from helios.embedded.supervisor import Stack
+from schema.tables import WITHOUT_ROW_LEVEL_SECURITY, SQLModel
+from tests.caller import Api
+from tests.neighbour import Neighbour
+
+OF_TENANTS = sorted(set(SQLModel.metadata.tables) - WITHOUT_ROW_LEVEL_SECURITY)
+GENERATED = {("chunks", "words")}
+
+
+@pytest.fixture(scope="module")
+async def lived_in(api: Api) -> None:
+    """Both a conversation and what hangs on it, so that there is something to see."""
+    customer = await (await api.customer()).open()
+    assert (await customer.say("There is a debit on my account that I did not authorise.")).status_code == 200
+    await customer.post("feedback", {"rating": 4})
+    await customer.post("close", None, **{"Idempotency-Key": "a-key"})
+    await api.staff("agent")
+
+
+@pytest.fixture
+async def app(stack: Stack) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(stack.servers.app_dsn)
+    yield connection
+    await connection.close()
+
+
+async def test_there_is_something_to_see(admin: asyncpg.Connection, tenant_id: UUID, lived_in: None) -> None:
+    empty = {
+        table
+        for table in OF_TENANTS
+        if not await admin.fetchval(f"SELECT count(*) FROM {table} WHERE tenant_id = $1", tenant_id)
+    }
+    assert empty <= {"decisions"}
+
+
+@pytest.mark.parametrize("setting", ["theirs", "unset", "empty", "after a commit"])
+async def test_a_tenant_sees_no_row_of_another(
+    app: asyncpg.Connection, tenant_id: UUID, neighbour: Neighbour, lived_in: None, setting: str
+) -> None:
+    if setting == "theirs":
+        await app.execute("SELECT set_config('app.tenant_id', $1, false)", str(neighbour.tenant_id))
+    elif setting == "empty":
+        await app.execute("SET app.tenant_id = ''")
+    elif setting == "after a commit":
+        async with app.transaction():
+            await app.execute("SELECT set_config('app.tenant_id', $1, true)", str(tenant_id))
+            assert await app.fetchval("SELECT count(*) FROM threads") > 0
+    for table in OF_TENANTS:
+        seen = {row[0] for row in await app.fetch(f"SELECT DISTINCT tenant_id FROM {table}")}
+        assert seen <= ({neighbour.tenant_id} if setting == "theirs" else set()), table
+        assert await app.fetchval(f"SELECT count(*) FROM {table} WHERE tenant_id = $1", tenant_id) == 0, table
+
+
+@pytest.mark.parametrize("table", OF_TENANTS)
+async def test_a_tenant_cannot_write_into_another(
+    app: asyncpg.Connection,
+    admin: asyncpg.Connection,
+    tenant_id: UUID,
+    neighbour: Neighbour,
+    lived_in: None,
+    table: str,
+) -> None:
+    """Neither a new row of the other's, nor one of its own moved over, nor a change or removal of the other's."""
+    whole = f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t WHERE tenant_id = $1"
+    before = await admin.fetchval(whole, tenant_id)
+    await app.execute("SELECT set_config('app.tenant_id', $1, false)", str(neighbour.tenant_id))
+    row = await admin.fetchval(f"SELECT to_jsonb(t) FROM {table} t WHERE tenant_id = $1 LIMIT 1", tenant_id)
+    if row is not None:
+        columns = ", ".join(name for name in json.loads(row) if (table, name) not in GENERATED)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            await app.execute(
+                f"INSERT INTO {table} ({columns}) SELECT {columns} FROM jsonb_populate_record(NULL::{table}, $1)", row
+            )
+    for statement in (
+        f"UPDATE {table} SET tenant_id = tenant_id WHERE tenant_id = $1",
+        f"DELETE FROM {table} WHERE tenant_id = $1",
+    ):
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            assert (await app.execute(statement, tenant_id)).rsplit(" ", 1)[1] == "0"
+    with suppress(asyncpg.InsufficientPrivilegeError, asyncpg.ForeignKeyViolationError):
+        moved = await app.execute(f"UPDATE {table} SET tenant_id = $1", tenant_id)
+        assert moved == "UPDATE 0", "a row was moved to the other tenant"
+    assert await admin.fetchval(whole, tenant_id) == before
+
+
+async def test_interleaved_transactions_never_see_the_other_tenant(
+    stack: Stack, tenant_id: UUID, neighbour: Neighbour, lived_in: None
+) -> None:
+    """Two connections, two tenants, cancels at random: the tenant must not stay behind on a connection."""
+    database = Database(stack.servers.app_dsn, pool_size=2, max_overflow=0, pool_timeout_s=60)
+    seen: list[tuple[UUID, UUID]] = []
+    strays: list[UUID] = []
+    chance = random.Random(20_261_122)
+
+    async def one(mine: UUID, pause: float) -> None:
+        async with database.tenant(mine) as connection:
+            for _ in range(2):
+                found = await connection.execute(text("SELECT DISTINCT tenant_id FROM audits"))
+                seen.extend((mine, row[0]) for row in found)
+                await connection.execute(text("SELECT pg_sleep(:pause)"), {"pause": pause})
+
+    async def nobody() -> None:
+        async with database.platform() as connection:
+            strays.extend(row[0] for row in await connection.execute(text("SELECT DISTINCT tenant_id FROM audits")))
+
+    tasks: list[asyncio.Task[None]] = []
+    for n in range(200):
+        mine = (tenant_id, neighbour.tenant_id)[n % 2]
+        tasks.append(asyncio.create_task(nobody() if n % 7 == 0 else one(mine, chance.random() / 200)))
+        if chance.random() < 0.4:
+            asyncio.get_running_loop().call_later(chance.random() / 4, tasks[-1].cancel)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    await database.close()
+    failures = [each for each in ended if isinstance(each, Exception)]
+    assert all(isinstance(each, SQLAlchemyError) for each in failures), failures[:3]
+    assert sum(each is None for each in ended) > 50
+    assert {mine for mine, _ in seen} == {tenant_id, neighbour.tenant_id}
+    assert [pair for pair in seen if pair[0] != pair[1]] == []
+    assert strays == []
