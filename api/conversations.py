@@ -7,7 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy import insert, text
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.authentication import caller
@@ -162,8 +163,9 @@ async def give_feedback(
         where = {"tenant_id": customer.tenant_id, "id": conversation_id}
         if body.message_id is not None:
             await _require_message(connection, conversation_id, customer.tenant_id, body.message_id)
-        await connection.execute(
-            insert(Feedback).values(
+        made = await connection.execute(
+            insert(Feedback)
+            .values(
                 tenant_id=customer.tenant_id,
                 id=feedback_id,
                 conversation_id=conversation_id,
@@ -172,16 +174,19 @@ async def give_feedback(
                 helpful=body.helpful,
                 comment_ct=keys.seal_text(comment, COMMENT, feedback_id) if comment else None,
             )
+            # A try that died before it answered has made it already.
+            .on_conflict_do_nothing()
         )
-        await connection.execute(RATE, {**where, "rating": body.rating})
-        await audit.record(
-            connection,
-            customer.tenant_id,
-            "feedback.given",
-            actor=("customer", customer.id),
-            subject=("conversation", conversation_id),
-            detail={"rating": body.rating, "message_id": str(body.message_id) if body.message_id else None},
-        )
+        if made.rowcount:
+            await connection.execute(RATE, {**where, "rating": body.rating})
+            await audit.record(
+                connection,
+                customer.tenant_id,
+                "feedback.given",
+                actor=("customer", customer.id),
+                subject=("conversation", conversation_id),
+                detail={"rating": body.rating, "message_id": str(body.message_id) if body.message_id else None},
+            )
     return JSONResponse({"id": str(feedback_id), "rating": body.rating}, 201)
 
 

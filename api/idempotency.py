@@ -7,12 +7,14 @@ so be sent again: it creates the same thing, or finds it.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
@@ -44,12 +46,17 @@ RESERVE = text(
             WHEN idempotency_keys.status IS NULL AND idempotency_keys.request_hash = excluded.request_hash
                  AND idempotency_keys.created_at < now() - make_interval(secs => :dead_after_s) THEN now()
             ELSE idempotency_keys.created_at END
-    RETURNING request_hash, resource_id, status, response_ct, created_at = now() AS mine
+    RETURNING request_hash, resource_id, status, response_ct, created_at = now() AS mine, xmax = 0 AS fresh
     """
 )
 KEEP = text(
     "UPDATE idempotency_keys SET status = :status, response_ct = :response_ct "
     "WHERE tenant_id = :tenant_id AND actor_id = :actor_id AND key = :key"
+)
+# Refused before anything was made: the same key may come with a mended body, and nothing of it is stored.
+RELEASE = text(
+    "DELETE FROM idempotency_keys WHERE tenant_id = :tenant_id AND actor_id = :actor_id AND key = :key "
+    "AND status IS NULL AND resource_id = :resource_id"
 )
 # The minted id stays: whatever the request had created is found again by it.
 HAND_BACK = text(
@@ -63,6 +70,8 @@ class Reservation:
     identity: Identity
     key: str
     resource_id: UUID
+    fresh: bool
+    """No earlier request with this key may have made something."""
 
     def where(self) -> dict[str, Any]:
         return {"tenant_id": self.identity.tenant_id, "actor_id": self.identity.id, "key": self.key}
@@ -86,9 +95,9 @@ class IdempotentRoute(StrictRoute):
             request.state.resource_id = reserved.resource_id
             try:
                 response = await handle(request)
-            except Problem as problem:
-                if problem.status >= 500:
-                    await _hand_back(services, reserved)
+            except (Problem, HTTPException, RequestValidationError) as refusal:
+                failed = isinstance(refusal, Problem) and refusal.status >= 500
+                await (_hand_back if failed or not reserved.fresh else _release)(services, reserved)
                 raise
             except Exception:
                 await _hand_back(services, reserved)
@@ -131,11 +140,11 @@ async def _reserve(services: Services, request: Request, key: str) -> Reservatio
         raise Problem("idempotency_conflict")
     if row.status is not None:
         keys = await services.keyring.tenant(identity.tenant_id)
-        body = keys.open_json(row.response_ct, WHERE, (identity.id, key))
-        return JSONResponse(body, row.status, {"Idempotency-Replayed": "true"})
+        kept = keys.open_json(row.response_ct, WHERE, (identity.id, key))
+        return JSONResponse(kept["body"], row.status, {"Idempotency-Replayed": "true", **kept["headers"]})
     if not row.mine:
         raise Problem("idempotency_in_progress", retry_after_s=1)
-    return Reservation(identity, key, row.resource_id)
+    return Reservation(identity, key, row.resource_id, row.fresh)
 
 
 async def _keep(services: Services, reserved: Reservation, response: Response) -> None:
@@ -144,9 +153,16 @@ async def _keep(services: Services, reserved: Reservation, response: Response) -
         await _hand_back(services, reserved)
         return
     keys = await services.keyring.tenant(reserved.identity.tenant_id)
-    sealed = keys.seal(bytes(response.body), WHERE, (reserved.identity.id, reserved.key))
+    headers = {name: value for name, value in response.headers.items() if name == "location"}
+    kept = {"body": json.loads(bytes(response.body)), "headers": headers}
+    sealed = keys.seal_json(kept, WHERE, (reserved.identity.id, reserved.key))
     async with services.database.tenant(reserved.identity.tenant_id) as connection:
         await connection.execute(KEEP, {**reserved.where(), "status": response.status_code, "response_ct": sealed})
+
+
+async def _release(services: Services, reserved: Reservation) -> None:
+    async with services.database.tenant(reserved.identity.tenant_id) as connection:
+        await connection.execute(RELEASE, {**reserved.where(), "resource_id": reserved.resource_id})
 
 
 async def _hand_back(services: Services, reserved: Reservation) -> None:

@@ -25,7 +25,8 @@ async def test_the_models_know_every_table(admin: asyncpg.Connection) -> None:
 
 async def test_every_table_with_a_tenant_has_walls(admin: asyncpg.Connection) -> None:
     found = await admin.fetch(
-        "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid "
+        "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class "
+        "JOIN pg_attribute ON attrelid = pg_class.oid "
         "WHERE relkind IN ('r', 'p') AND attname = 'tenant_id' AND relnamespace = 'public'::regnamespace"
     )
     walls = {row["relname"]: (row["relrowsecurity"], row["relforcerowsecurity"]) for row in found}
