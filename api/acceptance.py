@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.cleaning import clean_id
 from api.presentation import MESSAGE_CONTENT
 from api.problems import Problem, not_found
 from helios import audit, facts
@@ -62,7 +63,7 @@ async def accept(
     thread = (await connection.execute(THREAD, where)).one_or_none()
     if thread is None or thread.customer_id != customer.id:
         not_found()
-    origin = f"client:{client_message_id}"
+    origin = f"client:{clean_id(keys, client_message_id, 'messages.origin')}"
     known = (await connection.execute(KNOWN, {**where, "origin": origin})).one_or_none()
     if known is not None:
         return Accepted(known.id, known.turn, 0)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import tickets
 from api.authentication import caller
+from api.cleaning import clean, clean_map
 from api.models import CustomerToken, Refresh, SignIn
 from api.problems import Problem
 from api.state import Services, State
@@ -154,7 +155,9 @@ async def sign_customer_in(
     keys = await services.keyring.tenant(tenant_id)
     customer_id = new_id()
     index = keys.blind_index(body.external_id, "customers.external_id")
-    profile = body.model_dump(exclude_none=True)
+    locale = clean(body.locale) if body.locale else None
+    profile = {name: clean_map(value) if isinstance(value, dict) else clean(value)
+               for name, value in body.model_dump(exclude_none=True).items()}  # fmt: skip
     async with services.database.tenant(tenant_id) as connection:
         made = await connection.execute(
             upsert(Customer)
@@ -163,7 +166,7 @@ async def sign_customer_in(
                 id=customer_id,
                 external_id_index=index,
                 profile_ct=keys.seal_json(profile, PROFILE, customer_id),
-                locale=body.locale,
+                locale=locale,
             )
             .on_conflict_do_update(
                 index_elements=["tenant_id", "external_id_index"], set_={"deleted_at": None}
@@ -175,7 +178,7 @@ async def sign_customer_in(
             await connection.execute(
                 text("UPDATE customers SET profile_ct = :profile, locale = coalesce(:locale, locale) "
                      "WHERE tenant_id = :tenant_id AND id = :id"),
-                {"tenant_id": tenant_id, "id": found, "locale": body.locale,
+                {"tenant_id": tenant_id, "id": found, "locale": locale,
                  "profile": keys.seal_json(profile, PROFILE, found)},
             )  # fmt: skip
         await audit.record(connection, tenant_id, "auth.customer_token", actor=actor, subject=("customer", found))
@@ -232,7 +235,7 @@ def _locked_until(failures: int) -> datetime | None:
     """After five failures in a row a minute, doubled with each further one, up to half an hour."""
     if failures < FREE_FAILURES:
         return None
-    lock = LOCK_FIRST * 2 ** min(failures - FREE_FAILURES, 5)
+    lock = LOCK_FIRST * (1 << min(failures - FREE_FAILURES, 5))
     return datetime.now(UTC) + min(lock, LOCK_MOST)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.authentication import caller
+from api.cleaning import clean, clean_map
 from api.idempotency import IdempotentRoute, resource_id
 from api.models import EscalationRequest, NewConversation, NewFeedback, Nothing
 from api.pagination import Cursor, Limit, page, read_cursor
@@ -20,7 +21,6 @@ from api.problems import Problem, not_found
 from api.state import State
 from helios import audit, facts
 from helios.crypto import TenantKeys
-from helios.detection import secrets
 from helios.facts import Fact
 from helios.ids import new_id
 from helios.texts import text as say
@@ -157,7 +157,7 @@ async def give_feedback(
     """A rating of the conversation, or of one of its messages."""
     keys = await services.keyring.tenant(customer.tenant_id)
     feedback_id = resource_id(request)
-    comment = secrets.mask(body.comment).text if body.comment else None
+    comment = clean(body.comment) if body.comment else None
     async with services.database.tenant(customer.tenant_id) as connection:
         await visible(connection, customer, conversation_id)
         where = {"tenant_id": customer.tenant_id, "id": conversation_id}
@@ -249,15 +249,14 @@ async def _open(
     connection: AsyncConnection, keys: TenantKeys, customer: Identity, conversation_id: UUID, body: NewConversation
 ) -> None:
     tenant = await connection.execute(text("SELECT name FROM tenants WHERE id = :id"), {"id": customer.tenant_id})
-    metadata = {key: secrets.mask(value).text if isinstance(value, str) else value
-                for key, value in (body.metadata or {}).items()}  # fmt: skip
+    metadata = clean_map(body.metadata or {})
     common = {"tenant_id": customer.tenant_id, "id": conversation_id}
     await connection.execute(
         insert(Thread).values(
             **common,
             customer_id=customer.id,
-            channel=secrets.mask(body.channel).text if body.channel else None,
-            locale=secrets.mask(body.locale).text if body.locale else None,
+            channel=clean(body.channel) if body.channel else None,
+            locale=clean(body.locale) if body.locale else None,
             metadata_ct=keys.seal_json(metadata, METADATA, conversation_id) if metadata else None,
         )
     )

@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
 from api.authentication import identify
+from api.cleaning import clean_id
 from api.problems import Problem
 from api.state import Services
 from api.validation import StrictRoute, strictly
@@ -121,6 +122,8 @@ async def _reserve(services: Services, request: Request, key: str) -> Reservatio
     if scheme.lower() != "bearer":
         raise Problem("unauthenticated")
     identity = identify(services, token.strip())
+    keys = await services.keyring.tenant(identity.tenant_id)
+    key = clean_id(keys, key, "idempotency_keys.key")
     asked = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode() + await request.body())
     async with services.database.tenant(identity.tenant_id) as connection:
         row = (
@@ -139,7 +142,6 @@ async def _reserve(services: Services, request: Request, key: str) -> Reservatio
     if row.request_hash != asked.digest():
         raise Problem("idempotency_conflict")
     if row.status is not None:
-        keys = await services.keyring.tenant(identity.tenant_id)
         kept = keys.open_json(row.response_ct, WHERE, (identity.id, key))
         return JSONResponse(kept["body"], row.status, {"Idempotency-Replayed": "true", **kept["headers"]})
     if not row.mine:

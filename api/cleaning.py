@@ -1,0 +1,36 @@
+"""Card numbers and secrets out of everything that takes text, before it is stored anywhere: sealed is not enough.
+
+Card data rules: PCI DSS 4, requirement 3. Security codes and PINs may not be kept even encrypted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from helios.crypto import TenantKeys
+from helios.detection import secrets
+
+Scalar = str | int | float | bool
+
+
+def clean(value: str) -> str:
+    """The text with its secrets masked."""
+    return secrets.mask(value).text
+
+
+def clean_map(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The same for a flat map: names, texts, and numbers, which may be a card's as well."""
+    return {clean(name): _scalar(value) for name, value in values.items()}
+
+
+def clean_id(keys: TenantKeys, value: str, where: str) -> str:
+    """An id that a caller chose, as it may be stored: itself, or an index of it where it holds a secret."""
+    return value if not secrets.find(value) else f"#{keys.blind_index(value, where).hex()}"
+
+
+def _scalar(value: Scalar) -> Scalar:
+    if isinstance(value, bool):
+        return value
+    written = f"{value:.0f}" if isinstance(value, float) else str(value)
+    masked = clean(written)
+    return masked if masked != written or isinstance(value, str) else value
