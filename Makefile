@@ -32,11 +32,11 @@ demo: setup ## play the scripted tour against a stack of its own
 test: setup ## run the whole test suite against the real embedded stack
 	@.venv/bin/python -m pytest $(ARGS)
 
-check: setup ## linters, formatting, types
+check: setup ## linters, formatting, types, structure
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy .
-	@.venv/bin/python -m pytest -q tests/test_locks.py
+	@.venv/bin/python -m pytest -q tests/test_locks.py tests/test_structure.py tests/test_published.py tests/test_compose.py
 
 bench: setup .venv-bench/requirements.lock ## the benchmarks, beside the same steps as a LangGraph
 	@$(WATCH) exec .venv-bench/bin/python -m helios bench $(ARGS)

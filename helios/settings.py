@@ -36,20 +36,33 @@ class Settings(BaseSettings):
     postgres_owner_dsn: SecretStr = SecretStr("")
     """The schema owner's address: migrations and seeding only."""
     postgres_pool_size: int = 12
+    """Connections that a process keeps open; a few more in a rush."""
     redis_url: SecretStr = SecretStr("")
+    """Valkey's address with its password, e.g. redis://:…@127.0.0.1:6379/0"""
     temporal_address: str = ""
+    """Host and port of Temporal's frontend, e.g. 127.0.0.1:7233"""
     temporal_namespace: str = "default"
+    """Where the workflows live; it has the search attributes of deploy/temporal/namespace.sh."""
     temporal_ui_url: str = ""
+    """Where people look at workflows: shown, never called."""
     temporal_task_queue: str = "conversations"
+    """The one queue of conversations, turns and escalations."""
 
     # The API process
     api_host: str = "127.0.0.1"
+    """The address that the API listens on."""
     api_port: int | None = None
     """Asked for by name: busy is an error. Unset: a free port is found."""
+
+    # The embedded stack
     postgres_port: int | None = None
+    """As the API's port."""
     valkey_port: int | None = None
+    """As the API's port."""
     temporal_port: int | None = None
+    """As the API's port."""
     temporal_ui_port: int | None = None
+    """As the API's port."""
     workers: int = Field(default=2, ge=1, le=64)
     """Worker processes that `helios up` keeps running."""
     watch_parent: int = 0
@@ -61,21 +74,29 @@ class Settings(BaseSettings):
     token_key: SecretStr = SecretStr("")
     """PEM of the Ed25519 private key that signs access tokens."""
     token_issuer: str = "helioscs"  # noqa: S105 - a name
+    """The `iss` of access tokens."""
 
     # Generators
     llm: Annotated[tuple[str, ...], NoDecode] = ()
     """Generators in the order they are tried, e.g. `anthropic,openai,offline`. Unset: what has a key, then offline."""
     openai_api_key: SecretStr = Field(SecretStr(""), validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key"))
+    """Unset: OpenAI is not asked, unless `llm` names it."""
     openai_base_url: str | None = Field(None, validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url"))
+    """Another server that speaks OpenAI's protocol. Unset: OpenAI's own."""
     openai_model: str = "gpt-5-mini"
+    """The model that OpenAI, or what speaks its protocol, is asked for."""
     anthropic_api_key: SecretStr = Field(
         SecretStr(""), validation_alias=AliasChoices("ANTHROPIC_API_KEY", "anthropic_api_key")
     )
+    """Unset: Anthropic is not asked, unless `llm` names it."""
     anthropic_base_url: str | None = Field(
         None, validation_alias=AliasChoices("ANTHROPIC_BASE_URL", "anthropic_base_url")
     )
+    """Another server that speaks Anthropic's protocol. Unset: Anthropic's own."""
     anthropic_model: str = "claude-haiku-4-5"
+    """The model that Anthropic is asked for."""
     llm_first_token_timeout_s: float = 20.0
+    """The longest wait for the first piece of an answer."""
     llm_idle_timeout_s: float = 15.0
     """The longest silence between two pieces of an answer before the stream counts as hung."""
     llm_answer_timeout_s: float = 120.0
@@ -94,7 +115,9 @@ class Settings(BaseSettings):
     conversation_idle_s: float = 900.0
     """Quiet time after which a conversation's workflow run ends. The conversation itself stays open."""
     log_level: str = "info"
+    """`debug`, `info`, `warning` or `error`."""
     demo_tenant: str = "meridian"
+    """The demo bank's short name."""
     demo_page: bool = True
     """Serve `/demo/session` for the demo tenant, if there is one. It has no effect on other tenants."""
 

@@ -60,8 +60,8 @@ def constants(module: ast.Module) -> Iterator[str]:
     documented = {
         id(first.value)
         for node in ast.walk(module)
-        for first in getattr(node, "body", [])[:1]
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+        for first in node.body[:1]
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     }
     for node in ast.walk(module):

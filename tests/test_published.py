@@ -1,0 +1,199 @@
+"""What others rely on is complete: permissions, error codes, texts, settings, commands. Fast: nothing is started."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import string
+from collections.abc import Iterator
+from http import HTTPStatus
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
+
+from api.app import create_app
+from api.permissions import PERMISSIONS, ROLES
+from api.problems import CODES
+from docs import settings_page
+from helios.commands import COMMANDS
+from helios.detection.situations import all_situations
+from helios.settings import PROJECT, Settings
+from schema.steps import Outcome
+from tests.source import calls, constants, files, modules, tree
+
+PUBLIC = {
+    "POST /v1/auth/login": "the way to credentials",
+    "POST /v1/auth/refresh": "has the refresh token",
+    "POST /v1/customer-tokens": "has a tenant's API key",
+    "POST /demo/session": "a token for a visitor of the demo bank, where it is on",
+    "GET /healthz": "tells nothing but that it lives",
+    "GET /readyz": "names parts that are away, nothing else",
+    "GET /metrics": "numbers without a person or a tenant; a proxy keeps it inside",
+    "GET /docs": "public",
+    "GET /docs/errors": "public",
+    "GET /docs/permissions": "public",
+    "GET /openapi.json": "public",
+}
+"""Operations that anybody may call, and why. Pages and their files are public too: see `pages`."""
+INTERNAL_ERROR_TYPES = {
+    "bug": "ends the turn as failed",
+    "not_for_ops": "a signal has no caller to tell",
+    "superseded": "between attempts of one step",
+}
+"""Types of errors in workflows and activities that no caller of the API ever sees."""
+LANGUAGES = ("en", "de", "es")
+
+
+def operations() -> Iterator[tuple[str, set[str]]]:
+    """Every operation of the API with the permissions that its dependencies ask for."""
+    for context in iter_route_contexts(create_app(Settings()).routes):
+        route = context.route
+        held = set(_permissions(route.dependant)) if isinstance(route, APIRoute | APIWebSocketRoute) else set()
+        for method in sorted(context.methods or {"WS"}):
+            if method != "HEAD":
+                yield f"{method} {context.path}", held
+
+
+def _permissions(dependant: Dependant) -> Iterator[str]:
+    permission = getattr(dependant.call, "permission", None)
+    if permission is not None:
+        yield permission
+    for each in dependant.dependencies:
+        yield from _permissions(each)
+
+
+def pages() -> set[str]:
+    """What `api.pages` serves: the files below `web/`."""
+    names = {path.relative_to("web").as_posix() for path in files() if path.parts[0] == "web"}
+    return {f"GET /{name.removesuffix('.html')}" for name in names}
+
+
+def test_every_operation_asks_for_a_permission_or_is_public_on_purpose() -> None:
+    seen = dict(operations())
+    open_to_all = {name for name, held in seen.items() if not held and not name.startswith("WS ")}
+    assert open_to_all - pages() == set(PUBLIC)
+    assert len(seen) - len(open_to_all) > 15
+    assert set().union(*seen.values()) <= set(PERMISSIONS)
+
+
+def test_a_websocket_asks_for_a_permission_itself() -> None:
+    """It answers in its own protocol, so its check is no dependency."""
+    assert [name for name, held in operations() if name.startswith("WS ") and not held] == [
+        "WS /v1/conversations/{conversation_id}/ws"
+    ]
+    asked = {ast.literal_eval(call.args[0]) for call in calls(tree(Path("api/websocket.py")), "allows")}
+    assert asked
+    assert asked <= set(PERMISSIONS)
+
+
+def test_every_permission_is_asked_for_and_held_by_known_roles() -> None:
+    asked = {value for _, module in modules("api") for value in _strings(module) if value in PERMISSIONS}
+    assert asked == set(PERMISSIONS)
+    assert all(roles and roles <= set(ROLES) for roles in PERMISSIONS.values())
+
+
+def _strings(module: ast.Module) -> set[str]:
+    return {
+        node.value
+        for name in ("caller", "stream_caller", "allows")
+        for call in calls(module, name)
+        for node in ast.walk(call)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def test_every_error_code_that_is_used_is_published() -> None:
+    used = {name for _, module in modules("api") for name in _first_arguments(module, "Problem")}
+    used |= {name for _, module in modules("activities") for name in _first_arguments(module, "_refuse")}
+    used |= set(_error_types())
+    assert used - set(INTERNAL_ERROR_TYPES) <= set(CODES), used - set(CODES)
+
+
+def _first_arguments(module: ast.Module, function: str) -> Iterator[str]:
+    for call in calls(module, function):
+        if call.args and isinstance(call.args[0], ast.Constant):
+            yield str(call.args[0].value)
+
+
+def _error_types() -> Iterator[str]:
+    for _, module in modules("activities", "workflows"):
+        for call in calls(module, "ApplicationError"):
+            yield from (
+                word.value.value
+                for word in call.keywords
+                if word.arg == "type" and isinstance(word.value, ast.Constant) and isinstance(word.value.value, str)
+            )
+
+
+def test_every_published_error_code_is_used_and_explained() -> None:
+    used = {
+        value
+        for path, module in modules("api", "activities", "workflows")
+        if path != Path("api/problems.py")
+        for value in constants(module)
+    }
+    assert set(CODES) <= used, set(CODES) - used
+    for code, known in CODES.items():
+        assert re.fullmatch(r"[a-z_]+", code)
+        assert HTTPStatus(known.status) >= HTTPStatus.BAD_REQUEST, code
+        assert known.title
+        assert known.help.endswith("."), code
+
+
+def table(language: str) -> dict[str, str]:
+    loaded: dict[str, str] = yaml.safe_load(resources("helios.texts").joinpath(f"{language}.yaml").read_text("utf-8"))
+    return loaded
+
+
+def fields(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_is_there_in_every_language_with_the_same_values(language: str) -> None:
+    assert table(language).keys() == table("en").keys()
+    for key, template in table(language).items():
+        assert template.strip()
+        assert fields(template) == fields(table("en")[key]), f"{key} in {language}"
+
+
+def test_every_text_that_is_asked_for_is_there() -> None:
+    asked = {name for _, module in modules("api", "activities") for name in _first_arguments(module, "say")}
+    asked |= {situation.template for situation in all_situations()}
+    # A turn's reply is the text of its outcome, unless something more fitting is known.
+    asked |= {"held_for_review", "unavailable"} | (
+        set(get_args(Outcome)) - {"answered", "held", "escalated", "stopped"}
+    )
+    assert asked <= set(table("en")), asked - set(table("en"))
+
+
+def test_every_setting_is_documented_and_the_page_is_up_to_date() -> None:
+    for field in settings_page.fields():
+        assert field.help, f"{field.name} has no docstring in helios/settings.py"
+    assert {field.name for field in settings_page.fields()} == set(Settings.model_fields)
+    page = (PROJECT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert page == settings_page.page(), "make it again: python -m docs.settings_page > docs/settings.md"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_listed_command_can_be_run_and_says_what_it_does(name: str) -> None:
+    module: Any = importlib.import_module(f"helios.commands.{name.replace('-', '_')}")
+    assert module.__doc__
+    assert callable(module.run)
+    assert callable(module.add_arguments)
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    broken = []
+    for path in files():
+        if path.suffix == ".md" and path.parts[0] != "helios":
+            for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", (PROJECT / path).read_text("utf-8")):
+                if not (PROJECT / path.parent / target).exists():
+                    broken.append(f"{path}: {target}")
+    assert not broken, broken
