@@ -13,7 +13,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import tickets
+from api import lockout, tickets
 from api.authentication import caller
 from api.cleaning import clean, clean_map
 from api.models import CustomerToken, Refresh, SignIn
@@ -32,15 +32,19 @@ router = APIRouter(prefix="/v1", tags=["Sign-in"], route_class=StrictRoute)
 NO_STORE = {"Cache-Control": "no-store"}
 SESSION_ABSOLUTE = timedelta(hours=12)
 SESSION_IDLE = timedelta(minutes=30)
-FREE_FAILURES = 5
-LOCK_FIRST, LOCK_MOST = timedelta(minutes=1), timedelta(minutes=30)
 PROFILE = "customers.profile_ct"
 
 TENANT = text("SELECT id FROM tenants WHERE slug = :slug AND deleted_at IS NULL")
-USER = text("SELECT * FROM users WHERE tenant_id = :tenant_id AND email = :email AND deleted_at IS NULL FOR UPDATE")
+USER = text("SELECT * FROM users WHERE tenant_id = :tenant_id AND email = :email AND deleted_at IS NULL")
 USER_BY_ID = text("SELECT * FROM users WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL")
+LOCKED = text("SELECT locked_until - now() FROM users WHERE tenant_id = :tenant_id AND id = :id FOR UPDATE")
 FAILED = text(
-    "UPDATE users SET failed_logins = failed_logins + 1, locked_until = :until WHERE tenant_id = :tenant_id AND id = :id"
+    """
+    UPDATE users SET failed_logins = failed_logins + 1,
+        locked_until = CASE WHEN failed_logins + 1 >= :free THEN now() + make_interval(secs =>
+            least(:first * power(2, least(failed_logins + 1 - :free, 10)), :most)) END
+    WHERE tenant_id = :tenant_id AND id = :id RETURNING failed_logins
+    """
 )
 SUCCEEDED = text("UPDATE users SET failed_logins = 0, locked_until = NULL WHERE tenant_id = :tenant_id AND id = :id")
 SESSION = text("SELECT * FROM sessions WHERE tenant_id = :tenant_id AND id = :id FOR UPDATE")
@@ -64,29 +68,32 @@ async def login(body: SignIn, services: State) -> Response:
     """Signs a member of staff in. Wrong tenant, e-mail and password are answered alike, in the same time."""
     async with services.database.platform() as connection:
         tenant_id = (await connection.execute(TENANT, {"slug": body.tenant.lower()})).scalar_one_or_none()
-    if tenant_id is None:
-        await check_password(body.password, None)
-        raise Problem("invalid_credentials")
-    user = await _find_user(services, tenant_id, body.email)
+    user = await _find_user(services, tenant_id, body.email) if tenant_id is not None else None
     right = await check_password(body.password, user.password_hash if user else None)
     if user is None:
+        await lockout.fail_for_nobody(services, body.tenant, body.email)
         raise Problem("invalid_credentials")
-    if user.locked_until is not None and user.locked_until > datetime.now(UTC):
-        left = user.locked_until - datetime.now(UTC)
-        raise Problem("account_locked", retry_after_s=int(left.total_seconds()) + 1)
-    where = {"tenant_id": tenant_id, "id": user.id}
-    async with services.database.tenant(tenant_id) as connection:
+    signed_in = await _sign_in(services, user, right)
+    if signed_in is None:
+        raise Problem("invalid_credentials")
+    return _tokens(services, *signed_in)
+
+
+async def _sign_in(services: Services, user: Any, right: bool) -> tuple[Identity, str] | None:
+    """Counts a failure or opens a session. Looks at the lock here, under the row's own: guesses come side by side."""
+    where = {"tenant_id": user.tenant_id, "id": user.id}
+    async with services.database.tenant(user.tenant_id) as connection:
+        left = (await connection.execute(LOCKED, where)).scalar_one()
+        if left is not None and left > timedelta():
+            raise lockout.locked(left.total_seconds())
         if not right:
-            failures = user.failed_logins + 1
-            await connection.execute(FAILED, {**where, "until": _locked_until(failures)})
-            await _audit(connection, "auth.login_failed", tenant_id, user.id, {"failures": failures})
-        else:
-            await connection.execute(SUCCEEDED, where)
-            identity, refresh_token = await _new_session(connection, user)
-            await _audit(connection, "auth.login", tenant_id, user.id, {"session_id": str(identity.session_id)})
-    if not right:
-        raise Problem("invalid_credentials")
-    return _tokens(services, identity, refresh_token)
+            failures = (await connection.execute(FAILED, {**where, **lockout.TERMS})).scalar_one()
+            await _audit(connection, "auth.login_failed", user.tenant_id, user.id, {"failures": failures})
+            return None
+        await connection.execute(SUCCEEDED, where)
+        identity, refresh_token = await _new_session(connection, user)
+        await _audit(connection, "auth.login", user.tenant_id, user.id, {"session_id": str(identity.session_id)})
+        return identity, refresh_token
 
 
 @router.post("/auth/refresh")
@@ -117,7 +124,9 @@ async def logout(services: State, caller: Anybody) -> Response:
     """Ends this session; its streams close within seconds."""
     async with services.database.tenant(caller.tenant_id) as connection:
         await connection.execute(REVOKE, {"tenant_id": caller.tenant_id, "id": caller.session_id})
-        await _audit(connection, "auth.logout", caller.tenant_id, caller.id, {"session_id": str(caller.session_id)})
+        who = (caller.kind, caller.id)
+        await audit.record(connection, caller.tenant_id, "auth.logout", actor=who, subject=who,
+                           detail={"session_id": str(caller.session_id)})  # fmt: skip
     return Response(status_code=204)
 
 
@@ -229,14 +238,6 @@ async def _audit(
     connection: AsyncConnection, action: str, tenant_id: UUID, user_id: UUID, detail: dict[str, Any]
 ) -> None:
     await audit.record(connection, tenant_id, action, actor=("user", user_id), subject=("user", user_id), detail=detail)
-
-
-def _locked_until(failures: int) -> datetime | None:
-    """After five failures in a row a minute, doubled with each further one, up to half an hour."""
-    if failures < FREE_FAILURES:
-        return None
-    lock = LOCK_FIRST * (1 << min(failures - FREE_FAILURES, 5))
-    return datetime.now(UTC) + min(lock, LOCK_MOST)
 
 
 def _refresh_token(tenant_id: UUID, session_id: UUID) -> str:

@@ -58,13 +58,20 @@ def stream_caller(permission: str) -> Callable[..., Awaitable[Identity]]:
             identity = identify(services, bearer.credentials)
         else:
             raise Problem("unauthenticated", headers=CHALLENGE)
-        if not allows(permission, identity.roles):
-            raise Problem("forbidden")
+        await require_stream(services, identity, permission)
         request.state.identity = identity
         return identity
 
     check.permission = permission  # type: ignore[attr-defined]
     return check
+
+
+async def require_stream(services: Services, identity: Identity, permission: str) -> None:
+    """A stream outlives its token, so it asks for a session that still stands, too."""
+    if not allows(permission, identity.roles):
+        raise Problem("forbidden")
+    if not await session_is_live(services, identity):
+        raise Problem("unauthenticated", "The session has ended: sign in again.", headers=CHALLENGE)
 
 
 async def session_is_live(services: Services, identity: Identity) -> bool:

@@ -38,6 +38,12 @@ class Subscription:
             self.cut = True
 
 
+    def end(self) -> None:
+        """Ends the stream that listens."""
+        self.cut = True
+        self.put(None)
+
+
 class Hub:
     def __init__(self, valkey: Redis) -> None:
         self._valkey = valkey

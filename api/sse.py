@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from helios.tokens import Identity
 
 router = APIRouter(prefix="/v1/conversations", tags=["Conversations"])
 
-CHECK_SESSION_EVERY_S = 4.0
+LOOK_EVERY_S = 3.0
 HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 Filter = Callable[[AsyncIterator[Event | None]], AsyncIterator[Event | None]]
 
@@ -67,13 +68,13 @@ def event_stream(
         checked = time.monotonic()
         yield b": stream\n\n"
         try:
-            async with subscribed as subscription:
+            async with subscribed as subscription, ends_with_session(services, identity, subscription):
                 events = reader.events(subscription)
                 async for event in only(events) if only else events:
                     yield wire(event)
-                    if time.monotonic() - checked > CHECK_SESSION_EVERY_S:
+                    if time.monotonic() - checked > LOOK_EVERY_S:
                         checked = time.monotonic()
-                        if await request.is_disconnected() or not await session_is_live(services, identity):
+                        if await request.is_disconnected():
                             return
         except (DBAPIError, OSError, TimeoutError):
             # The status line is long gone: the client reconnects with its last id, and loses nothing.
@@ -82,11 +83,29 @@ def event_stream(
     return StreamingResponse(body(), media_type="text/event-stream", headers=HEADERS)
 
 
+@asynccontextmanager
+async def ends_with_session(services: Services, identity: Identity, subscription: Subscription) -> AsyncIterator[None]:
+    """Ends the stream within 5 s of its session, also where nothing is being said. Customers have no session."""
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            with suppress(DBAPIError, OSError, TimeoutError):
+                if not await session_is_live(services, identity):
+                    subscription.end()
+                    return
+
+    watching = asyncio.create_task(watch()) if identity.kind == "user" else None
+    try:
+        yield
+    finally:
+        if watching is not None:
+            watching.cancel()
+
+
 def wire(event: Event | None) -> bytes:
     """One event, or a comment that keeps proxies awake. JSON holds no raw line break."""
     if event is None:
         return b": keep-alive\n\n"
     data = json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))
     return f"id: {event.id}\nevent: {event.type}\ndata: {data}\n\n".encode()
-
-

@@ -23,10 +23,18 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         body = await self.body()
         try:
-            return json.loads(body.decode(), object_pairs_hook=_each_once, parse_constant=_refuse)
-        except (ValueError, RecursionError):
+            return read_json(body.decode())
+        except ValueError:
             # FastAPI knows this one as a body that is not JSON; the text of the body stays out of it.
             raise json.JSONDecodeError("not JSON", "", 0) from None
+
+
+def read_json(text: str) -> Any:
+    """Raises `ValueError` also for a key that stands there twice, for NaN, and for what is nested too deep."""
+    try:
+        return json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 class StrictRoute(APIRoute):

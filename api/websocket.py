@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
 from api.acceptance import accept
-from api.authentication import identify, session_is_live
+from api.authentication import identify, require_stream
 from api.conversations import visible
 from api.messages import wake
 from api.models import NewMessage
 from api.permissions import allows
 from api.problems import Problem
-from api.sse import require_sent
+from api.sse import ends_with_session, require_sent
 from api.state import Services, services_of_socket
 from api.stream import Reader, parse_offset
 from api.tickets import redeem
-from api.validation import invalid_request
+from api.validation import invalid_request, read_json
 from helios.ids import new_id
 from helios.tokens import Identity
 from schema.steps import Stop
 
+log = structlog.get_logger()
+
 router = APIRouter()
 
-UNAUTHENTICATED, NOT_FOUND, GOING_AWAY = 4401, 4404, 1001
+UNAUTHENTICATED, NOT_FOUND, GOING_AWAY, TRY_AGAIN = 4401, 4404, 1001, 1013
 FRAME_MAX = 64 * 1024
 CLOSE_CODES = {"unauthenticated": UNAUTHENTICATED, "forbidden": 4403, "not_found": NOT_FOUND}
 
@@ -47,8 +49,12 @@ async def converse(socket: WebSocket, conversation_id: UUID) -> None:
         async with services.database.tenant(identity.tenant_id) as connection:
             require_sent(at, await visible(connection, identity, conversation_id))
     except Problem as problem:
-        await socket.send_json({"type": "error", "data": problem.body("")})
+        await _refuse(socket, problem)
         await socket.close(CLOSE_CODES.get(problem.code, 1008))
+        return
+    except (SQLAlchemyError, OSError):
+        await _refuse(socket, Problem("dependency_unavailable"))
+        await socket.close(TRY_AGAIN)
         return
     reader = Reader(services, keys, identity, conversation_id, at)
     both = [
@@ -67,6 +73,12 @@ async def converse(socket: WebSocket, conversation_id: UUID) -> None:
             await socket.close(GOING_AWAY)
 
 
+async def _refuse(socket: WebSocket, problem: Problem) -> None:
+    request_id = str(new_id())
+    log.info("refused", code=problem.code, request_id=request_id)
+    await socket.send_json({"type": "error", "data": problem.body(request_id)})
+
+
 async def _identify(services: Services, socket: WebSocket) -> Identity:
     scheme, _, token = socket.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -75,34 +87,35 @@ async def _identify(services: Services, socket: WebSocket) -> Identity:
         identity = await redeem(services, ticket)
     else:
         raise Problem("unauthenticated")
-    if not allows("conversations.read", identity.roles):
-        raise Problem("forbidden")
+    await require_stream(services, identity, "conversations.read")
     return identity
 
 
 async def _tell(
     services: Services, socket: WebSocket, identity: Identity, reader: Reader, conversation_id: UUID
 ) -> None:
-    async with services.hub.subscribe(identity.tenant_id, conversation_id) as subscription:
+    subscribed = services.hub.subscribe(identity.tenant_id, conversation_id)
+    async with subscribed as subscription, ends_with_session(services, identity, subscription):
         async for event in reader.events(subscription):
             if event is not None:
                 await socket.send_json({"id": event.id, "type": event.type, "data": event.data})
-            elif not await session_is_live(services, identity):
-                return
 
 
 async def _listen(services: Services, socket: WebSocket, identity: Identity, conversation_id: UUID) -> None:
     while True:
-        said = await socket.receive_text()
+        frame = await socket.receive()
+        if frame["type"] == "websocket.disconnect":
+            return
         try:
-            await _answer(services, socket, identity, conversation_id, said)
+            said = frame.get("text")
+            if said is None:
+                raise Problem("invalid_request", "Frames are text: a JSON object each.")
+            await _answer(services, identity, conversation_id, said)
         except Problem as problem:
-            await socket.send_json({"type": "error", "data": problem.body("")})
+            await _refuse(socket, problem)
 
 
-async def _answer(
-    services: Services, socket: WebSocket, identity: Identity, conversation_id: UUID, said: str
-) -> None:
+async def _answer(services: Services, identity: Identity, conversation_id: UUID, said: str) -> None:
     message = _parse(said)
     kind = message.pop("type", None)
     if kind == "typing":
@@ -118,11 +131,11 @@ async def _answer(
 
 
 def _parse(said: str) -> dict[str, Any]:
-    if len(said.encode(errors="replace")) > FRAME_MAX:
+    if len(said.encode(errors="surrogatepass")) > FRAME_MAX:
         raise Problem("payload_too_large")
     try:
-        message = json.loads(said)
-    except (ValueError, RecursionError):
+        message = read_json(said)
+    except ValueError:
         raise Problem("malformed_json") from None
     if not isinstance(message, dict):
         raise Problem("invalid_request", "A JSON object is expected.")

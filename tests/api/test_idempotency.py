@@ -76,8 +76,9 @@ async def test_a_refused_request_leaves_its_key_free(mine: Things) -> None:
         assert_problem(nobody, code="unauthenticated")
         staff = await http.post("/v1/conversations", json={}, headers={**headers, **mine.supervisor})
         assert_problem(staff, code="forbidden")
-        lost = await http.post(f"/v1/conversations/{uuid4()}/feedback", json={"rating": 1},
-                               headers={**headers, **customer.headers})  # fmt: skip
+        lost = await http.post(
+            f"/v1/conversations/{uuid4()}/feedback", json={"rating": 1}, headers={**headers, **customer.headers}
+        )
         assert_problem(lost, code="not_found")
 
 
