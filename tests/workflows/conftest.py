@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import pytest
 from temporalio.client import WorkflowHandle
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -33,13 +32,17 @@ from workflows.conversation import ConversationWorkflow
 from workflows.escalation import EscalationWorkflow
 
 
-@pytest.fixture(scope="session")
-async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+def test_server() -> str:
     binary = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
     assert binary is not None, "temporal-test-server is not beside the interpreter: is the venv in sync?"
+    return binary
+
+
+@pytest.fixture
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
     converter = data_converter(FixedKeys())
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=binary, data_converter=converter
+        test_server_existing_path=test_server(), data_converter=converter
     ) as environment:
         yield environment
 
@@ -54,7 +57,7 @@ class Stage:
 
     async def say(self, turn: int, state: ConversationState | None = None) -> WorkflowHandle[Any, Any]:
         """Signals a message of this turn, and starts the conversation where none runs."""
-        return await self.environment.client.start_workflow(
+        started = await self.environment.client.start_workflow(
             CONVERSATION_WORKFLOW,
             state or ConversationState(TENANT, CONVERSATION),
             id=conversation_workflow_id(TENANT, CONVERSATION),
@@ -62,6 +65,8 @@ class Stage:
             start_signal="post_message",
             start_signal_args=[PostMessage(uuid4(), turn)],
         )
+        # Of the conversation, not of one of its runs.
+        return self.environment.client.get_workflow_handle(started.id)
 
     async def escalate(self, state: EscalationState | None = None) -> WorkflowHandle[Any, Any]:
         return await self.environment.client.start_workflow(
@@ -74,16 +79,6 @@ class Stage:
     def escalation(self) -> WorkflowHandle[Any, Any]:
         return self.environment.client.get_workflow_handle(escalation_workflow_id(TENANT, ESCALATION))
 
-    async def clear(self) -> None:
-        """Ends what a test left running: the next one uses the same ids."""
-        for workflow_id in (conversation_workflow_id(TENANT, CONVERSATION), escalation_workflow_id(TENANT, ESCALATION)):
-            handle = self.environment.client.get_workflow_handle(workflow_id)
-            try:
-                await handle.terminate()
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
-                    raise
-
 
 @asynccontextmanager
 async def acting(environment: WorkflowEnvironment) -> AsyncIterator[Stage]:
@@ -95,9 +90,7 @@ async def acting(environment: WorkflowEnvironment) -> AsyncIterator[Stage]:
         activities=steps.all,
         workflow_runner=sandboxed_runner(),
     ):
-        stage = Stage(environment, steps, queue)
-        yield stage
-        await stage.clear()
+        yield Stage(environment, steps, queue)
 
 
 @pytest.fixture

@@ -1,0 +1,154 @@
+"""Golden histories: conversations as they were recorded, encrypted as in production, replayed against today's code.
+
+Record them again, after a change that is meant to break them (and was patched for running conversations), with
+
+    python -m tests.workflows.golden
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from temporalio.client import WorkflowHandle, WorkflowHistory
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+
+from helios.codec import data_converter
+from schema.steps import (
+    Claim,
+    Deadline,
+    Decide,
+    EscalationState,
+    Generated,
+    RequestHuman,
+    ScoredPassage,
+    Stop,
+    Understanding,
+    conversation_workflow_id,
+    escalation_workflow_id,
+)
+from tests.workflows.conftest import Stage, acting, test_server
+from tests.workflows.scripted import AGENT, CONVERSATION, ESCALATION, TENANT, FixedKeys
+
+FOLDER = Path(__file__).parent / "golden"
+DECISION = UUID("01900000-0000-7000-8000-0000000000d1")
+Scene = Callable[[Stage], Awaitable[WorkflowHandle[Any, Any]]]
+
+
+async def answered(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """Two turns that the offline generator answers, and the close."""
+    stage.steps.on_understand = lambda ref: Understanding(
+        ref.turn, "begun", intent="fee_question", intent_confidence=0.9, generators=["offline"],
+        passages=[ScoredPassage(CONVERSATION, 0.71)],
+    )  # fmt: skip
+    await _done(await stage.say(1), 1)
+    handle = await stage.say(2)
+    await _done(handle, 2)
+    await handle.signal("close")
+    return handle
+
+
+async def failed_over(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """A remote model that fails twice, then the next generator."""
+
+    def generate(work: Any) -> Generated:
+        if work.generator == "openai":
+            raise ApplicationError("down", type="unavailable", non_retryable=True)
+        return Generated("complete")
+
+    stage.steps.on_understand = lambda ref: Understanding(ref.turn, "begun", generators=["openai", "offline"])
+    stage.steps.on_generate = generate
+    handle = await stage.say(1)
+    await _done(handle, 1)
+    await handle.signal("close")
+    return handle
+
+
+async def stopped(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """The customer stops a remote model's answer."""
+    stage.steps.on_understand = lambda ref: Understanding(ref.turn, "begun", generators=["openai"])
+    stage.steps.generation_waits = asyncio.Event()
+    handle = await stage.say(1)
+    while not stage.steps.calls["generate"]:
+        await asyncio.sleep(0.02)
+    await handle.signal("stop", Stop(1))
+    await _done(handle, 1)
+    await handle.signal("close")
+    return handle
+
+
+async def escalated(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """A situation goes to a person; a further message is passed on; then a request for a person."""
+    stage.steps.on_understand = lambda ref: Understanding(
+        ref.turn, "begun" if ref.turn == 1 else "with_human", verdict="escalate", situation=1, wants_draft=True,
+        generators=["offline"],
+    )  # fmt: skip
+    await _done(await stage.say(1), 1)
+    handle = await stage.say(2)
+    await _done(handle, 2)
+    await handle.signal("request_human", RequestHuman(DECISION, AGENT))
+    while not stage.steps.calls["open_escalation"]:
+        await asyncio.sleep(0.02)
+    await handle.signal("close")
+    return handle
+
+
+async def decided(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """An escalation with a draft: claimed, a warning passes, edited, refused once, resolved."""
+    now = await stage.environment.get_current_time()
+    stage.steps.deadlines = [Deadline("warning", now + timedelta(hours=1)), Deadline("breach", now + timedelta(hours=9))]
+    wanted = Understanding(1, "begun", wants_draft=True, generators=["offline"])
+    handle = await stage.escalate(EscalationState(TENANT, ESCALATION, CONVERSATION, wanted))
+    while not stage.steps.calls["generate"]:
+        await asyncio.sleep(0.02)
+    await stage.environment.sleep(timedelta(hours=2))
+    await handle.execute_update("claim", Claim(AGENT, AGENT), id="claim")
+    await handle.signal("decide", Decide(DECISION, "edit", AGENT))
+    await handle.execute_update("decide", Decide(DECISION, "edit", AGENT), id="edit")
+    await handle.execute_update("release", Claim(AGENT), id="release")
+    await handle.execute_update("decide", Decide(DECISION, "resolve", AGENT), id="resolve")
+    return handle
+
+
+SCENES: dict[str, Scene] = {scene.__name__: scene for scene in (answered, failed_over, stopped, escalated, decided)}
+
+
+def read(name: str) -> WorkflowHistory:
+    kind = escalation_workflow_id(TENANT, ESCALATION) if name == "decided" else conversation_workflow_id(TENANT, CONVERSATION)
+    return WorkflowHistory.from_json(kind, (FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+async def record(name: str) -> None:
+    converter = data_converter(FixedKeys())
+    async with (
+        await WorkflowEnvironment.start_time_skipping(
+            test_server_existing_path=test_server(), data_converter=converter
+        ) as environment,
+        acting(environment) as stage,
+    ):
+        handle = await SCENES[name](stage)
+        with environment.auto_time_skipping_disabled():
+            await handle.result()
+        history = await handle.fetch_history()
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.json").write_text(history.to_json() + "\n", encoding="utf-8")
+    print(f"{name}: {len(history.events)} events")
+
+
+async def _done(handle: WorkflowHandle[Any, Any], turn: int) -> None:
+    while (await handle.query("get_state"))["done_turn"] < turn:
+        await asyncio.sleep(0.02)
+
+
+async def _record_all() -> None:
+    for name in SCENES:
+        await record(name)
+
+
+if __name__ == "__main__":
+    asyncio.run(_record_all())

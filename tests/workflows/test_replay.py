@@ -1,0 +1,66 @@
+"""Yesterday's conversations go on with today's code. What breaks this would break every running conversation."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from helios.codec import ENCODING, data_converter
+from tests.workflows.golden import FOLDER, SCENES, read
+from tests.workflows.scripted import FixedKeys
+from worker import sandboxed_runner
+from workflows.conversation import ConversationWorkflow
+from workflows.escalation import EscalationWorkflow
+
+LESSON = """
+The workflow code does not repeat the decisions of the golden history `{name}`: {cause}
+
+Running conversations would stop here after an upgrade. If the change of the workflow's steps is meant:
+  1. keep the old path for old histories:  if workflow.patched("what-changed"): <new> else: <old>
+  2. run this test again: the golden history must replay with the old path
+  3. record the new path beside it:  python -m tests.workflows.golden
+Local variables, names and logging may change freely; the order and kind of steps, timers and child workflows may not.
+"""
+
+
+def replayer() -> Replayer:
+    return Replayer(
+        workflows=[ConversationWorkflow, EscalationWorkflow],
+        workflow_runner=sandboxed_runner(),
+        data_converter=data_converter(FixedKeys()),
+    )
+
+
+@pytest.mark.parametrize("name", SCENES)
+async def test_a_golden_history_replays(name: str) -> None:
+    result = await replayer().replay_workflow(read(name), raise_on_replay_failure=False)
+    if result.replay_failure is not None:
+        pytest.fail(LESSON.format(name=name, cause=result.replay_failure), pytrace=False)
+
+
+def test_it_is_the_sandbox_that_replays() -> None:
+    assert isinstance(sandboxed_runner(), SandboxedWorkflowRunner)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_golden_histories_are_encrypted(name: str) -> None:
+    """Every payload of every event: a readable one would be a leak in production, too."""
+    payloads = list(_payloads(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))))
+    assert payloads
+    ours = [each for each in payloads if base64.b64decode(each["metadata"]["encoding"]) == ENCODING]
+    # The SDK writes search attributes, and notes of its own about local steps and patches, unencrypted.
+    assert all("helios" not in json.dumps(each).lower() for each in payloads if each not in ours)
+    assert len(ours) > len(payloads) / 2
+
+
+def _payloads(node: object) -> list[dict[str, dict[str, str]]]:
+    if isinstance(node, dict):
+        here = [node] if "metadata" in node and "encoding" in (node.get("metadata") or {}) else []
+        return here + [found for value in node.values() for found in _payloads(value)]
+    if isinstance(node, list):
+        return [found for value in node for found in _payloads(value)]
+    return []
