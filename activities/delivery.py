@@ -80,7 +80,9 @@ async def _end_turn(
     ref, found = work.ref, work.understanding
     told: list[Fact] = []
     if (await connection.execute(MASKED, _where(work))).scalar_one():
-        notice = Told(ref.turn, "system", f"notice:{ref.turn}:masked", say("secret_masked", found.language), found.language)
+        notice = Told(
+            ref.turn, "system", f"notice:{ref.turn}:masked", say("secret_masked", found.language), found.language
+        )
         told += (await tell(connection, keys, ref.conversation_id, notice))[1]
     escalation, case = await _hand_over(connection, keys, work, thread, turn)
     told.append(facts.stage(ref.turn, "delivery", _last_frame(turn)))
@@ -96,7 +98,11 @@ async def _end_turn(
         told.append(Fact("escalation.opened", f"opened:{escalation.id}", escalation.for_customer()))
         told.append(Fact("conversation.updated", f"updated:opened:{escalation.id}", {"status": "waiting_human"}))
     ended = {"turn": ref.turn, "outcome": work.outcome}
-    told.append(Fact("turn.completed", f"turn:{ref.turn}", {**ended, "escalation_id": escalation_id} if escalation_id else ended))
+    told.append(
+        Fact(
+            "turn.completed", f"turn:{ref.turn}", {**ended, "escalation_id": escalation_id} if escalation_id else ended
+        )
+    )
     seq = await facts.append(connection, ref.tenant_id, ref.conversation_id, told)
     status = "waiting_human" if escalation is not None else thread.status
     await _close_books(connection, work, thread, turn, escalation_id, unhelpful, status)
@@ -125,7 +131,13 @@ async def _hand_over(
 
 
 def _reply(
-    keys: TenantKeys, work: Deliver, thread: Any, turn: Any, released: tuple[str, int], escalation: Any, case: UUID | None
+    keys: TenantKeys,
+    work: Deliver,
+    thread: Any,
+    turn: Any,
+    released: tuple[str, int],
+    escalation: Any,
+    case: UUID | None,
 ) -> Told:
     ref, found = work.ref, work.understanding
     streamed = _last_frame(turn)

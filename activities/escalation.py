@@ -79,12 +79,20 @@ async def open_escalation(resources: Resources, work: OpenEscalation) -> Escalat
             {"tenant_id": ref.tenant_id, "id": work.requested_by},
         )
         cause = Cause(
-            str(where["cause"]), max(thread.completed_turn, 1), "requested", "P3", "general", None, requester.scalar_one_or_none()
+            str(where["cause"]),
+            max(thread.completed_turn, 1),
+            "requested",
+            "P3",
+            "general",
+            None,
+            requester.scalar_one_or_none(),
         )
         opened = await open_escalation_row(connection, keys, thread, cause, None)
         language = thread.language or "en"
         due = spoken(opened.due_at, language, thread.tenant_settings)
-        notice = Told(thread.completed_turn, "system", f"notice:{cause.key}", say("requested", language, due=due), language)
+        notice = Told(
+            thread.completed_turn, "system", f"notice:{cause.key}", say("requested", language, due=due), language
+        )
         told = (await tell(connection, keys, ref.conversation_id, notice))[1]
         told.append(Fact("escalation.opened", f"opened:{opened.id}", opened.for_customer()))
         await connection.execute(
@@ -257,7 +265,12 @@ def _next_status(row: Any, action: str) -> tuple[str, str | None]:
 
 
 async def _after_decision(
-    connection: AsyncConnection, work: ApplyDecision, row: Any, stored: Any, status: str, conversation_status: str | None
+    connection: AsyncConnection,
+    work: ApplyDecision,
+    row: Any,
+    stored: Any,
+    status: str,
+    conversation_status: str | None,
 ) -> list[Fact]:
     ref, now = work.ref, datetime.now(UTC)
     where = {"tenant_id": ref.tenant_id, "escalation_id": ref.escalation_id}
@@ -280,9 +293,7 @@ async def _after_decision(
     return told
 
 
-async def _set_conversation(
-    connection: AsyncConnection, ref: ConversationRef, status: str, because: str
-) -> list[Fact]:
+async def _set_conversation(connection: AsyncConnection, ref: ConversationRef, status: str, because: str) -> list[Fact]:
     where = {"tenant_id": ref.tenant_id, "conversation_id": ref.conversation_id, "status": status}
     changed = await connection.execute(SET_THREAD_STATUS, where)
     return [Fact("conversation.updated", f"updated:{because}", {"status": status})] if changed.rowcount else []
@@ -317,4 +328,3 @@ def _outcome(row: Any) -> EscalationOutcome:
 
 def _refuse(kind: str, why: str) -> NoReturn:
     raise ApplicationError(why, type=kind, non_retryable=True)
-

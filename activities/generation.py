@@ -303,7 +303,9 @@ def _as_failure(error: GeneratorError) -> ApplicationError:
     """How Temporal tries again: after the time that the provider named, twice at most, then the next generator."""
     again = error.retryable and activity.info().attempt < TRIES_PER_GENERATOR
     wait = timedelta(seconds=min(error.retry_after_s, 20.0)) if error.retry_after_s else None
-    return ApplicationError(f"generator failed: {error.kind}", type=error.kind, non_retryable=not again, next_retry_delay=wait)
+    return ApplicationError(
+        f"generator failed: {error.kind}", type=error.kind, non_retryable=not again, next_retry_delay=wait
+    )
 
 
 def _stopped_by_customer() -> bool:

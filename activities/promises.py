@@ -32,7 +32,9 @@ def due_at(priority: Priority, opened_at: datetime, settings: dict[str, Any]) ->
     return BusinessHours.of(settings).add(opened_at, within) if in_business_hours else opened_at + within
 
 
-def deadlines(status: str, opened_at: datetime, due: datetime, breached: bool, decided_at: datetime | None) -> list[Deadline]:
+def deadlines(
+    status: str, opened_at: datetime, due: datetime, breached: bool, decided_at: datetime | None
+) -> list[Deadline]:
     """What the clock of an escalation does next, as absolute moments."""
     if status == "closed":
         return []
@@ -51,7 +53,9 @@ def clocks(ticket: Ticket, received_at: datetime, settings: dict[str, Any]) -> l
         add = hours.add_business_days if clock.unit == "business" else hours.add_calendar_days
         due = add(received_at, clock.days)
         only_new = {"only_new_accounts": True} if clock.only_new_accounts else {}
-        running.append({"name": clock.name, "days": clock.days, "unit": clock.unit, "due_at": due.isoformat(), **only_new})
+        running.append(
+            {"name": clock.name, "days": clock.days, "unit": clock.unit, "due_at": due.isoformat(), **only_new}
+        )
     return running
 
 

@@ -66,7 +66,12 @@ async def read_messages(
     )
     return [
         StoredMessage(
-            row.id, row.turn, row.role, keys.open_text(row.content_ct, CONTENT, row.id), tuple(row.masked), row.created_at
+            row.id,
+            row.turn,
+            row.role,
+            keys.open_text(row.content_ct, CONTENT, row.id),
+            tuple(row.masked),
+            row.created_at,
         )
         for row in reversed(rows.all())
     ]

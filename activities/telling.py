@@ -69,9 +69,7 @@ async def tell(
             # The clock and not the transaction's start: messages of one transaction keep their order.
             created_at=func.clock_timestamp(),
         )
-        .on_conflict_do_update(
-            index_elements=["tenant_id", "conversation_id", "origin"], set_={"origin": told.origin}
-        )
+        .on_conflict_do_update(index_elements=["tenant_id", "conversation_id", "origin"], set_={"origin": told.origin})
         .returning(Message.id)  # type: ignore[call-overload]
     )
     message_id = stored.scalar_one()

@@ -133,11 +133,13 @@ async def retrieve(resources: Resources, ref: TurnRef, found: Classified, langua
     """In the customer's language where there is knowledge in it, else in English."""
     async with resources.database.tenant(ref.tenant_id) as connection:
         languages = set(await connection.scalars(KNOWLEDGE_LANGUAGES, {"tenant_id": ref.tenant_id}))
-        return await search(connection, ref.tenant_id, found.query, found.vector, language if language in languages else "en")
+        return await search(
+            connection, ref.tenant_id, found.query, found.vector, language if language in languages else "en"
+        )
 
 
 def _milliseconds(started: float, screened_at: float, classified_at: float) -> dict[str, int]:
     marks = {"screening": screened_at - started, "intent": classified_at - screened_at}
-    return {name: round(1000 * took) for name, took in {**marks, "retrieval": time.perf_counter() - classified_at}.items()}
-
-
+    return {
+        name: round(1000 * took) for name, took in {**marks, "retrieval": time.perf_counter() - classified_at}.items()
+    }

@@ -51,9 +51,7 @@ SESSION = text("SELECT * FROM sessions WHERE tenant_id = :tenant_id AND id = :id
 ROTATE = text(
     "UPDATE sessions SET refresh_hash = :refresh_hash, last_used_at = now() WHERE tenant_id = :tenant_id AND id = :id"
 )
-REVOKE = text(
-    "UPDATE sessions SET revoked_at = coalesce(revoked_at, now()) WHERE tenant_id = :tenant_id AND id = :id"
-)
+REVOKE = text("UPDATE sessions SET revoked_at = coalesce(revoked_at, now()) WHERE tenant_id = :tenant_id AND id = :id")
 API_KEY = text(
     "SELECT id, expires_at FROM api_keys WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL "
     "AND (expires_at IS NULL OR expires_at > now())"
@@ -107,7 +105,9 @@ async def refresh(body: Refresh, services: State) -> Response:
         if session is not None and _stands(session):
             if session.refresh_hash != token_hash(body.refresh_token):
                 await connection.execute(REVOKE, where)
-                await _audit(connection, "auth.refresh_reused", tenant_id, session.user_id, {"session_id": str(session_id)})
+                await _audit(
+                    connection, "auth.refresh_reused", tenant_id, session.user_id, {"session_id": str(session_id)}
+                )
             else:
                 user = (await connection.execute(USER_BY_ID, {**where, "id": session.user_id})).one_or_none()
                 if user is not None:
@@ -177,9 +177,7 @@ async def sign_customer_in(
                 profile_ct=keys.seal_json(profile, PROFILE, customer_id),
                 locale=locale,
             )
-            .on_conflict_do_update(
-                index_elements=["tenant_id", "external_id_index"], set_={"deleted_at": None}
-            )
+            .on_conflict_do_update(index_elements=["tenant_id", "external_id_index"], set_={"deleted_at": None})
             .returning(Customer.id)  # type: ignore[call-overload]
         )
         found = made.scalar_one()
@@ -267,4 +265,3 @@ def _tokens(services: Services, identity: Identity, refresh_token: str) -> Respo
         },
         headers=NO_STORE,
     )
-

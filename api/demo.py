@@ -14,9 +14,7 @@ from api.validation import StrictRoute
 
 router = APIRouter(prefix="/demo", include_in_schema=False, route_class=StrictRoute)
 
-DEMO_TENANT = text(
-    "SELECT id FROM tenants WHERE slug = :slug AND deleted_at IS NULL AND (settings->>'demo')::boolean"
-)
+DEMO_TENANT = text("SELECT id FROM tenants WHERE slug = :slug AND deleted_at IS NULL AND (settings->>'demo')::boolean")
 
 
 @router.post("/session")

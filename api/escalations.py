@@ -86,9 +86,7 @@ async def read_escalation(escalation_id: UUID, services: State, reader: Reader) 
 
 
 @router.post("/{escalation_id}/claim")
-async def claim_escalation(
-    escalation_id: UUID, services: State, agent: Agent, body: Nothing | None = None
-) -> Response:
+async def claim_escalation(escalation_id: UUID, services: State, agent: Agent, body: Nothing | None = None) -> Response:
     """Takes the escalation. One that somebody else holds only a supervisor can take."""
     return await _update(services, agent, escalation_id, "claim", Claim(agent.id, agent.id, _supervises(agent)))
 
@@ -121,9 +119,7 @@ async def assign_escalation(
 
 
 @router.post("/{escalation_id}/decision")
-async def decide(
-    escalation_id: UUID, body: NewDecision, request: Request, services: State, agent: Agent
-) -> Response:
+async def decide(escalation_id: UUID, body: NewDecision, request: Request, services: State, agent: Agent) -> Response:
     """Approve, edit or reject the draft; respond in your own words; resolve, or hand back to the AI."""
     if (body.content is None) == (body.action in NEEDS_CONTENT):
         wrong = "is required for this action" if body.content is None else "belongs to edit and respond only"
@@ -194,4 +190,3 @@ async def _require(connection: AsyncConnection, reader: Identity, escalation_id:
 
 def _supervises(agent: Identity) -> bool:
     return not agent.roles.isdisjoint({"supervisor", "admin"})
-

@@ -37,7 +37,6 @@ class Subscription:
             # A slow client is cut and resumes; it must not hold everybody's memory.
             self.cut = True
 
-
     def end(self) -> None:
         """Ends the stream that listens."""
         self.cut = True

@@ -33,11 +33,15 @@ def read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
         raise Problem("invalid_cursor") from None
 
 
-def page(rows: Sequence[Any], limit: int, show: Callable[[Any], dict[str, Any]], at: str = "created_at") -> dict[str, Any]:
+def page(
+    rows: Sequence[Any], limit: int, show: Callable[[Any], dict[str, Any]], at: str = "created_at"
+) -> dict[str, Any]:
     """`rows` holds one more than the limit where there is a next page."""
     shown = rows[:limit]
     following = None
     if len(rows) > limit:
         last = shown[-1]
-        following = base64.urlsafe_b64encode(json.dumps([getattr(last, at).isoformat(), str(last.id)]).encode()).decode()
+        following = base64.urlsafe_b64encode(
+            json.dumps([getattr(last, at).isoformat(), str(last.id)]).encode()
+        ).decode()
     return {"items": [show(row) for row in shown], "next_cursor": following}

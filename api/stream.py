@@ -85,7 +85,9 @@ def parse_offset(value: str | None) -> Position:
 class Reader:
     """One client's way through the events of a conversation."""
 
-    def __init__(self, services: Services, keys: TenantKeys, identity: Identity, conversation_id: UUID, at: Position) -> None:
+    def __init__(
+        self, services: Services, keys: TenantKeys, identity: Identity, conversation_id: UUID, at: Position
+    ) -> None:
         self._services = services
         self._keys = keys
         self._conversation_id = conversation_id
@@ -198,7 +200,9 @@ class Reader:
             opened = [row.payload["id"] for row in rows if row.type.startswith("escalation.")] if self._as_staff else []
             escalations = await connection.execute(ESCALATIONS, {**where, "ids": opened}) if opened else ()
             speaks_of_it = any(row.type.startswith("conversation.") for row in rows)
-            found = await connection.execute(CONVERSATION, {**where, "id": self._conversation_id}) if speaks_of_it else None
+            found = (
+                await connection.execute(CONVERSATION, {**where, "id": self._conversation_id}) if speaks_of_it else None
+            )
             conversation = found.one() if found is not None else None
         return rows, _Known({row.id: row for row in messages}, {str(row.id): row for row in escalations}, conversation)
 
@@ -211,7 +215,9 @@ class Reader:
             if row.type == "message.completed":
                 return message_json(message, self._keys)
             told = {"message_id": str(message.id), **row.payload}
-            return {**told, "text": message_json(message, self._keys)["content"]} if row.type == "message.delta" else told
+            return (
+                {**told, "text": message_json(message, self._keys)["content"]} if row.type == "message.delta" else told
+            )
         if row.type.startswith("conversation."):
             return {**conversation_json(known.conversation), **row.payload}
         if row.type.startswith("escalation.") and self._as_staff and row.payload["id"] in known.escalations:

@@ -121,7 +121,9 @@ class ConversationWorkflow:
 
     async def _open_escalation(self, request: RequestHuman) -> None:
         ref = ConversationRef(self._state.tenant_id, self._state.conversation_id)
-        opened = await run_step(EscalationSteps.open_escalation, OpenEscalation(ref, request.request_id, request.requested_by))
+        opened = await run_step(
+            EscalationSteps.open_escalation, OpenEscalation(ref, request.request_id, request.requested_by)
+        )
         if opened is not None:
             await self._start_escalation(opened.escalation_id, None)
 

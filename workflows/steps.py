@@ -43,7 +43,11 @@ async def run_step(
 ) -> Result:
     """A short step. Tried until it succeeds, or until `give_up` has passed."""
     return await workflow.execute_local_activity_method(
-        step, work, start_to_close_timeout=timedelta(seconds=20), schedule_to_close_timeout=give_up, retry_policy=PATIENT
+        step,
+        work,
+        start_to_close_timeout=timedelta(seconds=20),
+        schedule_to_close_timeout=give_up,
+        retry_policy=PATIENT,
     )
 
 

@@ -83,7 +83,7 @@ async def _part(folder: Path, flag: Path) -> Part:
 
 
 async def _until_said(said: list[str], word: str, times: int) -> None:
-    while sum(word in state for state in said) < times:  # noqa: ASYNC110 - a list of words has no event
+    while sum(word in state for state in said) < times:
         await asyncio.sleep(0.01)
 
 

@@ -370,7 +370,7 @@ async def _main(scenario: Any, port: int) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with provider_server(scenario, port) as server:
         addresses = {"openai_base_url": server.openai_base_url, "anthropic_base_url": server.anthropic_base_url}
-        print(json.dumps({"port": server.port, **addresses}), flush=True)  # noqa: T201
+        print(json.dumps({"port": server.port, **addresses}), flush=True)
         await stop.wait()
 
 

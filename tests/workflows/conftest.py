@@ -97,4 +97,3 @@ async def acting(environment: WorkflowEnvironment) -> AsyncIterator[Stage]:
 async def stage(skipping: WorkflowEnvironment) -> AsyncIterator[Stage]:
     async with acting(skipping) as made:
         yield made
-

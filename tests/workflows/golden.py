@@ -101,7 +101,10 @@ async def escalated(stage: Stage) -> WorkflowHandle[Any, Any]:
 async def decided(stage: Stage) -> WorkflowHandle[Any, Any]:
     """An escalation with a draft: claimed, a warning passes, edited, refused once, resolved."""
     now = await stage.environment.get_current_time()
-    stage.steps.deadlines = [Deadline("warning", now + timedelta(hours=1)), Deadline("breach", now + timedelta(hours=9))]
+    stage.steps.deadlines = [
+        Deadline("warning", now + timedelta(hours=1)),
+        Deadline("breach", now + timedelta(hours=9)),
+    ]
     wanted = Understanding(1, "begun", wants_draft=True, generators=["offline"])
     handle = await stage.escalate(EscalationState(TENANT, ESCALATION, CONVERSATION, wanted))
     while not stage.steps.calls["generate"]:
@@ -119,7 +122,11 @@ SCENES: dict[str, Scene] = {scene.__name__: scene for scene in (answered, failed
 
 
 def read(name: str) -> WorkflowHistory:
-    kind = escalation_workflow_id(TENANT, ESCALATION) if name == "decided" else conversation_workflow_id(TENANT, CONVERSATION)
+    kind = (
+        escalation_workflow_id(TENANT, ESCALATION)
+        if name == "decided"
+        else conversation_workflow_id(TENANT, CONVERSATION)
+    )
     return WorkflowHistory.from_json(kind, (FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 

@@ -25,7 +25,9 @@ def refusal(error: WorkflowUpdateFailedError) -> str | None:
 
 async def test_claim_decide_and_close(stage: Stage) -> None:
     handle = await stage.escalate()
-    claimed: EscalationOutcome = await handle.execute_update("claim", Claim(AGENT, AGENT), result_type=EscalationOutcome)
+    claimed: EscalationOutcome = await handle.execute_update(
+        "claim", Claim(AGENT, AGENT), result_type=EscalationOutcome
+    )
     assert claimed.status == "claimed"
     await handle.execute_update("decide", Decide(uuid4(), "edit", AGENT))
     await handle.execute_update("decide", Decide(uuid4(), "resolve", AGENT))
