@@ -126,12 +126,30 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    def environment(self) -> dict[str, str]:
+        """What was set, as the variables that a child process reads it from again."""
+        values = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+        return {_variable(name): _written(value) for name, value in values.items() if value is not None}
+
     def generator_chain(self) -> tuple[str, ...]:
         """The names of the generators in the order they are tried."""
         if self.llm:
             return self.llm
         keyed = (("anthropic", self.anthropic_api_key), ("openai", self.openai_api_key))
         return (*(name for name, key in keyed if key.get_secret_value()), "offline")
+
+
+def _variable(name: str) -> str:
+    alias = Settings.model_fields[name].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"HELIOS_{name.upper()}"
+
+
+def _written(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -45,15 +45,22 @@ def run(args: argparse.Namespace) -> int:
     return run_until_told(body, config)
 
 
-async def start_application(stack: Stack, config: Settings, report: Report) -> None:
+async def start_application(
+    stack: Stack, config: Settings, report: Report, worker: Sequence[str] = ("-m", "helios", "worker")
+) -> None:
     """Migrates, seeds, and starts the API and the workers; stack.json is there when this returns.
+
+    `worker`: what the interpreter is told to run as one.
 
     All at once: what takes the time is loading code, and none of them needs the tables before it is asked something.
     """
     helios = [sys.executable, "-m", "helios"]
-    workers = [Program(f"worker-{n}", [*helios, "worker"], title=f"Worker {n}") for n in range(1, config.workers + 1)]
+    argv = [sys.executable, *worker]
+    # What was asked for holds in every process; where the servers are, they say themselves.
+    env = {name: value for name, value in config.environment().items() if name not in stack.servers.env()}
+    workers = [Program(f"worker-{n}", argv, env, title=f"Worker {n}") for n in range(1, config.workers + 1)]
     port = stack.servers.ports.api
-    api = Program("api", [*helios, "api", "--port", str(port)], ready=answers(stack, "/healthz"), title="API")
+    api = Program("api", [*helios, "api", "--port", str(port)], env, ready=answers(stack, "/healthz"), title="API")
     async with together() as group:
         group.create_task(stack.start(api, *workers))
         group.create_task(_fill_database(stack, report))
