@@ -173,7 +173,10 @@ async def apply_decision(resources: Resources, work: ApplyDecision) -> Escalatio
             connection, ref.tenant_id, "escalation.decided",
             actor=("ops", work.decision.actor_id) if work.by_ops else ("user", work.decision.actor_id),
             subject=("escalation", ref.escalation_id),
-            detail={"decision_id": str(stored.id), "action": action, "message_id": str(message_id) if message_id else None},
+            detail={
+                **{"decision_id": str(stored.id), "action": action},
+                "message_id": str(message_id) if message_id else None,
+            },
         )  # fmt: skip
         changed = await _read(connection, ref)
     await resources.frames.announce(ref.tenant_id, row.conversation_id, seq)

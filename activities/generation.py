@@ -216,7 +216,7 @@ def _look_at_the_whole(answer: Answer) -> None:
 
 async def _finish(resources: Resources, keys: TenantKeys, work: Generate, answer: Answer) -> Generated:
     """Keeps the draft, so that delivery has it and a later attempt finds the work done."""
-    draft = _draft_record(resources, work, answer)
+    draft = _draft_record(work, answer)
     ref = work.ref
     words = answer.withheld if answer.refusal is not None else answer.released
     async with resources.database.tenant(ref.tenant_id) as connection:
@@ -250,7 +250,7 @@ async def _finish(resources: Resources, keys: TenantKeys, work: Generate, answer
     return _generated(draft)
 
 
-def _draft_record(resources: Resources, work: Generate, answer: Answer) -> dict[str, Any]:
+def _draft_record(work: Generate, answer: Answer) -> dict[str, Any]:
     finished = answer.finished
     model = finished.model if finished else ""
     passages = answer.prompt.passages

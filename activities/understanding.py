@@ -30,7 +30,8 @@ KNOWLEDGE_LANGUAGES = text(
     "SELECT DISTINCT language FROM knowledge_sources WHERE tenant_id = :tenant_id AND published_version IS NOT NULL"
 )
 SEAL_THREAD = text(
-    "UPDATE threads SET sealed_turn = :turn, language = :language WHERE tenant_id = :tenant_id AND id = :conversation_id"
+    "UPDATE threads SET sealed_turn = :turn, language = :language "
+    "WHERE tenant_id = :tenant_id AND id = :conversation_id"
 )
 SEAL_TURN = text(
     "UPDATE turns SET sealed_at = coalesce(sealed_at, now()) "

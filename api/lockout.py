@@ -26,7 +26,7 @@ def lock_s(failures: int) -> int:
     """How long the account is shut after so many failures, in seconds."""
     if failures < FREE_FAILURES:
         return 0
-    return min(FIRST_S * 2 ** min(failures - FREE_FAILURES, 10), MOST_S)
+    return min(FIRST_S * (1 << min(failures - FREE_FAILURES, 10)), MOST_S)
 
 
 async def fail_for_nobody(services: Services, tenant: str, email: str) -> None:
@@ -37,7 +37,7 @@ async def fail_for_nobody(services: Services, tenant: str, email: str) -> None:
         left_ms = await valkey.pttl(f"{name}:lock")
         if left_ms > 0:
             raise locked(left_ms / 1000)
-        failures = await valkey.incr(name)
+        failures = int(await valkey.incr(name))
         await valkey.expire(name, COUNTED_FOR_S)
         if (shut_s := lock_s(failures)) > 0:
             await valkey.set(f"{name}:lock", b"", ex=shut_s)

@@ -167,12 +167,8 @@ class Reader:
             for row in rows:
                 if upto is not None and row.seq > upto:
                     return
-                if row.frame is not None and row.frame > self._at.frame:
-                    async for event in self._frames_upto(row.frame):
-                        yield event
-                if row.type == "message.completed" and row.frame is not None and row.frame > self._at.frame:
-                    for event in self._make_good(known.messages[row.message_id], row.frame):
-                        yield event
+                async for event in self._words_before(row, known):
+                    yield event
                 self._at.fact = row.seq
                 if row.type == "message.reset":
                     # Frames of the attempt that is taken back may still be on their way: they are not wanted any more.
@@ -182,6 +178,16 @@ class Reader:
                     yield Event(str(self._at), row.type, data)
             if len(rows) < PAGE:
                 return
+
+    async def _words_before(self, row: Any, known: _Known) -> AsyncIterator[Event]:
+        """The frames that come before a fact; before a completed message, what stands for those that are gone."""
+        if row.frame is None or row.frame <= self._at.frame:
+            return
+        async for event in self._frames_upto(row.frame):
+            yield event
+        if row.type == "message.completed" and row.frame > self._at.frame:
+            for event in self._make_good(known.messages[row.message_id], row.frame):
+                yield event
 
     def _make_good(self, message: Any, last_frame: int) -> list[Event]:
         """Frames are gone: forget what was sent of this answer, and here it is whole, as one more attempt."""

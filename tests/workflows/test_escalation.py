@@ -40,7 +40,7 @@ async def test_a_second_decision_about_the_draft_is_refused(stage: Stage) -> Non
     await handle.execute_update("decide", Decide(uuid4(), "approve", AGENT))
     for action in ("approve", "edit", "reject"):
         with pytest.raises(WorkflowUpdateFailedError) as refused:
-            await handle.execute_update("decide", Decide(uuid4(), action, AGENT))  # type: ignore[arg-type]
+            await handle.execute_update("decide", Decide(uuid4(), action, AGENT))
         assert refusal(refused.value) == "already_decided"
     assert len(stage.steps.calls["apply_decision"]) == 1
 
