@@ -163,7 +163,9 @@ def _reply(
             last_frame=streamed or 0,
         )
     if work.outcome == "stopped":
-        return Told(**common, content=released[0], attempt=max(turn.attempt, 1), last_frame=released[1])
+        # No frame left: what the customer still sees of the attempts is taken back.
+        attempt = turn.attempt if released[1] else turn.attempt + 1
+        return Told(**common, content=released[0], attempt=attempt, last_frame=released[1])
     settings = thread.tenant_settings
     due = spoken(escalation.due_at, found.language, settings) if escalation is not None else ""
     content = say(_text_key(work), found.language, due=due, bank=thread.tenant_name, case=str(case or "")[-8:].upper())
