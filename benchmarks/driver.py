@@ -58,7 +58,7 @@ class Acceptance:
 class Workflow:
     """The durable conversation without HTTP. A turn has ended when its last fact is announced.
 
-    How many facts an answered turn has is learnt from the first one; that every turn was answered is checked afterwards.
+    How many facts an answered turn has is learnt from the first one; that all were answered is checked afterwards.
     """
 
     def __init__(self, acceptance: Acceptance, hub: Hub, conversations: Conversations) -> None:

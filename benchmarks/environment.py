@@ -63,7 +63,7 @@ class Stack:
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
-        """Our own application and Temporal stand still meanwhile: they take no CPU from what is measured beside them."""
+        """Our own application and Temporal stand still meanwhile: they take no CPU from what is measured."""
         pids = [self.pid, self.pids["api"], *self.pids["workers"], self.pids["temporal"]]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -130,7 +130,7 @@ async def running_stack(home: Path, env: Mapping[str, str]) -> AsyncIterator[Sta
     )
     try:
         async with asyncio.timeout(START_WITHIN_S):
-            while not file.exists():  # noqa: ASYNC110 - another process writes it
+            while not file.exists():
                 if process.returncode is not None:
                     raise StackError(f"The benchmarks' stack ended with {process.returncode}; its logs are in {home}.")
                 await asyncio.sleep(0.1)
@@ -205,7 +205,12 @@ async def provider(scenario: str = "answer") -> AsyncIterator[tuple[Child, str]]
 
 
 async def load(
-    drivers: Sequence[Child], talks: Sequence[Talk], warm_up_s: float, seconds: float, groups: Groups, variant: str | None
+    drivers: Sequence[Child],
+    talks: Sequence[Talk],
+    warm_up_s: float,
+    seconds: float,
+    groups: Groups,
+    variant: str | None,
 ) -> tuple[Measured, dict[str, float]]:
     """Lets the drivers talk, the conversations shared out among them: what they measured, and CPU seconds by group."""
     shares = [list(talks)[n :: len(drivers)] for n in range(len(drivers))]

@@ -74,7 +74,11 @@ async def _first_delta(client: httpx.AsyncClient, talk: Talk, content: str) -> t
 
 def _pieces_needed(answer: str) -> int:
     """The index of the piece with which the answer's first window is complete: the gate itself says so."""
-    gate = Gate(Standard(Context(passages=(answer,), question="", situations=(), allowed_link_domains=(), language="en"), "en", 8))
+    gate = Gate(
+        Standard(
+            Context(passages=(answer,), question="", situations=(), allowed_link_domains=(), language="en"), "en", 8
+        )
+    )
     pieces = pieces_of(answer)
     for n, piece in enumerate(pieces):
         if gate.feed(piece):

@@ -156,7 +156,7 @@ def _collect(message: object, found: list[Payload]) -> None:
     for descriptor, value in message.ListFields():
         if descriptor.type != descriptor.TYPE_MESSAGE:
             continue
-        if descriptor.message_type.GetOptions().map_entry:
+        if descriptor.message_type is not None and descriptor.message_type.GetOptions().map_entry:
             for each in value.values():
                 _collect(each, found)
         elif isinstance(value, Message):

@@ -2,8 +2,8 @@
 
 Acceptance, models, retrieval, generation over HTTP, the gate that every window passes, the frames, and delivery in one
 transaction are the very functions that the Temporal activities call. What differs is who remembers how far a turn is:
-LangGraph writes a checkpoint after each node, Temporal an event history. The graph is given the best of it: its state is
-small, compliance and redaction (which work window by window while the answer is written, in both systems) cost their
+LangGraph writes a checkpoint after each node, Temporal an event history. The graph is given the best of it: its state
+is small, compliance and redaction (which work window by window while the answer is written, in both systems) cost their
 nodes nothing again, and there is no heartbeat.
 
 `eight` has one node for each of the eight steps; `three` joins them as the product's workflow does.
@@ -28,7 +28,6 @@ from activities.resources import Resources
 from activities.screening import screen
 from activities.understanding import Begun, Classified
 from helios import frames
-from helios.llm.base import PastMessage
 from helios.models.intent import Intent
 from helios.settings import Settings
 from schema.steps import Deliver, Generate, ScoredPassage, TurnRef, Understanding

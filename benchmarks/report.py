@@ -84,8 +84,15 @@ def _page(results: Results, machine: Mapping[str, str], picture: Path | None) ->
 
 
 def _turns(loads: Sequence[Load], picture: Path | None) -> list[str]:
-    parts = ["## Turns", "", "A provider that answers at once (OpenAI's protocol over loopback), or the offline generator."]
-    parts += ["Every conversation sends its next message as soon as its last turn ended. CPU is per turn, all processes", ""]
+    parts = [
+        "## Turns",
+        "",
+        "A provider that answers at once (OpenAI's protocol over loopback), or the offline generator.",
+    ]
+    parts += [
+        "Every conversation sends its next message as soon as its last turn ended. CPU is per turn, all processes",
+        "",
+    ]
     parts[-2] += " of the system, PostgreSQL's children included, the provider not."
     head = ("system", "generator", "conversations", "turns", "p50 ms", "p99 ms", "turns/s", "CPU ms", "of which")
     parts += _table(head, (_row(load) for load in loads))
@@ -141,12 +148,19 @@ def _row(load: Load) -> tuple[object, ...]:
 
 
 def _first_token(measured: Sequence[FirstToken]) -> list[str]:
-    parts = ["## First token", "", "From the provider's first token to the first words at the client, through the public API's"]
-    parts[-1] += " stream. `window` is the provider's own time until a sentence or clause is complete: nothing leaves before"
+    parts = [
+        "## First token",
+        "",
+        "From the provider's first token to the first words at the client, through the public API's",
+    ]
+    parts[-1] += (
+        " stream. `window` is the provider's own time until a sentence or clause is complete: nothing leaves before"
+    )
     parts += ["its window passed the checks. `ours` is the rest (aim: 40 ms or less).", ""]
     head = ("provider", "turns", "whole p50 / p99 ms", "window p50 / p99 ms", "ours p50 / p99 ms")
     rows = (
-        (each.speed, len(each.whole), _both(each.whole), _both(each.window), f"**{_both(each.overhead)}**") for each in measured
+        (each.speed, len(each.whole), _both(each.whole), _both(each.window), f"**{_both(each.overhead)}**")
+        for each in measured
     )
     return [*parts, *_table(head, rows)]
 

@@ -19,7 +19,7 @@ Report = Callable[[str, str], None]
 
 NAMES = ("turns", "langgraph", "first-token", "memory", "history")
 FAIR = ("eight sync", 2)
-"""The graph that the aims are about: each step's checkpoint is durable, and it has as many processes as we have workers."""
+"""The graph that the aims are about: each step's checkpoint is durable; as many processes as we have workers."""
 VARIANTS = (FAIR, ("eight async", 2), ("eight sync", 1), ("three sync", 2))
 
 

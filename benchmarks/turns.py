@@ -52,7 +52,9 @@ async def measure_langgraph(
         "HELIOS_POSTGRES_POOL_SIZE": str(POOL_SIZE),
     }
     async with AsyncExitStack() as opened:
-        drivers = [await opened.enter_async_context(child("benchmarks.driver", "langgraph", env=env)) for _ in range(most)]
+        drivers = [
+            await opened.enter_async_context(child("benchmarks.driver", "langgraph", env=env)) for _ in range(most)
+        ]
         for driver in drivers:
             await driver.hear("ready")
         for variant, processes in variants:
