@@ -84,7 +84,7 @@ def data_converter(keyring: Keys) -> DataConverter:
     """The default converter with encryption, for payloads and for the messages of failures."""
     return replace(
         DataConverter.default,
-        #PC
+        payload_converter_class=PayloadConverter,
         payload_codec=EncryptionCodec(keyring),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
