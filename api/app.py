@@ -33,7 +33,7 @@ from helios.settings import Settings, settings
 from helios.temporal import Conversations, connect
 from helios.tokens import Tokens
 
-STATEMENT_TIMEOUT_S = 2.5
+STATEMENT_TIMEOUT_S = 2.3
 PROBLEM: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code", "request_id"],
@@ -77,6 +77,7 @@ def _lifespan(config: Settings) -> Any:
             config.postgres_dsn.get_secret_value(),
             pool_size=config.postgres_pool_size,
             statement_timeout_s=STATEMENT_TIMEOUT_S,
+            begin_within_s=STATEMENT_TIMEOUT_S,
         )
         keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
         valkey = frames.connect(config.redis_url.get_secret_value())

@@ -6,9 +6,11 @@ so be sent again: it creates the same thing, or finds it.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,6 +19,7 @@ from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from api.authentication import identify
 from api.cleaning import clean_id
@@ -30,6 +33,7 @@ WHERE = "idempotency_keys.response_ct"
 KEY_MAX = 255
 # A request that has not answered for this long is dead; its key may be taken up again.
 DEAD_AFTER_S = 30
+HAND_BACK_WITHIN_S = 0.3
 
 RESERVE = text(
     """
@@ -168,5 +172,11 @@ async def _release(services: Services, reserved: Reservation) -> None:
 
 
 async def _hand_back(services: Services, reserved: Reservation) -> None:
+    """Best effort: without it the key is taken up again after a while. The caller waits for its 503 already."""
+    with suppress(DBAPIError, OSError):
+        await asyncio.wait_for(_let_go(services, reserved), HAND_BACK_WITHIN_S)
+
+
+async def _let_go(services: Services, reserved: Reservation) -> None:
     async with services.database.tenant(reserved.identity.tenant_id) as connection:
         await connection.execute(HAND_BACK, reserved.where())
