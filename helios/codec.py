@@ -1,7 +1,7 @@
 """Temporal sees ciphertext only.
 
-The workflow's id names the tenant, whose newest key seals each payload; `key-id: tenant:vN` goes with it as metadata and
-as associated data, so that a payload cannot be passed off as another tenant's. Without a context (the UI's codec
+The workflow's id names the tenant, whose newest key seals each payload; `key-id: tenant:vN` goes with it as metadata
+and as associated data, so that a payload cannot be passed off as another tenant's. Without a context (the UI's codec
 server) the tenant is read from the key id.
 """
 
@@ -52,7 +52,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         if self._tenant_id is None:
-            # Only the SDK's own reports of broken workflow tasks come without a workflow. Nobody's key fits: say nothing.
+            # Only the SDK's own reports of broken workflow tasks come without a workflow. No key fits: say nothing.
             return [WITHHELD for _ in payloads]
         keys = await self._keyring.tenant(self._tenant_id)
         key_id = f"{self._tenant_id}:v{keys.version}".encode()
