@@ -75,6 +75,9 @@ class Tokens:
             )
             if claims["typ"] not in ("user", "customer"):
                 raise TokenError("unknown kind")
+            lasts_s = claims["exp"] - claims["iat"]
+            if type(lasts_s) is not int or not lasts_s <= CUSTOMER_LIFETIME.total_seconds():
+                raise TokenError("a lifetime that we give to nobody")
             roles = frozenset(str(role) for role in claims.get("roles", ()))
             return Identity(UUID(claims["tid"]), UUID(claims["sub"]), claims["typ"], roles, UUID(claims["sid"]))
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:

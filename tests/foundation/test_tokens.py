@@ -1,0 +1,167 @@
+"""No token but ours: every mutant is refused, and refused as a token."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from helios.tokens import ALGORITHM, REQUIRED, Identity, TokenError, Tokens
+
+KEY = Ed25519PrivateKey.generate()
+PEM = KEY.private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+).decode()
+PUBLIC = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+TOKENS = Tokens(PEM, "helioscs")
+IDENTITY = Identity(uuid4(), uuid4(), "user", frozenset({"agent"}), uuid4())
+GOOD = TOKENS.sign(IDENTITY)
+CLAIMS: dict[str, Any] = jwt.decode(GOOD, options={"verify_signature": False})
+STRANGE: tuple[Any, ...] = (
+    None,
+    "",
+    0,
+    -1,
+    1.5,
+    True,
+    [],
+    {},
+    "x",
+    [CLAIMS["aud"], "other"],
+    "9" * 40,
+    10**30,
+    "\x00",
+    "null",
+)
+
+
+def part(value: object) -> str:
+    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def mutants() -> Iterator[str]:
+    header, payload, signature = GOOD.split(".")
+    yield from _signed_otherwise(payload)
+    for claim in REQUIRED:
+        yield jwt.encode({name: value for name, value in CLAIMS.items() if name != claim}, KEY, ALGORITHM)
+        for value in STRANGE:
+            if claim != "jti":  # its meaning is its sender's own
+                yield _forced({**CLAIMS, claim: value})
+    for seconds in (0, 1, 60, 10**6):
+        yield _forced({**CLAIMS, "exp": CLAIMS["iat"] - seconds})
+    yield _forced({**CLAIMS, "iat": CLAIMS["exp"] + 3_600})
+    yield _forced({**CLAIMS, "nbf": CLAIMS["exp"] + 3_600})
+    for issuer in ("HELIOSCS", "helioscs/", "other", " helioscs"):
+        yield _forced({**CLAIMS, "iss": issuer})
+    for place in range(0, len(GOOD), 3):
+        yield (
+            GOOD[:place] + ("A" if GOOD[place] != "A" else "B") + GOOD[place + 1 :]
+            if GOOD[place] != "."
+            else GOOD[:place]
+        )
+    for changed in ({**CLAIMS, "roles": ["admin"]}, {**CLAIMS, "tid": str(uuid4())}, {**CLAIMS, "sub": str(uuid4())}):
+        yield f"{header}.{part(changed)}.{signature}"
+    yield from (f"{header}.{payload}", f"{header}.{payload}.", f"..{signature}", f".{payload}.{signature}", GOOD * 2)
+    yield from (
+        f"{GOOD}.x",
+        f"x.{GOOD}",
+        "",
+        ".",
+        "..",
+        "...",
+        "a.b.c",
+        "\x00",
+        "é.é.é",
+        "ü" * 50,
+        "x" * 70_000,
+        "{}",
+        "null",
+    )
+
+
+def _signed_otherwise(payload: str) -> Iterator[str]:
+    """`none`, the public key as a shared secret, other algorithms, other keys, keys that the token brings along."""
+    for name in ("none", "None", "NONE", "nOnE", "", None, "HS256", "RS256", "ES256", "EdDSA ", "Ed448"):
+        for end in ("", "x", part(b"\0" * 64)):
+            yield f"{part({'alg': name, 'typ': 'JWT'})}.{payload}.{end}"
+    signed = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{payload}"
+    for secret in (PUBLIC, PUBLIC.strip(), b"", KEY.public_key().public_bytes_raw()):
+        yield f"{signed}.{part(hmac.digest(secret, signed.encode(), 'sha256'))}"
+    yield jwt.encode(CLAIMS, generate_private_key(SECP256R1()), "ES256")
+    stranger = Ed25519PrivateKey.generate()
+    own = {"kty": "OKP", "crv": "Ed25519", "x": part(stranger.public_key().public_bytes_raw())}
+    hints: tuple[dict[str, Any], ...] = (
+        {},
+        {"kid": "../../../../dev/null"},
+        {"kid": "' UNION SELECT 'x"},
+        {"kid": "0"},
+        {"jwk": own},
+        {"jku": "https://evil.example/k"},
+        {"x5u": "https://evil.example/c"},
+        {"x5c": ["MIIB"]},
+        {"crit": ["exp"]},
+        {"b64": False, "crit": ["b64"]},
+        {"zip": "DEF"},
+    )
+    for hint in hints:
+        yield jwt.encode(CLAIMS, stranger, ALGORITHM, headers=hint)
+
+
+def _forced(claims: dict[str, Any]) -> str:
+    """Signed with our own key, whatever it says: PyJWT would refuse to write some of these."""
+    signed = f"{part({'alg': ALGORITHM, 'typ': 'JWT'})}.{part(claims)}"
+    return f"{signed}.{part(KEY.sign(signed.encode()))}"
+
+
+def test_a_good_token_says_who_it_is() -> None:
+    assert TOKENS.read(GOOD) == IDENTITY
+    assert TOKENS.read(_forced(CLAIMS)) == IDENTITY
+
+
+def test_no_mutant_is_taken() -> None:
+    tried = list(dict.fromkeys(each for each in mutants() if each != GOOD))
+    taken = [mutant for mutant in tried if _is_taken(mutant)]
+    assert taken == []
+    assert len(tried) >= 300
+
+
+def _is_taken(token: str) -> bool:
+    try:
+        TOKENS.read(token)
+    except TokenError:
+        return False
+    return True
+
+
+def test_a_token_ends() -> None:
+    with pytest.raises(TokenError):
+        TOKENS.read(TOKENS.sign(IDENTITY, timedelta(seconds=-1)))
+
+
+def test_another_installation_is_a_stranger() -> None:
+    with pytest.raises(TokenError):
+        Tokens(PEM, "another").read(GOOD)
+    with pytest.raises(ValueError, match="Ed25519"):
+        Tokens(
+            generate_private_key(SECP256R1())
+            .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+            .decode(),
+            "helioscs",
+        )
+
+
+def test_two_tokens_are_never_the_same() -> None:
+    ids = {jwt.decode(TOKENS.sign(IDENTITY), options={"verify_signature": False})["jti"] for _ in range(50)}
+    assert len(ids) == 50
+    assert all(UUID(each).version == 7 for each in ids)
