@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 SET_TENANT = text("SELECT set_config('app.tenant_id', :tenant, true)")
 
-GOODBYE_WITHIN_S = 0.2
+GOODBYE_WITHIN_S = 0.1
 
 
 class Connection(asyncpg.Connection):  # type: ignore[misc]

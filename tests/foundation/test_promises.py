@@ -82,7 +82,7 @@ def test_a_tenant_sets_its_hours() -> None:
 def test_every_clock_of_every_ticket_begins_with_the_receipt() -> None:
     """Not with the ticket, and not with the answer: a message that waited for a worker loses no day."""
     received = datetime(2026, 3, 2, 15, tzinfo=UTC)
-    tickets = [each.ticket for each in all_situations() if getattr(each, "ticket", None) is not None]
+    tickets = [each.ticket for each in all_situations() if each.ticket is not None]
     assert tickets
     for ticket in tickets:
         for clock in clocks(ticket, received, {}):
