@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
-from temporalio.client import WorkflowHistory
+from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from benchmarks.environment import Stack, child, load
@@ -87,11 +88,8 @@ async def measure_history(stack: Stack, turns: int) -> History:
     )
 
 
-async def _histories(client: object, tenant_id: str, conversation_id: str) -> tuple[list[WorkflowHistory], float]:
+async def _histories(client: Client, tenant_id: str, conversation_id: str) -> tuple[list[WorkflowHistory], float]:
     """The histories of all runs, the longest first, and how long reading that one took in ms."""
-    from temporalio.client import Client
-
-    assert isinstance(client, Client)
     workflow_id = conversation_workflow_id(UUID(tenant_id), UUID(conversation_id))
     run_id: str | None = (await client.get_workflow_handle(workflow_id).describe()).run_id
     found = []
@@ -146,8 +144,6 @@ async def _opened(histories: list[WorkflowHistory], codec: EncryptionCodec) -> l
 
 def _collect(message: object, found: list[Payload]) -> None:
     """Walks a protobuf message; payloads sit in many of its fields."""
-    from google.protobuf.message import Message
-
     if isinstance(message, Payload):
         found.append(message)
         return
