@@ -19,7 +19,7 @@ from helios import audit, facts
 from helios.crypto import TenantKeys
 from helios.detection.situations import situation
 from helios.facts import Fact
-from helios.frames import FRAMES_PER_EPOCH
+from helios.frames import frame_number, last_of_epoch
 from helios.texts import text as say
 from schema.steps import Deliver, Delivered, Priority
 from schema.tables import Analytics
@@ -68,10 +68,13 @@ async def _released_so_far(resources: Resources, keys: TenantKeys, work: Deliver
         return "", 0
     async with resources.database.tenant(work.ref.tenant_id) as connection:
         thread = await read_thread(connection, work.ref)
-    first = thread.epoch * FRAMES_PER_EPOCH
-    frames = await resources.frames.between(keys, work.ref.conversation_id, first, first + FRAMES_PER_EPOCH - 1)
-    words = [frame for frame in frames if frame.kind == "delta" and frame.turn == work.ref.turn]
-    return "".join(frame.text for frame in words), words[-1].number if words else 0
+        turn = (await connection.execute(TURN, _where(work))).one()
+    first = frame_number(thread.epoch - turn.attempt + 1, 0)
+    frames = await resources.frames.between(keys, work.ref.conversation_id, first - 1, last_of_epoch(thread.epoch))
+    # The newest attempt that was heard of: one that began and died before its first word took nothing back.
+    words = [frame for frame in frames if frame.attempt == frames[-1].attempt]
+    whole = bool(words) and words[0].seq <= 1 and len(words) == words[-1].seq - words[0].seq + 1
+    return ("".join(frame.text for frame in words), words[-1].number) if whole else ("", 0)
 
 
 async def _end_turn(
@@ -106,7 +109,8 @@ async def _end_turn(
     seq = await facts.append(connection, ref.tenant_id, ref.conversation_id, told)
     status = "waiting_human" if escalation is not None else thread.status
     await _close_books(connection, work, thread, turn, escalation_id, unhelpful, status)
-    return Delivered(work.outcome, escalation.id if escalation else None, unhelpful >= UNHELPFUL_TURNS), seq
+    # Also where it was open before: a worker that died may not have started its workflow.
+    return Delivered(work.outcome, escalation_id, unhelpful >= UNHELPFUL_TURNS), seq
 
 
 async def _hand_over(
@@ -141,6 +145,8 @@ def _reply(
 ) -> Told:
     ref, found = work.ref, work.understanding
     streamed = _last_frame(turn)
+    # Attempts that left no draft have released words too.
+    every_frame = last_of_epoch(thread.epoch) if turn.attempt else None
     common: dict[str, Any] = {
         "turn": ref.turn,
         "role": "assistant",
@@ -161,15 +167,16 @@ def _reply(
             confidence=round(max(confidence, 0.0), 4),
             attempt=attempt,
             last_frame=streamed or 0,
+            taken_back=every_frame,
         )
     if work.outcome == "stopped":
         # No frame left: what the customer still sees of the attempts is taken back.
         attempt = turn.attempt if released[1] else turn.attempt + 1
-        return Told(**common, content=released[0], attempt=attempt, last_frame=released[1])
+        return Told(**common, content=released[0], attempt=attempt, last_frame=released[1], taken_back=every_frame)
     settings = thread.tenant_settings
     due = spoken(escalation.due_at, found.language, settings) if escalation is not None else ""
     content = say(_text_key(work), found.language, due=due, bank=thread.tenant_name, case=str(case or "")[-8:].upper())
-    return Told(**common, content=content, attempt=turn.attempt + 1, taken_back=streamed)
+    return Told(**common, content=content, attempt=turn.attempt + 1, taken_back=every_frame)
 
 
 def _text_key(work: Deliver) -> str:

@@ -53,6 +53,10 @@ SET_THREAD_STATUS = text(
     "UPDATE threads SET status = :status, unhelpful_turns = 0 "
     "WHERE tenant_id = :tenant_id AND id = :conversation_id AND status <> 'closed'"
 )
+WARNED = text(
+    "SELECT EXISTS (SELECT FROM conversation_events WHERE tenant_id = :tenant_id "
+    "AND conversation_id = :conversation_id AND dedupe_key = :key)"
+)
 DECISION = text("SELECT * FROM decisions WHERE tenant_id = :tenant_id AND id = :id")
 DECISION_APPLIED = text(
     "UPDATE decisions SET status = 'applied', applied_at = now(), message_id = :message_id "
@@ -192,7 +196,8 @@ async def apply_deadline(resources: Resources, work: ApplyDeadline) -> Escalatio
         # The state may have moved on since the timer was set: then there is nothing to warn of.
         expected = deadlines(row.status, row.opened_at, row.due_at, row.breached_at is not None, row.decided_at)
         seq = None
-        if any(each.kind == kind for each in expected):
+        warned = kind == "warning" and (await connection.execute(WARNED, _of(ref, row))).scalar_one()
+        if any(each.kind == kind for each in expected) and not warned:
             told = await _passed(connection, keys, row, kind)
             seq = await facts.append(connection, ref.tenant_id, row.conversation_id, told)
             await audit.record(
@@ -205,6 +210,11 @@ async def apply_deadline(resources: Resources, work: ApplyDeadline) -> Escalatio
     outcome = _outcome(changed)
     left = [each for each in outcome.deadlines if each.at > work.deadline.at]
     return EscalationOutcome(outcome.status, outcome.draft_decided, left)
+
+
+def _of(ref: EscalationRef, row: Any) -> dict[str, Any]:
+    key = f"warning:{ref.escalation_id}"
+    return {"tenant_id": ref.tenant_id, "conversation_id": row.conversation_id, "key": key}
 
 
 async def _passed(connection: AsyncConnection, keys: Any, row: Any, kind: str) -> list[Fact]:

@@ -48,7 +48,8 @@ NEXT_ATTEMPT = text(
 )
 SAVE_DRAFT = text(
     "UPDATE turns SET draft_ct = :draft_ct, draft = :draft "
-    "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn AND attempt = :attempt"
+    "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn AND attempt = :attempt "
+    "AND outcome IS NULL"
 ).bindparams(bindparam("draft", type_=JSONB))
 SAVE_ESCALATION_DRAFT = text(
     "UPDATE escalations SET draft_ct = :draft_ct, draft_citations = :citations "
@@ -73,6 +74,8 @@ class Answer:
     withheld: str = ""
     refusal: Reviewed | None = None
     stopped: bool = False
+    lost: bool = False
+    """A frame is missing: readers take no later one, and get the stored text instead."""
     finished: Finished | None = None
     first_token_ms: int | None = None
     started: float = field(default_factory=time.perf_counter)
@@ -110,7 +113,9 @@ async def _begin(connection: AsyncConnection, keys: TenantKeys, work: Generate) 
     for_customer = work.escalation_id is None
     if for_customer and row.draft is not None:
         return _generated(row.draft)
-    thread = await read_thread(connection, ref)
+    thread = await read_thread(connection, ref, lock=for_customer)
+    if for_customer and thread.completed_turn >= ref.turn:
+        raise ApplicationError("the turn has ended", type="superseded", non_retryable=True)
     epoch = attempt = after_fact = 0
     if for_customer:
         stages = [facts.stage(ref.turn, name) for name in ("intent", "retrieval", "generation")]
@@ -201,7 +206,9 @@ async def _append(
     n = 0 if kind == "reset" else answer.frames + 1
     number = frame_number(answer.epoch, n)
     frame = Frame(number, kind, answer.reply_id, answer.ref.turn, answer.attempt, n, words, answer.after_fact)
-    state = await resources.frames.append(keys, answer.ref.conversation_id, frame)
+    # While Valkey hangs each try takes its timeout: once is enough.
+    state = Release.LOST if answer.lost else await resources.frames.append(keys, answer.ref.conversation_id, frame)
+    answer.lost = state is Release.LOST
     if state in (Release.RELEASED, Release.LOST):
         answer.frames = n
     return state

@@ -37,7 +37,7 @@ class Told:
     last_frame: int = 0
     """Of a streamed answer; 0 for a message that is told whole."""
     taken_back: int | None = None
-    """The last frame of what earlier attempts released under this id, and which this message replaces."""
+    """The highest frame that any attempt may have released under this id, all of which this message replaces."""
 
 
 async def tell(

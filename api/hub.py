@@ -95,8 +95,11 @@ class Hub:
     async def _listen(self) -> None:
         # The sentinel keeps the subscription alive while no client is there.
         async with self._valkey.pubsub() as pubsub:
-            await pubsub.subscribe("helios:hub", *self._subscriptions)
+            await pubsub.subscribe("helios:hub")
+            # From here on newcomers join by themselves; those who came before are joined now. None falls between.
             self._pubsub, self.connected = pubsub, True
+            if self._subscriptions:
+                await pubsub.subscribe(*self._subscriptions)
             self._wake_all()
             while True:
                 message = await pubsub.get_message(ignore_subscribe_messages=False, timeout=1.0)

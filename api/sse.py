@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from api.authentication import session_is_live, stream_caller
 from api.conversations import visible
+from api.errors import AWAY
 from api.hub import Subscription
 from api.problems import Problem
 from api.state import Services, State
@@ -26,6 +27,7 @@ from helios.tokens import Identity
 router = APIRouter(prefix="/v1/conversations", tags=["Conversations"])
 
 LOOK_EVERY_S = 3.0
+BROKEN = (DBAPIError, *AWAY)
 HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 Filter = Callable[[AsyncIterator[Event | None]], AsyncIterator[Event | None]]
 
@@ -76,7 +78,7 @@ def event_stream(
                         checked = time.monotonic()
                         if await request.is_disconnected():
                             return
-        except (DBAPIError, OSError, TimeoutError):
+        except BROKEN:
             # The status line is long gone: the client reconnects with its last id, and loses nothing.
             yield b": interrupted\n\n"
 
@@ -90,7 +92,7 @@ async def ends_with_session(services: Services, identity: Identity, subscription
     async def watch() -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            with suppress(DBAPIError, OSError, TimeoutError):
+            with suppress(*BROKEN):
                 if not await session_is_live(services, identity):
                     subscription.end()
                     return

@@ -25,7 +25,7 @@ from api.presentation import conversation_json, escalation_json, message_json
 from api.problems import Problem
 from api.state import Services
 from helios.crypto import CryptoError, TenantKeys
-from helios.frames import FRAMES_PER_EPOCH, Frame, open_frame
+from helios.frames import FRAMES_PER_EPOCH, Frame, last_of_epoch, open_frame
 from helios.tokens import Identity
 
 OFFSET = re.compile(r"(\d{1,18})\.(\d{1,18})", re.ASCII)
@@ -127,9 +127,8 @@ class Reader:
                 yield event
 
     async def _take_frame(self, frame: Frame) -> AsyncIterator[Event]:
-        if frame.after_fact > self._at.fact:
-            async for event in self._catch_up(upto=frame.after_fact):
-                yield event
+        async for event in self._facts_before(frame):
+            yield event
         if frame.number <= self._at.frame:
             return
         if not self._follows(frame):
@@ -138,6 +137,13 @@ class Reader:
         if self._follows(frame):
             yield self._frame_event(frame)
 
+    async def _facts_before(self, frame: Frame) -> AsyncIterator[Event]:
+        """A fact whose key was there already left its number unused: there may be nothing to send."""
+        if frame.after_fact > self._at.fact:
+            async for event in self._catch_up(upto=frame.after_fact):
+                yield event
+            self._at.fact = max(self._at.fact, frame.after_fact)
+
     def _follows(self, frame: Frame) -> bool:
         """Whether nothing is missing between what was sent and this frame: the next one, or an attempt's first."""
         if frame.number == self._at.frame + 1:
@@ -145,10 +151,16 @@ class Reader:
         epoch, n = divmod(frame.number, FRAMES_PER_EPOCH)
         return epoch > self._at.frame // FRAMES_PER_EPOCH and n == (0 if frame.attempt > 1 else 1)
 
-    async def _frames_upto(self, number: int | None) -> AsyncIterator[Event]:
-        """Sends the stored frames after our position, as far as they follow each other."""
+    async def _frames_upto(self, number: int | None, before_fact: int | None = None) -> AsyncIterator[Event]:
+        """Sends the stored frames after our position, as far as they follow each other.
+
+        `before_fact`: the number of the next fact; all facts before it were sent.
+        """
         for frame in await self._services.frames.between(self._keys, self._conversation_id, self._at.frame, number):
-            if frame.after_fact > self._at.fact:
+            if before_fact is None:
+                async for event in self._facts_before(frame):
+                    yield event
+            elif frame.after_fact >= before_fact:
                 return
             if self._follows(frame):
                 yield self._frame_event(frame)
@@ -170,9 +182,9 @@ class Reader:
                 async for event in self._words_before(row, known):
                     yield event
                 self._at.fact = row.seq
-                if row.type == "message.reset":
-                    # Frames of the attempt that is taken back may still be on their way: they are not wanted any more.
-                    self._at.frame = max(self._at.frame, row.frame or 0)
+                if row.type in ("message.reset", "message.completed") and row.frame is not None:
+                    # Nothing of this attempt is wanted any more, also if a worker that was thought dead still writes.
+                    self._at.frame = max(self._at.frame, last_of_epoch(row.frame // FRAMES_PER_EPOCH))
                 data = self._data(row, known)
                 if data is not None:
                     yield Event(str(self._at), row.type, data)
@@ -183,7 +195,7 @@ class Reader:
         """The frames that come before a fact; before a completed message, what stands for those that are gone."""
         if row.frame is None or row.frame <= self._at.frame:
             return
-        async for event in self._frames_upto(row.frame):
+        async for event in self._frames_upto(row.frame, before_fact=row.seq):
             yield event
         if row.type == "message.completed" and row.frame > self._at.frame:
             for event in self._make_good(known.messages[row.message_id], row.frame):

@@ -68,6 +68,11 @@ def frame_number(epoch: int, n: int) -> int:
     return epoch * FRAMES_PER_EPOCH + n
 
 
+def last_of_epoch(epoch: int) -> int:
+    """Above every frame of this attempt and of those before it: who has come so far wants none of them any more."""
+    return frame_number(epoch, FRAMES_PER_EPOCH - 1)
+
+
 def connect(url: str) -> Redis:
     """One pool a process. Short timeouts: whoever waits for Valkey is slower than without it."""
     return Redis.from_url(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import asyncpg
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -53,11 +54,13 @@ async def sweep(database: Database, conversations: Conversations, quiet: timedel
 
 
 async def sweep_for_ever(database: Database, conversations: Conversations) -> None:
-    """Runs beside the worker. A server that is away is no reason to stop."""
+    """Runs beside the worker. Nothing is a reason to stop: who waits for it has no other hope."""
     while True:
         try:
             if signalled := await sweep(database, conversations):
                 log.info("signalled again", conversations=signalled)
-        except (SQLAlchemyError, RPCError, OSError) as error:
+        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, RPCError, OSError) as error:
             log.warning("sweep failed", error=type(error).__name__)
+        except Exception as error:
+            log.error("sweep failed", exc_info=error)
         await asyncio.sleep(EVERY_S)

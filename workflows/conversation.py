@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
@@ -113,11 +114,10 @@ class ConversationWorkflow:
             understanding = self._turn.understanding
         finally:
             self._turn = None
-        if delivered is not None:
-            workflow.set_current_details(f"Turn {self._state.done_turn}: {delivered.outcome}")
-            if delivered.escalation_id is not None:
-                wanted = understanding if delivered.outcome == "escalated" else None
-                await self._start_escalation(delivered.escalation_id, wanted)
+        workflow.set_current_details(f"Turn {self._state.done_turn}: {delivered.outcome}")
+        if delivered.escalation_id is not None:
+            wanted = understanding if delivered.outcome == "escalated" else None
+            await self._start_escalation(delivered.escalation_id, wanted)
 
     async def _open_escalation(self, request: RequestHuman) -> None:
         ref = ConversationRef(self._state.tenant_id, self._state.conversation_id)
@@ -136,6 +136,8 @@ class ConversationWorkflow:
                 id=escalation_workflow_id(self._state.tenant_id, escalation_id),
                 # The conversation continues as new and ends when idle; its escalation must outlive both.
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                # A turn that is tried again must not open what a person has closed.
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 static_summary="A person is asked to help",
             )
         except WorkflowAlreadyStartedError:

@@ -26,13 +26,12 @@ Result = TypeVar("Result")
 PATIENT = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=5)
 )
-# A model that failed twice is left for the next one of the chain.
-TWICE = RetryPolicy(
-    initial_interval=timedelta(milliseconds=500),
-    backoff_coefficient=2.0,
-    maximum_interval=timedelta(seconds=20),
-    maximum_attempts=2,
+# The step itself says when a model is to be left for the next one of the chain: a worker's death or a database that is
+# away for a while is not the model's failure.
+GENERATION = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
 )
+GENERATE_WITHIN = timedelta(minutes=6)
 # A regular activity's failure comes wrapped, a local one's as it is.
 StepFailed = (ActivityError, ApplicationError, StepTimeout)
 LOCAL_GENERATORS = frozenset({"offline"})
@@ -58,15 +57,18 @@ def start_generation(work: Generate) -> workflow.ActivityHandle[Generated]:
             TurnSteps.generate,
             work,
             start_to_close_timeout=timedelta(seconds=30),
-            retry_policy=TWICE,
+            schedule_to_close_timeout=GENERATE_WITHIN,
+            retry_policy=GENERATION,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         )
     return workflow.start_activity_method(
         TurnSteps.generate,
         work,
         start_to_close_timeout=timedelta(seconds=180),
-        heartbeat_timeout=timedelta(seconds=8),
-        retry_policy=TWICE,
+        schedule_to_close_timeout=GENERATE_WITHIN,
+        # A dead worker is noticed after this time; a living one tells so every second.
+        heartbeat_timeout=timedelta(seconds=6),
+        retry_policy=GENERATION,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=f"{work.generator} writes turn {work.ref.turn}",
     )

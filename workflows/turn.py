@@ -31,8 +31,8 @@ class TurnRun:
         if self._generation is not None:
             self._generation.cancel()
 
-    async def run(self) -> Delivered | None:
-        """Takes the turn to its end. None where it had ended before."""
+    async def run(self) -> Delivered:
+        """Takes the turn to its end. One that had ended before is told of again: its worker may have died unheard."""
         try:
             found = await run_step(TurnSteps.understand, self.ref, give_up=UNDERSTAND_WITHIN)
         except StepFailed:
@@ -42,7 +42,7 @@ class TurnRun:
         self.understanding = found
         self.ref = TurnRef(self.ref.tenant_id, self.ref.conversation_id, found.turn)
         if found.state == "done":
-            return None
+            return await self._deliver(Deliver(self.ref, "failed", found))
         return await self._deliver(await self._answer(found))
 
     async def _deliver(self, work: Deliver) -> Delivered:

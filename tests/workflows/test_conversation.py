@@ -47,10 +47,13 @@ async def test_the_same_message_again_makes_no_second_turn(stage: Stage) -> None
     assert [each.ref.turn for each in stage.steps.calls["deliver"]] == [1, 2]
 
 
-async def test_a_turn_that_the_database_knows_as_ended_is_not_delivered_again(stage: Stage) -> None:
+async def test_a_turn_that_ended_unheard_still_starts_its_escalation(stage: Stage) -> None:
+    """The worker died between the end of the turn in the database and the end of the workflow's task."""
     stage.steps.on_understand = lambda ref: Understanding(ref.turn, "done")
+    stage.steps.on_deliver = lambda _: Delivered("escalated", ESCALATION)
     await turn_done(await stage.say(4), 4)
-    assert "deliver" not in stage.steps.calls
+    assert "generate" not in stage.steps.calls
+    assert (await stage.escalation().describe()).status is WorkflowExecutionStatus.RUNNING
 
 
 async def test_the_oldest_unfinished_turn_is_taken_first(stage: Stage) -> None:
