@@ -18,7 +18,6 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.resources import Resources
 from activities.steps import Escalations, Turns
 from activities.warming import warm_up
-from activities.warming import warm_up
 from helios import frames, logs
 from helios.database import Database
 from helios.heartbeat import beat
@@ -43,7 +42,6 @@ async def open_resources(config: Settings, database: Database, keyring: Keyring,
     encoder = await asyncio.to_thread(Embedder.load, config)
     intents = await asyncio.to_thread(IntentClassifier.load, config, encoder)
     languages = LanguageIdentifier.load()
-    await asyncio.to_thread(warm_up)
     await asyncio.to_thread(warm_up)
     generators = {generator.name: generator for generator in build_chain(config, encoder)}
     return Resources(config, database, keyring, frames.Frames(valkey), encoder, intents, languages, generators)
