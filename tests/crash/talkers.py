@@ -27,8 +27,9 @@ QUESTIONS = (
 )
 PERSON = "I want to talk to a human being, please."
 FRAUD = "There is a card payment of 250 dollars on my account that I did not make. Please help."
+LETTERS = str.maketrans("0123456789", "ghijklmnop")
 AGAIN_S = 0.15
-THINKS_S = (0.2, 2.0)
+THINKS_S = (0.5, 3.0)
 CUT_EVERY = 25
 """A client loses its connection about once in so many events."""
 
@@ -105,7 +106,8 @@ class Talker:
 
     async def say(self, words: str) -> int:
         """Posts until it is accepted, always under the same id. The turn."""
-        mine = str(uuid4())
+        # Without digits: an id in which a card number could be seen is kept as an index of itself.
+        mine = uuid4().hex.translate(LETTERS)
         while True:
             try:
                 answer = await self.customer.say(words, wait=0, client_message_id=mine)
