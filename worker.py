@@ -76,8 +76,9 @@ def make_worker(config: Settings, client: Client, resources: Resources) -> Worke
         ],
         workflow_runner=workflow_runner(config),
         max_cached_workflows=1000,
-        max_concurrent_activities=100,
-        max_concurrent_local_activities=100,
+        # A turn holds one of each while its model writes, which is many seconds of waiting and little work.
+        max_concurrent_workflow_tasks=500,
+        max_concurrent_local_activities=500,
         graceful_shutdown_timeout=DRAIN,
         # A run that waits for a dead worker's cache costs the customer this long.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -94,8 +92,7 @@ async def generate(resources: Resources, work: Generate) -> Generated:
     if answer.streams:
         await resources.frames.announce(work.ref.tenant_id, work.ref.conversation_id, answer.after_fact)
     try:
-        async with _heartbeats():
-            await _write(resources, keys, work, answer)
+        await _write(resources, keys, work, answer)
     except GeneratorError as error:
         raise _as_failure(error) from None
     except asyncio.CancelledError:
@@ -318,24 +315,3 @@ def _as_failure(error: GeneratorError) -> ApplicationError:
 def _stopped_by_customer() -> bool:
     details = activity.cancellation_details()
     return details is not None and details.cancel_requested
-
-
-@asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    """Tells the server that we live, also while a model is silent; this is also how a cancellation reaches us."""
-    if activity.info().is_local:
-        yield
-        return
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(1.0)
-
-    task = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from helios.detection.injection import find_injection
 from helios.detection.situations import find_situations, situation
 
-INJECTION = 24
 SECRET_PASTED = 18
 
 
@@ -33,9 +31,6 @@ def screen(question: str, masked: Sequence[str]) -> Screened:
     numbers = [match.number for match in matches]
     if masked:
         numbers.append(SECRET_PASTED)
-    injection = find_injection(question)
-    if injection is not None and INJECTION not in numbers:
-        numbers.append(INJECTION)
     found = tuple(dict.fromkeys(numbers))
     for number in sorted(found, key=lambda each: situation(each).priority):
         action = situation(number).action
@@ -43,5 +38,6 @@ def screen(question: str, masked: Sequence[str]) -> Screened:
             return Screened(found, "escalate", number, situation(number).name)
     for number in found:
         if situation(number).action == "refuse":
-            return Screened(found, "refuse", number, injection.rule_id if injection else situation(number).name)
+            rule = next((match.rule_id for match in matches if match.number == number), situation(number).name)
+            return Screened(found, "refuse", number, rule)
     return Screened(found, "answer", None, "")

@@ -1,7 +1,7 @@
 """How each step is run: where, how long it may take and how often it is tried.
 
-Short steps are local activities: they cost no round trip to the server, and a step that is tried again finds its work
-done. A remote model is a regular activity on the conversation's own task queue, so that it is started eagerly.
+Every step is a local activity: it costs no round trip to the server, and one that is tried again finds its work done. A
+worker that dies is noticed by the workflow task's timeout, 5 s, also in the middle of a model's answer.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ GENERATION = RetryPolicy(
     initial_interval=timedelta(milliseconds=500), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
 )
 GENERATE_WITHIN = timedelta(minutes=6)
-# A regular activity's failure comes wrapped, a local one's as it is.
+# A local step's failure comes as it is; a cancelled one's comes wrapped.
 StepFailed = (ActivityError, ApplicationError, StepTimeout)
-LOCAL_GENERATORS = frozenset({"offline"})
 
 
 async def run_step(
@@ -51,24 +50,15 @@ async def run_step(
 
 
 def start_generation(work: Generate) -> workflow.ActivityHandle[Generated]:
-    """Starts a generator; cancelling the handle stops it, and its result says what had been released."""
-    if work.generator in LOCAL_GENERATORS:
-        return workflow.start_local_activity_method(
-            TurnSteps.generate,
-            work,
-            start_to_close_timeout=timedelta(seconds=30),
-            schedule_to_close_timeout=GENERATE_WITHIN,
-            retry_policy=GENERATION,
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        )
-    return workflow.start_activity_method(
+    """Starts a generator; cancelling the handle stops it, and its result says what had been released.
+
+    A signal that arrives meanwhile is heard when the workflow task reports, every 4 s: see docs/decisions/0003.
+    """
+    return workflow.start_local_activity_method(
         TurnSteps.generate,
         work,
         start_to_close_timeout=timedelta(seconds=180),
         schedule_to_close_timeout=GENERATE_WITHIN,
-        # A dead worker is noticed after this time; a living one tells so every second.
-        heartbeat_timeout=timedelta(seconds=6),
         retry_policy=GENERATION,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        summary=f"{work.generator} writes turn {work.ref.turn}",
     )

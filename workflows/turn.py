@@ -62,7 +62,9 @@ class TurnRun:
         if found.verdict == "refuse":
             return Deliver(self.ref, "blocked", found, reason=found.reason, situation=found.situation)
         generated = await self._generate(found)
-        if self._stopped and (generated is None or generated.status in ("complete", "stopped")):
+        # The flag in Valkey stops the words before the signal is heard here.
+        stopped = generated.status == "stopped" if generated is not None else self._stopped
+        if stopped or (self._stopped and generated is not None and generated.status == "complete"):
             return Deliver(self.ref, "stopped", found, reason="customer")
         if generated is None:
             return Deliver(self.ref, "escalated", found, reason="no_generator")

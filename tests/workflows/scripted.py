@@ -80,9 +80,7 @@ class Scripted(TurnSteps, EscalationSteps):
         self.calls["generate"].append(work)
         if self.generation_waits is not None:
             try:
-                while not self.generation_waits.is_set():
-                    activity.heartbeat()
-                    await asyncio.sleep(0.05)
+                await self.generation_waits.wait()
             except asyncio.CancelledError:
                 return Generated("stopped")
         return self.on_generate(work)

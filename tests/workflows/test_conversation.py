@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -178,6 +179,7 @@ async def test_an_idle_run_ends_and_the_next_message_starts_another(stage: Stage
     handle = await stage.say(1, ConversationState(TENANT, CONVERSATION, idle_s=60))
     await turn_done(handle, 1)
     first_run = (await handle.describe()).run_id
+    await stage.environment.sleep(timedelta(seconds=61))
     await stage.environment.client.get_workflow_handle(handle.id, run_id=first_run).result()
     second = await stage.say(2)
     await delivered(stage, 2)
