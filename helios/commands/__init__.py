@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "migrate": "bring the database's schema to a version",
     "seed": "put the demo bank into the database",
     "bench": "measure this build on this machine",
+    "predict": "run a component over a file of rows, to score it",
     "doctor": "say what is wrong with this machine or stack, and how to mend it",
 }
 """Every command with one line of help, in the order in which they are listed."""
