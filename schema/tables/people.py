@@ -83,6 +83,25 @@ class User(OfTenant, table=True):
     deleted_at: datetime | None = time_column()
 
 
+class Invitation(OfTenant, table=True):
+    """A member of staff to be. The token is kept as a hash; `user_id` is who redeemed it."""
+
+    __tablename__ = "invitations"
+    __table_args__ = (
+        foreign_key("users", "created_by"),
+        Index("ix_invitations_email", "tenant_id", "email"),
+    )
+    email: str
+    roles: list[str] = Field(sa_type=ARRAY(Text))
+    token_hash: bytes = Field(sa_type=LargeBinary)
+    created_by: UUID | None = None
+    created_at: datetime = now_column()
+    expires_at: datetime = Field(sa_type=DateTime(timezone=True))
+    redeemed_at: datetime | None = time_column()
+    revoked_at: datetime | None = time_column()
+    user_id: UUID | None = None
+
+
 class Customer(OfTenant, table=True):
     """Somebody whom the tenant's own backend signed in. `external_id_index` is an HMAC: the id itself is ciphertext."""
 

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from helios import invitations
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from schema.tables import WITHOUT_ROW_LEVEL_SECURITY, SQLModel
@@ -25,13 +26,15 @@ GENERATED = {("chunks", "words")}
 
 
 @pytest.fixture(scope="module")
-async def lived_in(api: Api) -> None:
+async def lived_in(api: Api, database: Database, tenant_id: UUID) -> None:
     """Both a conversation and what hangs on it, so that there is something to see."""
     customer = await (await api.customer()).open()
     assert (await customer.say("There is a debit on my account that I did not authorise.")).status_code == 200
     await customer.post("feedback", {"rating": 4})
     await customer.post("close", None, **{"Idempotency-Key": "a-key"})
     await api.staff("agent")
+    async with database.tenant(tenant_id) as connection:
+        await invitations.create(connection, tenant_id, email="a@bank.example", roles=["agent"], actor=("system", None))
 
 
 @pytest.fixture
