@@ -32,20 +32,25 @@ REASONS: dict[str, tuple[Priority, str]] = {
     "not_understood": ("P2", "general"),
 }
 TURN = text(
-    "SELECT * FROM turns WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn"
-)
-MASKED = text(
-    "SELECT EXISTS (SELECT FROM messages WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id "
-    "AND turn = :turn AND role = 'customer' AND cardinality(masked) > 0)"
+    """
+    SELECT turns.*, EXISTS (
+        SELECT FROM messages WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id
+        AND turn = :turn AND role = 'customer' AND cardinality(masked) > 0
+    ) AS was_masked
+    FROM turns WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn
+    """
 )
 END_TURN = text(
-    "UPDATE turns SET outcome = :outcome, record = :record, completed_at = now() "
-    "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn"
+    """
+    WITH turn AS (
+        UPDATE turns SET outcome = :outcome, record = :record, completed_at = now()
+        WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn
+    )
+    UPDATE threads SET completed_turn = :turn, unhelpful_turns = :unhelpful, status = :status,
+        escalation_id = coalesce(:escalation_id, escalation_id)
+    WHERE tenant_id = :tenant_id AND id = :conversation_id
+    """
 ).bindparams(bindparam("record", type_=JSONB))
-END_THREAD_TURN = text(
-    "UPDATE threads SET completed_turn = :turn, unhelpful_turns = :unhelpful, status = :status, "
-    "escalation_id = coalesce(:escalation_id, escalation_id) WHERE tenant_id = :tenant_id AND id = :conversation_id"
-)
 
 
 async def deliver(resources: Resources, work: Deliver) -> Delivered:
@@ -82,7 +87,7 @@ async def _end_turn(
 ) -> tuple[Delivered, int]:
     ref, found = work.ref, work.understanding
     told: list[Fact] = []
-    if (await connection.execute(MASKED, _where(work))).scalar_one():
+    if turn.was_masked:
         notice = Told(
             ref.turn, "system", f"notice:{ref.turn}:masked", say("secret_masked", found.language), found.language
         )
@@ -212,11 +217,8 @@ async def _close_books(
         "step_ms": found.step_ms,
         "escalation_id": str(escalation_id) if escalation_id else None,
     }
-    await connection.execute(END_TURN, {**_where(work), "outcome": work.outcome, "record": record})
-    await connection.execute(
-        END_THREAD_TURN,
-        {**_where(work), "unhelpful": unhelpful, "status": status, "escalation_id": escalation_id},
-    )
+    ended = {"outcome": work.outcome, "unhelpful": unhelpful, "status": status, "escalation_id": escalation_id}
+    await connection.execute(END_TURN, {**_where(work), **ended, "record": record})
     await connection.execute(
         insert(Analytics).values(
             tenant_id=work.ref.tenant_id,

@@ -37,12 +37,14 @@ FIND_DRAFT = text(
     "SELECT draft, reply_id FROM turns "
     "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn"
 )
-NEXT_EPOCH = text(
-    "UPDATE threads SET epoch = epoch + 1 WHERE tenant_id = :tenant_id AND id = :conversation_id RETURNING epoch"
-)
 NEXT_ATTEMPT = text(
-    "UPDATE turns SET attempt = attempt + 1 "
-    "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn RETURNING attempt"
+    """
+    WITH thread AS (
+        UPDATE threads SET epoch = epoch + 1 WHERE tenant_id = :tenant_id AND id = :conversation_id RETURNING epoch
+    )
+    UPDATE turns SET attempt = attempt + 1 FROM thread
+    WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn RETURNING epoch, attempt
+    """
 )
 SAVE_DRAFT = text(
     "UPDATE turns SET draft_ct = :draft_ct, draft = :draft "
@@ -117,8 +119,7 @@ async def _begin(connection: AsyncConnection, keys: TenantKeys, work: Generate) 
     if for_customer:
         stages = [facts.stage(ref.turn, name) for name in ("intent", "retrieval", "generation")]
         after_fact = await facts.append(connection, ref.tenant_id, ref.conversation_id, stages)
-        epoch = (await connection.execute(NEXT_EPOCH, where)).scalar_one()
-        attempt = (await connection.execute(NEXT_ATTEMPT, where)).scalar_one()
+        epoch, attempt = (await connection.execute(NEXT_ATTEMPT, where)).one()
     passages = await load_passages(connection, ref.tenant_id, found.passages)
     messages = await read_messages(connection, keys, ref)
     tokens = Tokens()

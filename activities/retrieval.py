@@ -22,11 +22,16 @@ COLUMNS = """chunks.id, chunks.source_id, chunks.version, source.title, chunks.t
            chunks.sentences, chunks.sentence_vectors"""
 CANDIDATES = text(
     f"""
-    WITH visible AS (
+    WITH spoken AS (
+        SELECT CASE WHEN EXISTS (
+            SELECT FROM knowledge_sources
+            WHERE tenant_id = :tenant_id AND language = CAST(:language AS text) AND published_version IS NOT NULL
+        ) THEN CAST(:language AS text) ELSE 'en' END AS language
+    ), visible AS (
         SELECT {COLUMNS}, chunks.embedding, chunks.words FROM chunks JOIN knowledge_sources AS source
           ON source.tenant_id = chunks.tenant_id AND source.id = chunks.source_id
         WHERE chunks.tenant_id = :tenant_id AND chunks.visibility = ANY(:visibilities)
-          AND source.visibility = ANY(:visibilities) AND chunks.language = :language
+          AND source.visibility = ANY(:visibilities) AND chunks.language = (SELECT language FROM spoken)
           AND source.published_version = chunks.version AND source.deleted_at IS NULL
     ), near AS (
         SELECT id FROM visible ORDER BY embedding <=> CAST(:vector AS vector) LIMIT :nearest
@@ -57,7 +62,10 @@ async def search(
     visibilities: Sequence[str] = ("public",),
     most: int = PASSAGES,
 ) -> list[ScoredPassage]:
-    """Passages by meaning and words, best first; each with its cosine similarity to the query."""
+    """Passages by meaning and words, best first; each with its cosine similarity to the query.
+
+    In the customer's `language` where there is knowledge in it, else in English.
+    """
     rows = await connection.execute(
         CANDIDATES,
         {
@@ -71,7 +79,7 @@ async def search(
         },
     )
     candidates = [_passage(row, float(row.similarity)) for row in rows]
-    ranked = rank_passages(candidates, query, vector, language, most)
+    ranked = rank_passages(candidates, query, vector, candidates[0].language if candidates else language, most)
     return [ScoredPassage(passage.chunk_id, round(passage.score, 4)) for passage in ranked]
 
 

@@ -26,16 +26,15 @@ from helios.models.intent import Intent
 from schema.steps import ScoredPassage, TurnRef, Understanding
 
 WITH_HUMAN = ("waiting_human", "with_agent")
-KNOWLEDGE_LANGUAGES = text(
-    "SELECT DISTINCT language FROM knowledge_sources WHERE tenant_id = :tenant_id AND published_version IS NOT NULL"
-)
-SEAL_THREAD = text(
-    "UPDATE threads SET sealed_turn = :turn, language = :language "
-    "WHERE tenant_id = :tenant_id AND id = :conversation_id"
-)
-SEAL_TURN = text(
-    "UPDATE turns SET sealed_at = coalesce(sealed_at, now()) "
-    "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn"
+SEAL = text(
+    """
+    WITH turn AS (
+        UPDATE turns SET sealed_at = coalesce(sealed_at, now())
+        WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn
+    )
+    UPDATE threads SET sealed_turn = :turn, language = :language
+    WHERE tenant_id = :tenant_id AND id = :conversation_id
+    """
 )
 
 
@@ -80,8 +79,7 @@ async def begin_turn(
     language = resources.languages.detect(question_of(messages, ref.turn), default=known).code
     where = {"tenant_id": ref.tenant_id, "conversation_id": ref.conversation_id, "turn": ref.turn}
     if thread.sealed_turn < ref.turn:
-        await connection.execute(SEAL_THREAD, {**where, "language": language})
-        await connection.execute(SEAL_TURN, where)
+        await connection.execute(SEAL, {**where, "language": language})
     await facts.append(connection, ref.tenant_id, ref.conversation_id, [facts.stage(ref.turn, "screening")])
     return Begun(thread, ref, messages, language)
 
@@ -131,12 +129,8 @@ async def classify(resources: Resources, question: str, history: Sequence[PastMe
 
 
 async def retrieve(resources: Resources, ref: TurnRef, found: Classified, language: str) -> list[ScoredPassage]:
-    """In the customer's language where there is knowledge in it, else in English."""
     async with resources.database.tenant(ref.tenant_id) as connection:
-        languages = set(await connection.scalars(KNOWLEDGE_LANGUAGES, {"tenant_id": ref.tenant_id}))
-        return await search(
-            connection, ref.tenant_id, found.query, found.vector, language if language in languages else "en"
-        )
+        return await search(connection, ref.tenant_id, found.query, found.vector, language)
 
 
 def _milliseconds(started: float, screened_at: float, classified_at: float) -> dict[str, int]:

@@ -19,7 +19,7 @@ from helios.facts import Fact
 from helios.frames import FRAMES_PER_EPOCH, frame_number
 from helios.ids import new_id
 from helios.tokens import Identity
-from schema.tables import Message, Turn
+from schema.tables import Message
 
 THREAD = text("SELECT * FROM threads WHERE tenant_id = :tenant_id AND id = :conversation_id FOR UPDATE")
 KNOWN = text(
@@ -34,7 +34,15 @@ REWRITE = text(
     "UPDATE messages SET content_ct = :content_ct, masked = array_append(masked, 'CARD') "
     "WHERE tenant_id = :tenant_id AND id = :id"
 )
-OPEN_TURN = text("UPDATE threads SET open_turn = :turn WHERE tenant_id = :tenant_id AND id = :conversation_id")
+OPEN_TURN = text(
+    """
+    WITH opened AS (
+        INSERT INTO turns (tenant_id, conversation_id, number, reply_id)
+        VALUES (:tenant_id, :conversation_id, :turn, :reply_id)
+    )
+    UPDATE threads SET open_turn = :turn WHERE tenant_id = :tenant_id AND id = :conversation_id
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +81,7 @@ async def accept(
     turn = thread.open_turn
     if turn == thread.sealed_turn:
         turn += 1
-        await connection.execute(insert(Turn).values(**where, number=turn, reply_id=new_id()))
-        await connection.execute(OPEN_TURN, {**where, "turn": turn})
+        await connection.execute(OPEN_TURN, {**where, "turn": turn, "reply_id": new_id()})
     message_id = new_id()
     await connection.execute(
         insert(Message).values(

@@ -10,10 +10,7 @@ from types import TracebackType
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-
-SET_TENANT = text("SELECT set_config('app.tenant_id', :tenant, true)")
 
 GOODBYE_WITHIN_S = 0.1
 
@@ -45,6 +42,7 @@ class Database:
         self._begin_within_s = begin_within_s
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(dsn),
+            isolation_level="AUTOCOMMIT",  # we begin and end transactions ourselves
             pool_size=pool_size,
             max_overflow=max_overflow,
             pool_timeout=pool_timeout_s,
@@ -74,25 +72,52 @@ class Database:
     async def _transaction(self, tenant_id: UUID | None) -> AsyncIterator[AsyncConnection]:
         async with AsyncExitStack() as opened:
             async with asyncio.timeout(self._begin_within_s):
-                connection = await opened.enter_async_context(self.engine.connect())
-                opened.push_async_exit(partial(_drop_if_hung, connection))
-                if tenant_id is not None:
-                    await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
+                connection = await self._connect(opened)
+                driver = await _driver(connection)
+                opened.push_async_exit(partial(_end, driver))
+                await driver.execute(_begin(tenant_id))
             yield connection
-            await connection.commit()
+
+    async def _connect(self, opened: AsyncExitStack) -> AsyncConnection:
+        """A connection that is not known to be dead: a server that was restarted leaves a pool full of those."""
+        while True:
+            connection = await opened.enter_async_context(self.engine.connect())
+            if not (await _driver(connection)).is_closed():
+                return connection
+            await connection.invalidate()
+            await connection.close()
 
     async def close(self) -> None:
         await self.engine.dispose()
 
 
-async def _drop_if_hung(
-    connection: AsyncConnection, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+def _begin(tenant_id: UUID | None) -> str:
+    """One round trip, where SQLAlchemy and a parameter would take three. Hexadecimal digits need no quoting."""
+    return "BEGIN" if tenant_id is None else f"BEGIN; SELECT set_config('app.tenant_id', '{tenant_id.hex}', true)"
+
+
+async def _driver(connection: AsyncConnection) -> asyncpg.Connection:
+    raw = await connection.get_raw_connection()
+    assert isinstance(raw.driver_connection, asyncpg.Connection)
+    return raw.driver_connection
+
+
+async def _end(
+    driver: asyncpg.Connection, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
 ) -> None:
-    """A server that does not answer would not answer the rollback either, and the caller would wait twice."""
-    if kind is not None and issubclass(kind, (TimeoutError, asyncio.CancelledError)) and not connection.invalidated:
-        raw = await connection.get_raw_connection()
-        if raw.driver_connection is not None:
-            raw.driver_connection.terminate()
+    """Commits, or rolls back after an error. A connection in an unknown state never goes back to the pool alive."""
+    try:
+        if kind is None:
+            await driver.execute("COMMIT")
+        elif issubclass(kind, (TimeoutError, asyncio.CancelledError)):
+            # A server that did not answer would not answer the rollback either, and the caller would wait twice.
+            driver.terminate()
+        elif not driver.is_closed():
+            await driver.execute("ROLLBACK")
+    except BaseException:
+        driver.terminate()
+        if kind is None:
+            raise
 
 
 def sqlalchemy_url(dsn: str) -> str:
