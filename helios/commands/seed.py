@@ -9,7 +9,7 @@ import argparse
 import asyncio
 
 from helios.database import Database
-from helios.demo_bank.people import load_secrets, new_secrets, save_secrets
+from helios.demo_bank.people import load_secrets, new_secrets, save_secrets, secrets_file
 from helios.demo_bank.seed import seed
 from helios.keyring import root_key
 from helios.settings import settings
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _seed(*, quiet: bool) -> None:
     config = settings()
-    path = config.home / "keys" / "demo.json"
+    path = secrets_file(config.home)
     people = load_secrets(path) or new_secrets()
     save_secrets(path, people)
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=2)

@@ -8,15 +8,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-import httpx
+import asyncpg
 
 from helios.commands.conversation import Customer, play
-from helios.demo_bank.people import load_secrets
+from helios.demo_bank import in_place
+from helios.demo_bank.people import load_secrets, secrets_file
 from helios.embedded.errors import StackError
 from helios.embedded.keeper import Report, together
+from helios.embedded.probes import http_answers
+from helios.embedded.process import last_lines
 from helios.embedded.progress import progress
 from helios.embedded.supervisor import Program, Stack, running_stack
 from helios.embedded.supervisor import run as run_until_told
@@ -31,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    config = settings()
+    config, began = settings(), time.monotonic()
 
     async def body() -> None:
         with progress() as report:
@@ -40,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
                 if not args.no_conversation:
                     await _play_one(stack)
                 print_addresses(stack)
+                took_s = time.monotonic() - began
+                print(f"  Ready in {took_s:.1f} s. Ctrl-C stops everything; the data stays.\n", flush=True)
                 await stack.forever()
 
     return run_until_told(body, config)
@@ -63,17 +70,31 @@ async def start_application(
     api = Program("api", [*helios, "api", "--port", str(port)], env, ready=answers(stack, "/healthz"), title="API")
     async with together() as group:
         group.create_task(stack.start(api, *workers))
-        group.create_task(_fill_database(stack, report))
+        group.create_task(fill_database(stack, report))
     report("Workers", "starting")
     await until(answers(stack, "/readyz"), READY_WITHIN_S)
     report("Workers", "ready")
-    people = load_secrets(stack.servers.home.root / "keys" / "demo.json")
+    people = load_secrets(secrets_file(stack.servers.home.root))
     if people is None:
         raise StackError("The demo bank's keys are missing: remove HELIOS_HOME/keys/demo.json and start again.")
     stack.announce(people.public())
 
 
-async def _fill_database(stack: Stack, report: Report) -> None:
+async def fill_database(stack: Stack, report: Report) -> None:
+    """Migrates and seeds, unless all of that is there: two processes less at the moment when all others start."""
+    home = stack.servers.home
+    admin = await asyncpg.connect(stack.servers.admin_dsn)
+    try:
+        if await in_place.is_in_place(home, admin):
+            report("Database", "in place")
+            return
+        await _migrate_and_seed(stack, report)
+        await in_place.keep(home, admin)
+    finally:
+        await admin.close()
+
+
+async def _migrate_and_seed(stack: Stack, report: Report) -> None:
     report("Database", "starting")
     helios = [sys.executable, "-m", "helios"]
     await stack.run_once(Program("migrate", [*helios, "migrate"], title="Database"))
@@ -88,26 +109,17 @@ async def _fill_database(stack: Stack, report: Report) -> None:
 
 async def _tell_progress(log: Path, report: Report) -> None:
     """The first time takes a while: every article is cut and encoded. Say how far it is."""
-    told = ""
+    start, told = log.stat().st_size if log.exists() else 0, ""
     while True:
         await asyncio.sleep(1.0)
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-        if lines and lines[-1].startswith("  knowledge") and lines[-1] != told:
-            told = lines[-1]
-            report("Demo bank", told.strip())
+        line = last_lines(log, start, 1).strip()
+        if line.startswith("knowledge") and line != told:
+            told = line
+            report("Demo bank", told)
 
 
 def answers(stack: Stack, path: str) -> Callable[[], Awaitable[bool]]:
-    url = stack.servers.api_url + path
-
-    async def ready() -> bool:
-        try:
-            async with httpx.AsyncClient(timeout=3) as client:
-                return (await client.get(url)).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    return ready
+    return partial(http_answers, stack.servers.api_url + path)
 
 
 async def until(ready: Callable[[], Awaitable[bool]], within_s: float) -> None:
@@ -136,4 +148,3 @@ def print_addresses(stack: Stack) -> None:
         print(f"    {role:<20} {user['email']:<38} {user['password']}")
     worker = description["pids"]["workers"][0] if description["pids"]["workers"] else "PID"
     print(f"\n  Try it: `python -m helios chat`, and `kill -9 {worker}` in the middle of an answer.")
-    print("  Ctrl-C stops everything; the data stays.\n", flush=True)

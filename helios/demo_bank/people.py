@@ -52,6 +52,11 @@ def new_secrets() -> DemoSecrets:
     return DemoSecrets(f"hk_demo_{secrets.token_urlsafe(24)}", users)
 
 
+def secrets_file(home: Path) -> Path:
+    """Where HELIOS_HOME keeps them."""
+    return home / "keys" / "demo.json"
+
+
 def load_secrets(path: Path) -> DemoSecrets | None:
     """What an earlier seed wrote; None where there is nothing, or nothing readable."""
     try:
