@@ -22,10 +22,13 @@ from api import (
     sse,
     websocket,
 )
+from api.counting import Counting
 from api.hub import Hub
+from api.limiter import Limiter
 from api.middleware import Edge
 from api.problems import EXAMPLE, MEDIA_TYPE
 from api.state import Services
+from api.tenant_walls import TenantWalls
 from helios import frames
 from helios.database import Database
 from helios.keyring import Keyring, root_key
@@ -66,6 +69,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.include_router(documents.router(app))
     app.include_router(pages.router())
     errors.install(app)
+    app.add_middleware(Counting)
     app.add_middleware(Edge)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
@@ -92,6 +96,8 @@ def _lifespan(config: Settings) -> Any:
             hub=hub,
             conversations=Conversations(await connect(config, keyring, lazy=True), config),
             tokens=Tokens(config.token_key.get_secret_value(), config.token_issuer),
+            limiter=Limiter(valkey),
+            walls=TenantWalls(database),
         )
         await hub.start()
         try:

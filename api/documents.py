@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from typing import get_args
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
 
+from api.limits import LIMITS, MEANS, Scope
 from api.permissions import PERMISSIONS, ROLES
 from api.problems import CODES
 
@@ -44,6 +46,18 @@ def router(app: FastAPI) -> APIRouter:
             _page("Permissions", "Which role may do what.", _table(("Permission", *ROLES), rows)), headers=CSP
         )
 
+    @made.get("/docs/limits")
+    async def limits() -> HTMLResponse:
+        scopes = get_args(Scope)
+        rows = [(f"<code>{kind}</code>", _text(MEANS[kind]), *(str(row.get(scope, "")) for scope in scopes))
+                for kind, row in LIMITS.items()]  # fmt: skip
+        intro = (
+            "Requests a minute, counted over a sliding minute for each whom a request speaks for. "
+            "A tenant may have lower ones. <code>RateLimit</code> and <code>RateLimit-Policy</code> say how they stand."
+        )
+        head = ("Requests", "What they are", *(scope.replace("_", " ") for scope in scopes))
+        return HTMLResponse(_page("Limits", intro, _table(head, rows)), headers=CSP)
+
     return made
 
 
@@ -56,7 +70,8 @@ def _operations(app: FastAPI) -> str:
             rows.append((f'<span class="verb">{verb.upper()}</span> <code>{_text(path)}</code>', _text(about)))
     intro = (
         'The whole document is at <a href="/openapi.json">/openapi.json</a>. See also '
-        '<a href="/docs/errors">errors</a> and <a href="/docs/permissions">permissions</a>.'
+        '<a href="/docs/errors">errors</a>, <a href="/docs/permissions">permissions</a> and '
+        '<a href="/docs/limits">limits</a>.'
     )
     return _page(spec["info"]["title"], intro, _table(("Operation", "What it does"), rows))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -9,6 +10,7 @@ from typing import Any, NoReturn
 import structlog
 from fastapi import Request
 from fastapi.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 log = structlog.get_logger()
 
@@ -103,6 +105,22 @@ def request_id_of(request: Request) -> str:
 def render(request: Request, problem: Problem) -> JSONResponse:
     headers = {"Cache-Control": "no-store", **problem.headers}
     return JSONResponse(problem.body(request_id_of(request)), problem.status, headers, media_type=MEDIA_TYPE)
+
+
+async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the problem from outside every route. A WebSocket's handshake is refused with the same answer."""
+    if scope["type"] == "websocket":
+        await _refuse_handshake(problem, scope, send)
+    else:
+        await render(Request(scope), problem)(scope, receive, send)
+
+
+async def _refuse_handshake(problem: Problem, scope: Scope, send: Send) -> None:
+    body = json.dumps(problem.body(str(scope.get("request_id", "")))).encode()
+    fields = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Cache-Control": "no-store"}
+    raw = [(name.lower().encode(), value.encode()) for name, value in {**fields, **problem.headers}.items()]
+    await send({"type": "websocket.http.response.start", "status": problem.status, "headers": raw})
+    await send({"type": "websocket.http.response.body", "body": body})
 
 
 EXAMPLE = Problem("not_found").body("019a0000-0000-7000-8000-000000000000")

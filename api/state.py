@@ -9,6 +9,8 @@ from fastapi import Depends, Request, WebSocket
 from redis.asyncio import Redis
 
 from api.hub import Hub
+from api.limiter import Limiter
+from api.tenant_walls import TenantWalls
 from helios.database import Database
 from helios.frames import Frames
 from helios.keyring import Keyring
@@ -27,6 +29,8 @@ class Services:
     hub: Hub
     conversations: Conversations
     tokens: Tokens
+    limiter: Limiter
+    walls: TenantWalls
 
 
 def services_of(request: Request) -> Services:

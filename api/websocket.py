@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 from api.acceptance import accept
 from api.authentication import identify, require_stream
 from api.conversations import visible
+from api.counting import callers_of, count
 from api.messages import wake
 from api.models import NewMessage
 from api.permissions import allows
@@ -147,6 +148,7 @@ async def _take(services: Services, identity: Identity, conversation_id: UUID, m
         body = NewMessage.model_validate(message)
     except ValidationError as error:
         raise invalid_request(error.errors()) from None
+    await count(services, "message", callers_of(identity))
     keys = await services.keyring.tenant(identity.tenant_id)
     client_message_id = body.client_message_id or str(new_id())
     async with services.database.tenant(identity.tenant_id) as connection:

@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     """The address that the API listens on."""
     api_port: int | None = None
     """Asked for by name: busy is an error. Unset: a free port is found."""
+    rate_limits: float = Field(default=1.0, ge=0.0)
+    """Multiplies every limit of requests (api/limits.py). 0: none is counted."""
 
     # The embedded stack
     postgres_port: int | None = None

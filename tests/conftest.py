@@ -19,9 +19,12 @@ from tests.neighbour import Neighbour, make_neighbour
 
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """The running stack with the demo bank in it. Workflow code runs in Temporal's sandbox here."""
+    """The running stack with the demo bank in it. Workflow code runs in Temporal's sandbox here.
+
+    Limits are counted, and out of reach: all tests come from one address.
+    """
     home: Path = tmp_path_factory.mktemp("stack") / "home"
-    config = Settings(home=home, llm=("offline",), workflow_sandbox=True)
+    config = Settings(home=home, llm=("offline",), workflow_sandbox=True, rate_limits=1_000)
     async with running_stack(config) as running:
         await start_application(running, config, lambda _title, _state: None)
         yield running

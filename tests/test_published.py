@@ -38,6 +38,7 @@ PUBLIC = {
     "GET /docs": "public",
     "GET /docs/errors": "public",
     "GET /docs/permissions": "public",
+    "GET /docs/limits": "public",
     "GET /openapi.json": "public",
 }
 """Operations that anybody may call, and why. Pages and their files are public too: see `pages`."""

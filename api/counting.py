@@ -1,0 +1,93 @@
+"""Every request is counted before a route sees it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+
+from limits import RateLimitItem
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.limiter import Count, headers
+from api.limits import Scope as LimitScope
+from api.limits import class_of, quotas
+from api.problems import Problem, refuse
+from api.state import Services
+from helios.crypto import token_hash
+from helios.tokens import Identity, TokenError
+
+Wanted = dict[LimitScope, tuple[RateLimitItem, str]]
+
+
+class Counting:
+    """Refuses what is over a limit, and says in each answer how the limits stand."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = None
+        if scope["type"] in ("http", "websocket"):
+            kind = class_of("WEBSOCKET" if scope["type"] == "websocket" else scope["method"], scope["path"])
+        services: Services | None = getattr(scope["app"].state, "services", None)
+        if kind is None or services is None or services.settings.rate_limits == 0:
+            await self._app(scope, receive, send)
+            return
+        try:
+            counted = await count(services, kind, await _callers(services, scope))
+        except Problem as problem:
+            await refuse(problem, scope, receive, send)
+            return
+
+        async def telling(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(headers(counted))
+            await send(message)
+
+        await self._app(scope, receive, telling)
+
+
+async def count(services: Services, kind: str, callers: Mapping[LimitScope, str]) -> list[Count]:
+    """Counts one request of this class for all who stand behind it. Raises a problem where a limit is used up."""
+    factor = services.settings.rate_limits
+    if factor == 0:
+        return []
+    own = (await services.walls.known()).limits.get(callers["tenant"], {}) if "tenant" in callers else {}
+    limits = quotas(kind, own, factor)
+    return await services.limiter.take(
+        kind, {name: (limits[name], who) for name, who in callers.items() if name in limits}
+    )
+
+
+def callers_of(identity: Identity) -> dict[LimitScope, str]:
+    return {"tenant": str(identity.tenant_id), identity.kind: str(identity.id)}
+
+
+async def _callers(services: Services, scope: Scope) -> dict[LimitScope, str]:
+    found: dict[LimitScope, str] = {"address": _address(scope)}
+    sent = Headers(scope=scope)
+    kind, _, token = sent.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        try:
+            found.update(callers_of(services.tokens.read(token.strip())))
+        except TokenError:
+            return found
+    elif (api_key := sent.get("x-api-key")) is not None:
+        tenant_id = await services.walls.tenant_of_key(api_key)
+        if tenant_id is not None:
+            found["tenant"] = str(tenant_id)
+            found["api_key"] = token_hash(api_key).hex()[:32]
+    return found
+
+
+def _address(scope: Scope) -> str:
+    """Where the request comes from, hashed; of IPv6 the network, which is what one subscriber has."""
+    host = str((scope.get("client") or ("unknown", 0))[0])
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return token_hash(host).hex()[:32]
+    if address.version == 6:
+        address = address.ipv4_mapped or ipaddress.ip_network((int(address), 64), strict=False).network_address
+    return token_hash(str(address)).hex()[:32]

@@ -1,0 +1,159 @@
+"""Counts requests in Valkey: every scope of a request in one round trip, with the `limits` library's sliding window.
+
+A window of a minute slides: what was counted in the minute before still counts for the part that overlaps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from limits import RateLimitItem
+from limits.aio.storage import RedisStorage
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError
+
+from api.limits import CLOSED_WITHOUT_VALKEY, WINDOW_S, Scope
+from api.problems import Problem
+
+log = structlog.get_logger()
+
+ANSWER_WITHIN_S = 0.25
+# A Valkey that does not answer is not asked again for a moment: else every request would wait for it.
+LEFT_ALONE_S = 1.0
+TOLD_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How a scope stands after this request."""
+
+    scope: Scope
+    limit: int
+    remaining: int
+    reset_s: int
+    """Until everything is allowed again, if nothing more is sent."""
+    retry_after_s: int
+    """Until one more is allowed; 0 where it is now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """What the library keeps of a limit: requests of the window before and of this one, and their times to live."""
+
+    before: int
+    before_ttl_s: float
+    current: int
+    current_ttl_s: float
+
+    def count(self, scope: Scope, limit: int, taken: bool) -> Count:
+        used = math.floor(self.before * self.before_ttl_s / WINDOW_S) + self.current
+        # The current window lives for two: one as the current one, one as the one before.
+        reset_s = self.current_ttl_s if self.current else self.before_ttl_s
+        wait_s = 0 if taken else max(1, math.ceil(self._until_one_fits(limit)))
+        return Count(scope, limit, max(0, limit - used), math.ceil(reset_s), wait_s)
+
+    def _until_one_fits(self, limit: int) -> float:
+        """Seconds until the weighted count has fallen below the limit."""
+        if self.current < limit:
+            return max(0.0, self.before_ttl_s - (limit - self.current) * WINDOW_S / max(self.before, 1))
+        shifts_in_s = max(0.0, self.current_ttl_s - WINDOW_S)
+        return shifts_in_s + WINDOW_S - limit * WINDOW_S / self.current
+
+
+class Storage(RedisStorage):
+    """The library's storage on our pool, with all limits of a request at once: its own would ask for each in turn."""
+
+    def __init__(self, valkey: Redis) -> None:
+        # Only the scheme is read from this address: the connections are the pool's.
+        super().__init__(
+            "async+redis://", implementation="redispy", key_prefix="helios:limit",
+            connection_pool=valkey.connection_pool,  # type: ignore[arg-type]
+        )  # fmt: skip
+        bridge: Any = self.bridge
+        self._client: Redis = bridge.get_connection()
+        self._scripts = (bridge.lua_acquire_sliding_window, bridge.lua_sliding_window)
+
+    async def acquire_all(self, wanted: Sequence[tuple[RateLimitItem, str]]) -> list[tuple[bool, Windows]]:
+        """Takes one of each, and says for each whether there was one left and how it stands."""
+        try:
+            return await self._acquire_all(wanted)
+        except NoScriptError:  # a Valkey that was started anew
+            for script in self._scripts:
+                await self._client.script_load(script.script)
+            return await self._acquire_all(wanted)
+
+    async def _acquire_all(self, wanted: Sequence[tuple[RateLimitItem, str]]) -> list[tuple[bool, Windows]]:
+        acquire, look = self._scripts
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for item, identifier in wanted:
+                key = item.key_for(identifier)
+                keys = [self.bridge.prefixed_key(self._previous_window_key(key)),
+                        self.bridge.prefixed_key(self._current_window_key(key))]  # fmt: skip
+                pipeline.evalsha(acquire.sha, 2, *keys, item.amount, item.get_expiry(), 1)
+                pipeline.evalsha(look.sha, 2, *keys, item.get_expiry())
+            answers = await pipeline.execute()
+        return [(bool(taken), _windows(raw)) for taken, raw in zip(answers[::2], answers[1::2], strict=True)]
+
+
+def _windows(raw: Sequence[Any]) -> Windows:
+    before, before_ttl_ms, current, current_ttl_ms = (max(0, int(each or 0)) for each in raw)
+    return Windows(before, before_ttl_ms / 1000, current, current_ttl_ms / 1000)
+
+
+class Limiter:
+    def __init__(self, valkey: Redis) -> None:
+        self._storage = Storage(valkey)
+        self._alone_until = 0.0
+        self._told_at = -TOLD_EVERY_S
+
+    async def take(self, kind: str, wanted: Mapping[Scope, tuple[RateLimitItem, str]]) -> list[Count]:
+        """Counts a request of this class against each scope's limit, by (limit, who).
+
+        Raises a 429 problem where one is used up. Without Valkey: a 503 where guessing would be free, else nothing.
+        """
+        try:
+            counted = await self._ask(kind, wanted)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._away(error)
+            if kind in CLOSED_WITHOUT_VALKEY:
+                raise Problem("dependency_unavailable", retry_after_s=2) from None
+            return []
+        if (wait_s := max((each.retry_after_s for each in counted), default=0)) > 0:
+            raise Problem("rate_limited", retry_after_s=wait_s, headers=headers(counted))
+        return counted
+
+    async def _ask(self, kind: str, wanted: Mapping[Scope, tuple[RateLimitItem, str]]) -> list[Count]:
+        if time.monotonic() < self._alone_until:
+            raise TimeoutError
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            answers = await self._storage.acquire_all(
+                [(item, f"{kind}.{scope}.{who}") for scope, (item, who) in wanted.items()]
+            )
+        return [
+            windows.count(scope, item.amount, taken)
+            for (scope, (item, _)), (taken, windows) in zip(wanted.items(), answers, strict=True)
+        ]
+
+    def _away(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now >= self._alone_until:
+            self._alone_until = now + LEFT_ALONE_S
+        if now - self._told_at >= TOLD_EVERY_S:
+            self._told_at = now
+            log.warning("limits are not counted", error=type(error).__name__, closed=sorted(CLOSED_WITHOUT_VALKEY))
+
+
+def headers(counted: Sequence[Count]) -> dict[str, str]:
+    """`RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10: one member a scope."""
+    if not counted:
+        return {}
+    return {
+        "RateLimit-Policy": ", ".join(f'"{each.scope}";q={each.limit};w={WINDOW_S}' for each in counted),
+        "RateLimit": ", ".join(f'"{each.scope}";r={each.remaining};t={each.reset_s}' for each in counted),
+    }

@@ -1,0 +1,81 @@
+"""How many requests who may send: this one table, and which requests each row is about.
+
+Every request counts against each scope of its class that is known: its address always, and what its credentials name.
+A tenant may lower them for itself (its setting `limits`, by scope); HELIOS_RATE_LIMITS multiplies the platform's.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+
+Scope = Literal["address", "api_key", "tenant", "user", "customer"]
+
+LIMITS: dict[str, dict[Scope, int]] = {
+    # No limit for the tenant: with one, a stranger could keep its whole staff out.
+    "sign_in": {"address": 240, "user": 60},
+    # A tenant's backend signs all its customers in from one address.
+    "token": {"address": 3_000, "api_key": 3_000, "tenant": 6_000, "user": 120, "customer": 120},
+    "message": {"address": 6_000, "tenant": 6_000, "customer": 300},
+    "stream": {"address": 3_000, "tenant": 12_000, "user": 600, "customer": 300},
+    "write": {"address": 6_000, "api_key": 3_000, "tenant": 12_000, "user": 600, "customer": 300},
+    "read": {"address": 12_000, "api_key": 6_000, "tenant": 30_000, "user": 1_800, "customer": 1_200},
+    "page": {"address": 3_000},
+}
+"""Requests a minute by class and scope, counted over a sliding minute."""
+WINDOW_S = 60
+
+CLOSED_WITHOUT_VALKEY = frozenset({"sign_in"})
+"""Guessing must not become free because a server is away. What stands behind credentials goes on uncounted."""
+
+MEANS = {
+    "sign_in": "Proving who one is: signing in, registering, passwords, second factors",
+    "token": "A token or ticket for credentials that are at hand",
+    "message": "A customer's message, over HTTP or a WebSocket",
+    "stream": "Opening a stream of events",
+    "write": "Every other change",
+    "read": "Every other look",
+    "page": "Pages, their files and these documents",
+}
+
+READS = ("GET", "HEAD", "OPTIONS")
+UNLIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Probes: they must say what is wrong also when much is."""
+ROUTES: tuple[tuple[str, str, str], ...] = (
+    (r"/v1/auth/(refresh|logout|logout-all|stream-tickets)", "POST", "token"),
+    (r"/v1/customer-tokens|/demo/session", "POST", "token"),
+    (r"/v1/auth/.+", "POST", "sign_in"),
+    (r"/v1/conversations/[^/]+/messages", "POST", "message"),
+    (r"/v1/conversations/[^/]+/events", "GET", "stream"),
+    (r"/v1/conversations/[^/]+/ws", "WEBSOCKET", "stream"),
+)
+"""The first that fits, by path and method; `class_of` says what becomes of the others."""
+_ROUTES = tuple((re.compile(path), method, kind) for path, method, kind in ROUTES)
+
+
+def class_of(method: str, path: str) -> str | None:
+    """The class of a request; None where nothing is counted."""
+    if path in UNLIMITED:
+        return None
+    for pattern, known, kind in _ROUTES:
+        if known == method and pattern.fullmatch(path):
+            return kind
+    if method not in READS:
+        return "write"
+    return "read" if path.startswith("/v1/") else "page"
+
+
+def quotas(kind: str, own: Mapping[str, Any], factor: float) -> dict[Scope, RateLimitItem]:
+    """The limits of a class by scope. `own`: the tenant's numbers a minute by scope, which can only be lower."""
+    return {
+        scope: RateLimitItemPerMinute(min(max(1, round(factor * known)), _positive(own.get(scope))))
+        for scope, known in LIMITS[kind].items()
+    }
+
+
+def _positive(value: Any) -> int:
+    return value if type(value) is int and value > 0 else sys.maxsize
