@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from functools import cache
 
 from helios.detection import tables
-from helios.detection.phrasebook import PhraseBook, read_rules
+from helios.detection.phrasebook import PhraseBook, Reading, read, read_rules
 from helios.detection.spans import Span, normalise
 
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/=_\-])[A-Za-z0-9+/_\-]{16,4000}={0,2}(?![A-Za-z0-9+/=_\-])")
 _HEX = re.compile(r"(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}[ ,]?){12,2000}")
+# Of words like these a text turned back into English holds some, and one that never was turned hardly ever does.
+_COMMON = tables.words("the and all you your of in is are now ignore previous instructions system prompt rules show tell")
 _STRONG = 0.5  # a single rule of this score decides for decoded text, where weak words mean little
 _CHARACTERS_MAX = 12_000
 
@@ -41,15 +43,17 @@ class _Evidence:
     end: int
 
 
-def find_injection(text: str) -> Injection | None:
-    """The attack in ``text``, if the evidence is enough."""
-    text = text[:_CHARACTERS_MAX]
-    evidence = list(_evidence(text))
+def find_injection(text: str, reading: Reading | None = None) -> Injection | None:
+    """The attack in ``text``, if the evidence is enough; ``reading`` is the text's, where it was read before."""
+    if reading is None or len(text) > _CHARACTERS_MAX:
+        text = text[:_CHARACTERS_MAX]
+        reading = read(text)
+    evidence = list(_evidence(text, reading))
     verdict = _judge(evidence, tables.load("injection")["threshold"])
     if verdict is not None:
         return verdict
     for decoded, start, end in _decoded(text):
-        if hidden := list(_evidence(decoded, _STRONG)):
+        if hidden := list(_evidence(decoded, read(decoded), _STRONG)):
             strongest = max(hidden, key=lambda found: found.score)
             span = Span(start, end, "INJECTION", strongest.score)
             return Injection("encoded", strongest.rule_id, strongest.score, span)
@@ -67,10 +71,10 @@ def _judge(evidence: list[_Evidence], threshold: float) -> Injection | None:
     return Injection(strongest.kind, strongest.rule_id, score, Span(strongest.start, strongest.end, "INJECTION", score))
 
 
-def _evidence(text: str, above: float = 0.0) -> Iterator[_Evidence]:
+def _evidence(text: str, reading: Reading, above: float = 0.0) -> Iterator[_Evidence]:
     """What rules with a score over ``above`` find."""
     scores = _scores()
-    for found in _book(above).find(text):
+    for found in _book(above).find(reading):
         kind, score = scores[found.rule.id]
         yield _Evidence(kind, found.rule.id, score, found.start, found.end)
     folded = normalise(text)
@@ -88,9 +92,9 @@ def _decoded(text: str) -> Iterator[tuple[str, int, int]]:
         digits = re.sub(r"0x|\\x|[% ,]", "", match.group())
         if plain := _printable(bytes.fromhex(digits[: len(digits) // 2 * 2])):
             yield plain, match.start(), match.end()
-    if any(character.isalpha() for character in text):
-        yield codecs.encode(text, "rot13"), 0, len(text)
-        yield text[::-1], 0, len(text)
+    for plain in (codecs.encode(text, "rot13"), text[::-1]):
+        if sum(word in _COMMON for word in plain.lower().split()) > 1:
+            yield plain, 0, len(text)
 
 
 def _base64(blob: str) -> str | None:

@@ -12,6 +12,7 @@ stem*           a word that begins so
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from helios.detection import lexicon
 
@@ -22,13 +23,34 @@ _SYMBOL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """``pattern`` finds the phrase in a canonical text; ``begun`` is a pattern for one that the text's end cuts off."""
+Need = frozenset[str]
+"""Words of which a text must hold one: a word, ``stem*``, or ``%`` for a number."""
+NUMBER: Need = frozenset({"%"})
 
-    pattern: re.Pattern[str]
-    begun: str
+
+@dataclass(frozen=True)
+class Phrase:
+    """A phrase, its patterns made when a text first needs them: of hundreds most are never tried.
+
+    ``needs``: what a text must hold, each of them, before ``pattern`` can match; ``opening``: what it must hold before
+    a match can have begun, None where that can't be told from words.
+    """
+
+    regex: str
+    begun_regex: str
     literals: frozenset[str]
+    needs: tuple[Need, ...]
+    opening: Need | None
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Finds the phrase in a canonical text."""
+        return re.compile(_START + self.regex)
+
+    @cached_property
+    def begun(self) -> re.Pattern[str]:
+        """Finds a phrase that the text's end cuts off."""
+        return re.compile(_START + self.begun_regex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +60,19 @@ class _Part:
     regex: str
     begun: str
     literals: frozenset[str] = frozenset()
+    needs: tuple[Need, ...] = ()
+    opening: Need | None = None
+    optional: bool = False
 
 
 _NOTHING = _Part("", "(?!)")
+_START = "(?<![^ ])"
 
 
-def compile_phrases(sources: Iterable[str], named: Mapping[str, str]) -> Phrase:
-    """One pattern for a list of phrases. Raises ValueError for a phrase that is not well formed."""
-    whole = _either([_Parser(source, named).parse() for source in sources])
-    start = "(?<![^ ])"
-    return Phrase(re.compile(start + whole.regex), start + whole.begun, whole.literals)
+def compile_phrases(sources: Iterable[str], named: Mapping[str, str]) -> tuple[Phrase, ...]:
+    """The phrases of a list. Raises ValueError for one that is not well formed."""
+    parts = (_Parser(source, named).parse() for source in sources)
+    return tuple(Phrase(part.regex, part.begun, part.literals, part.needs, part.opening) for part in parts)
 
 
 class _Parser:
@@ -94,7 +119,7 @@ class _Parser:
         part = self._one()
         if self._peek() == ("mark", "?"):
             self._position += 1
-            return _Part(f"(?:{part.regex})?", part.begun, part.literals)
+            return _Part(f"(?:{part.regex})?", part.begun, part.literals, (), part.opening, optional=True)
         return part
 
     def _one(self) -> _Part:
@@ -117,9 +142,10 @@ class _Parser:
             self._position += 1
             return part
         if value in ("^", "$"):
-            return _Part(r"(?<=\n )", "(?!)") if value == "^" else _Part(r"(?=\n )", r"\Z")
+            edge = (r"(?<=\n )", "(?!)") if value == "^" else (r"(?=\n )", r"\Z")
+            return _Part(*edge, opening=frozenset(), optional=True)
         if value == "%":
-            return _Part(r"\d[^ ]* ", r"\Z")
+            return _Part(r"\d[^ ]* ", r"\Z", frozenset(), (NUMBER,), NUMBER)
         raise ValueError(f"{value!r} has no place there in {self._source!r}")
 
 
@@ -129,11 +155,13 @@ def _word(word: str) -> _Part:
     if not folded.isalnum():
         raise ValueError(f"{word!r} is not a word of letters and digits")
     if stem != word:
-        return _Part(re.escape(folded) + "[^ ]* ", r"\Z")
+        need = frozenset({folded + "*"})
+        return _Part(re.escape(folded) + "[^ ]* ", r"\Z", frozenset(), (need,), need)
     expanded = lexicon.expand(folded)
     if expanded != (folded,):
         raise ValueError(f"write {word!r} as {' '.join(expanded)!r}")
-    return _Part(re.escape(folded) + " ", r"\Z", frozenset({folded}))
+    need = frozenset({folded})
+    return _Part(re.escape(folded) + " ", r"\Z", need, (need,), need)
 
 
 def _in_order(items: list[_Part]) -> _Part:
@@ -142,14 +170,38 @@ def _in_order(items: list[_Part]) -> _Part:
     begun = "(?!)"
     for item in reversed(items):
         begun = f"(?:{item.begun}|{item.regex}{begun})"
-    return _Part("".join(item.regex for item in items), begun, frozenset().union(*(item.literals for item in items)))
+    return _Part(
+        "".join(item.regex for item in items),
+        begun,
+        frozenset().union(*(item.literals for item in items)),
+        tuple(dict.fromkeys(need for item in items for need in item.needs)),
+        _opening(items),
+        optional=all(item.optional for item in items),
+    )
+
+
+def _opening(items: list[_Part]) -> Need | None:
+    """What the first word of a sequence may be."""
+    openings: list[Need] = []
+    for item in items:
+        if item.opening is None:
+            return None
+        openings.append(item.opening)
+        if not item.optional:
+            break
+    return frozenset().union(*openings)
 
 
 def _either(parts: list[_Part]) -> _Part:
     if len(parts) == 1:
         return parts[0]
+    openings = [part.opening for part in parts if part.opening is not None]
     return _Part(
         "(?:" + "|".join(part.regex for part in parts) + ")",
         "(?:" + "|".join(part.begun for part in parts) + ")",
         frozenset().union(*(part.literals for part in parts)),
+        # Of each alternative its rarest need, taken to be the one with the fewest words.
+        (frozenset().union(*(min(part.needs, key=len) for part in parts)),) if all(p.needs for p in parts) else (),
+        frozenset().union(*openings) if len(openings) == len(parts) else None,
+        optional=any(part.optional for part in parts),
     )

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Literal
 
 from helios.detection import injection, secrets, tables
-from helios.detection.phrasebook import PhraseBook, Rule, read_rules
+from helios.detection.phrasebook import PhraseBook, Reading, Rule, read, read_rules
 from helios.detection.spans import Span
 
 Priority = Literal["P0", "P1", "P2", "P3", "P4"]
@@ -84,18 +84,19 @@ def find_situations(text: str, language: str | None = None) -> tuple[SituationMa
     """
     languages = frozenset({language, "en"}) if language in LANGUAGES else None
     first: dict[int, SituationMatch] = {}
-    for found in _book().find(text, languages):
+    reading = read(text)
+    for found in _book().find(reading, languages):
         span = Span(found.start, found.end, f"SITUATION_{found.rule.number}")
         first.setdefault(found.rule.number, SituationMatch(found.rule.number, found.rule.id, span))
-    for match in _by_other_detectors(text):
+    for match in _by_other_detectors(text, reading):
         first.setdefault(match.number, match)
     return tuple(sorted(first.values(), key=lambda match: (situation(match.number).priority, match.number)))
 
 
-def _by_other_detectors(text: str) -> Iterator[SituationMatch]:
+def _by_other_detectors(text: str, reading: Reading) -> Iterator[SituationMatch]:
     if span := secrets.trace(text):
         yield SituationMatch(SECRET_PASTED, f"secrets.{span.label.lower()}", span)
-    if attack := injection.find_injection(text):
+    if attack := injection.find_injection(text, reading):
         yield SituationMatch(INJECTION, f"injection.{attack.rule_id}", attack.span)
 
 

@@ -8,8 +8,7 @@ NAMED = {"thing": "(card|bank account)"}
 
 
 def book(*phrases: str, unless: tuple[str, ...] = ()) -> PhraseBook:
-    barrier = compile_phrases(unless, NAMED) if unless else None
-    return PhraseBook([Rule("r", 1, "en", compile_phrases(phrases, NAMED), barrier)])
+    return PhraseBook([Rule("r", 1, "en", compile_phrases(phrases, NAMED), compile_phrases(unless, NAMED))])
 
 
 @pytest.mark.parametrize(
