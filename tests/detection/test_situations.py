@@ -1,6 +1,5 @@
 import random
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import yaml
@@ -8,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helios.detection import situations
+from helios.settings import PROJECT
 
-PARAPHRASES: dict[int, dict[str, str]] = yaml.safe_load((Path(__file__).parent / "paraphrases.yaml").read_text("utf-8"))
+EXAMPLES = PROJECT / "evals" / "detectors" / "examples"
+PARAPHRASES: dict[int, dict[str, str]] = yaml.safe_load((EXAMPLES / "paraphrases.yaml").read_text("utf-8"))
 # Lost with suspected use is handled as unauthorised use, so either number is right for both.
 SAME = {1: {1, 2}, 2: {1, 2}}
 RECALL_MIN, FALSE_ALARMS_MAX = 0.98, 0.02
