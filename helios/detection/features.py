@@ -9,6 +9,7 @@ import re
 import unicodedata
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -69,6 +70,6 @@ def _characters(folded: str) -> Indices:
 
 def _words(folded: str) -> Indices:
     words = _WORD.findall(folded)
-    pairs = (f"{left} {right}" for left, right in zip(words, words[1:], strict=False))
+    pairs = (f"{left} {right}" for left, right in pairwise(words))
     numbers = {zlib.crc32(gram.encode()) % WORD_BUCKETS for gram in (*words, *pairs)}
     return np.array(sorted(numbers), dtype=np.int64) + CHARACTER_BUCKETS

@@ -19,7 +19,7 @@ from helios.detection.spans import Span, normalise
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/=_\-])[A-Za-z0-9+/_\-]{16,4000}={0,2}(?![A-Za-z0-9+/=_\-])")
 _HEX = re.compile(r"(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}[ ,]?){12,2000}")
 # Of words like these a text turned back into English holds some, and one that never was turned hardly ever does.
-_COMMON = tables.words("the and all you your of in is are now ignore previous instructions system prompt rules show tell")
+_COMMON = tables.words("the and all you your of in is are now ignore previous instructions system prompt rules show")
 _STRONG = 0.5  # a single rule of this score decides for decoded text, where weak words mean little
 _CHARACTERS_MAX = 12_000
 

@@ -190,9 +190,7 @@ def read(text: str) -> Reading:
     return Reading(len(text), tuple(words))
 
 
-def _first_standing(
-    phrase: Phrase, barriers: list[Phrase], canonical: Canonical, after: int
-) -> tuple[int, int] | None:
+def _first_standing(phrase: Phrase, barriers: list[Phrase], canonical: Canonical, after: int) -> tuple[int, int] | None:
     """The first match behind ``after`` whose sentences hold none of ``barriers``, in offsets of the original."""
     text = canonical.text
     for match in phrase.pattern.finditer(text):
