@@ -24,6 +24,7 @@ from helios.knowledge.query import contextual_query
 from helios.llm.base import PastMessage
 from helios.models.intent import Intent
 from schema.steps import ScoredPassage, TurnRef, Understanding
+from schema.visibility import shown_channel
 
 WITH_HUMAN = ("waiting_human", "with_agent")
 SEAL = text(
@@ -61,7 +62,13 @@ async def understand(resources: Resources, requested: TurnRef) -> Understanding:
     if begun is None:
         return Understanding(turn=requested.turn, state="done")
     if begun.thread.status in WITH_HUMAN:
-        return Understanding(turn=begun.ref.turn, state="with_human", language=begun.language)
+        return Understanding(
+            turn=begun.ref.turn,
+            state="with_human",
+            language=begun.language,
+            status=begun.thread.status,
+            channel=shown_channel(begun.thread.channel),
+        )
     await resources.frames.announce(requested.tenant_id, requested.conversation_id, begun.thread.last_seq + 1)
     return await _look_into(resources, begun)
 
@@ -107,6 +114,7 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
         passages=passages,
         generators=list(resources.generators),
         wants_draft=screened.wants_draft,
+        channel=shown_channel(begun.thread.channel),
         step_ms=_milliseconds(started, screened_at, classified_at),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RetryConfig, RPCError
 
 from helios.codec import data_converter
@@ -20,9 +20,8 @@ from schema.steps import (
     RequestHuman,
     conversation_workflow_id,
 )
+from schema.visibility import STATUS, TENANT
 
-TENANT = SearchAttributeKey.for_keyword("HeliosTenant")
-CHANNEL = SearchAttributeKey.for_keyword("HeliosChannel")
 # A dead worker is noticed after this time; local steps report at four fifths of it.
 TASK_TIMEOUT = timedelta(seconds=5)
 CALL_TIMEOUT = timedelta(seconds=2)
@@ -72,6 +71,9 @@ class Conversations:
             task_timeout=TASK_TIMEOUT,
             start_signal=signal,
             start_signal_args=[argument],
-            search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT, str(tenant_id))]),
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(TENANT, str(tenant_id)), SearchAttributePair(STATUS, "active")]
+            ),
+            static_summary="A customer's conversation",
             rpc_timeout=CALL_TIMEOUT,
         )

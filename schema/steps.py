@@ -114,6 +114,10 @@ class Understanding:
     """A person decides, and a draft helps them: not in a crisis, and not where somebody asked for a person."""
     step_ms: dict[str, int] = field(default_factory=dict)
     policy_version: int = 1
+    status: str = "active"
+    """The conversation's, when the turn began."""
+    channel: str = "other"
+    """As Temporal may show it: see `schema/visibility.py`."""
 
 
 @dataclass(frozen=True, slots=True)

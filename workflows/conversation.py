@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
         ESCALATION_WORKFLOW,
         ConversationRef,
         ConversationState,
+        Delivered,
         EscalationState,
         OpenEscalation,
         PostMessage,
@@ -27,8 +28,10 @@ with workflow.unsafe.imports_passed_through():
         Understanding,
         escalation_workflow_id,
     )
+    from schema.visibility import CHANNEL, ESCALATION, INTENT, STATUS, TENANT, shown_intent
     from workflows.steps import run_step
     from workflows.turn import TurnRun
+    from workflows.visibility import Story, show
 
 HISTORY_EVENTS_MAX = 500
 
@@ -41,6 +44,7 @@ class ConversationWorkflow:
         self._turn: TurnRun | None = None
         self._active_at = workflow.now()
         self._idle = False
+        self._story = Story()
 
     @workflow.run
     async def run(self, state: ConversationState) -> None:
@@ -54,6 +58,8 @@ class ConversationWorkflow:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(self._state)
         idle_watch.cancel()
+        if self._state.closed:
+            show({STATUS: "closed"})
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     @workflow.signal
@@ -77,10 +83,13 @@ class ConversationWorkflow:
     def close(self) -> None:
         """The conversation was closed in the database; what is queued is still finished."""
         self._state.closed = True
+        self._story.tell("closed")
 
     @workflow.signal
     def escalation_closed(self, escalation_id: UUID) -> None:
-        workflow.set_current_details(f"The AI goes on: escalation {escalation_id} is closed")
+        self._story.tell(f"the AI goes on: escalation {escalation_id} is closed")
+        if workflow.info().typed_search_attributes.get(ESCALATION) == str(escalation_id):
+            show({STATUS: "active", ESCALATION: None})
         self._stay_awake()
 
     @workflow.query
@@ -114,7 +123,7 @@ class ConversationWorkflow:
             understanding = self._turn.understanding
         finally:
             self._turn = None
-        workflow.set_current_details(f"Turn {self._state.done_turn}: {delivered.outcome}")
+        self._show_turn(understanding, delivered)
         if delivered.escalation_id is not None:
             wanted = understanding if delivered.outcome == "escalated" else None
             await self._start_escalation(delivered.escalation_id, wanted)
@@ -125,6 +134,7 @@ class ConversationWorkflow:
             EscalationSteps.open_escalation, OpenEscalation(ref, request.request_id, request.requested_by)
         )
         if opened is not None:
+            show({STATUS: "waiting_human", ESCALATION: str(opened.escalation_id)})
             await self._start_escalation(opened.escalation_id, None)
 
     async def _start_escalation(self, escalation_id: UUID, understanding: Understanding | None) -> None:
@@ -139,10 +149,35 @@ class ConversationWorkflow:
                 # A turn that is tried again must not open what a person has closed.
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 static_summary="A person is asked to help",
+                search_attributes=self._shown_to(escalation_id),
             )
         except WorkflowAlreadyStartedError:
             workflow.logger.info("escalation already runs")
-        workflow.set_current_details(f"Waiting for a person: escalation {escalation_id}")
+            return
+        self._story.tell(f"a person is asked: escalation {escalation_id}")
+
+    def _show_turn(self, found: Understanding | None, delivered: Delivered) -> None:
+        """The turn's end to ops; what was not looked into in this turn stays as it was."""
+        forwarded = found is not None and found.state == "with_human"
+        waits = delivered.escalation_id is not None and not forwarded
+        escalation = str(delivered.escalation_id) if delivered.escalation_id is not None else None
+        values: dict[SearchAttributeKey[str], str | None] = {ESCALATION: escalation}
+        if found is not None and found.state != "done":
+            values |= {STATUS: found.status, CHANNEL: found.channel}
+        if found is not None and found.state == "begun":
+            values[INTENT] = shown_intent(found.intent)
+        if waits:
+            values[STATUS] = "waiting_human"
+        show(values)
+        about = f": {values[INTENT]}" if INTENT in values else ""
+        self._story.tell(f"turn {self._state.done_turn} {delivered.outcome}{about}")
+
+    def _shown_to(self, escalation_id: UUID) -> TypedSearchAttributes:
+        """An escalation is found by what its conversation is found by, and by its own status."""
+        known = workflow.info().typed_search_attributes
+        inherited = [pair for pair in known if pair.key in (TENANT, CHANNEL, INTENT)]
+        own = [SearchAttributePair(STATUS, "open"), SearchAttributePair(ESCALATION, str(escalation_id))]
+        return TypedSearchAttributes([*inherited, *own])
 
     def _history_is_long(self) -> bool:
         info = workflow.info()

@@ -27,7 +27,9 @@ with workflow.unsafe.imports_passed_through():
         TurnRef,
         conversation_workflow_id,
     )
+    from schema.visibility import STATUS
     from workflows.steps import StepFailed, run_step, start_generation
+    from workflows.visibility import Story, show
 
 HISTORY_EVENTS_MAX = 500
 APPLY_WITHIN = timedelta(seconds=60)
@@ -40,6 +42,7 @@ class EscalationWorkflow:
         self._state = state
         self._ref = EscalationRef(state.tenant_id, state.escalation_id)
         self._changes = 0
+        self._story = Story()
         # Two agents who decide in the same moment: the second must see what the first has done.
         self._one_at_a_time = asyncio.Lock()
 
@@ -108,20 +111,24 @@ class EscalationWorkflow:
         async with self._one_at_a_time:
             self.validate_decide(decision)
             work = ApplyDecision(self._ref, decision, by_ops)
-            return await self._changed(await run_step(EscalationSteps.apply_decision, work, give_up=APPLY_WITHIN))
+            outcome = await run_step(EscalationSteps.apply_decision, work, give_up=APPLY_WITHIN)
+            return self._changed(f"{decision.action} by {decision.actor_id}", outcome)
 
     async def _apply_claim(self, claim: Claim, release: bool) -> EscalationOutcome:
         async with self._one_at_a_time:
             self._refuse_if_closed()
             work = ApplyClaim(self._ref, claim, release)
-            return await self._changed(await run_step(EscalationSteps.apply_claim, work, give_up=APPLY_WITHIN))
+            outcome = await run_step(EscalationSteps.apply_claim, work, give_up=APPLY_WITHIN)
+            what = "released" if release else f"given to {claim.agent_id or claim.actor_id}"
+            return self._changed(f"{what} by {claim.actor_id}", outcome)
 
-    async def _changed(self, outcome: EscalationOutcome) -> EscalationOutcome:
+    def _changed(self, what: str, outcome: EscalationOutcome) -> EscalationOutcome:
         self._state.closed = outcome.status == "closed"
         self._state.draft_decided = outcome.draft_decided
         self._state.deadlines = outcome.deadlines
         self._changes += 1
-        workflow.set_current_details(f"Escalation is {outcome.status}")
+        show({STATUS: outcome.status})
+        self._story.tell(f"{what}: {outcome.status}")
         return outcome
 
     async def _load(self) -> None:
@@ -130,6 +137,7 @@ class EscalationWorkflow:
         self._state.draft_decided = facts.draft_decided
         self._state.closed = facts.status == "closed"
         self._state.deadlines = facts.deadlines
+        show({STATUS: facts.status})
 
     async def _draft_reply(self) -> None:
         """A draft for the agent, so that they need not begin with an empty page. Without one they still can answer."""
@@ -158,7 +166,8 @@ class EscalationWorkflow:
             async with self._one_at_a_time:
                 if deadline in self._state.deadlines:
                     work = ApplyDeadline(self._ref, deadline)
-                    await self._changed(await run_step(EscalationSteps.apply_deadline, work))
+                    outcome = await run_step(EscalationSteps.apply_deadline, work)
+                    self._changed(f"{deadline.kind} has passed", outcome)
 
     async def _tell_conversation(self) -> None:
         conversation = conversation_workflow_id(self._state.tenant_id, self._state.conversation_id)

@@ -46,6 +46,7 @@ async def run_step(
         start_to_close_timeout=timedelta(seconds=20),
         schedule_to_close_timeout=give_up,
         retry_policy=PATIENT,
+        summary=step.__name__,
     )
 
 
@@ -61,4 +62,5 @@ def start_generation(work: Generate) -> workflow.ActivityHandle[Generated]:
         schedule_to_close_timeout=GENERATE_WITHIN,
         retry_policy=GENERATION,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=f"generate: {work.generator}",
     )

@@ -12,10 +12,11 @@ from helios.embedded.keeper import Part
 from helios.embedded.ports import LOOPBACK
 from helios.embedded.probes import http_answers
 from helios.embedded.process import Command
+from schema import visibility
 
 NAMESPACE = "default"
-SEARCH_ATTRIBUTES = ("HeliosTenant", "HeliosStatus", "HeliosChannel", "HeliosIntent", "HeliosEscalation")
-"""Keywords, readable in Temporal's own store: opaque ids and enums only."""
+SEARCH_ATTRIBUTES = tuple(key.name for key in visibility.KEYS)
+"""Keywords, readable in Temporal's own store."""
 DYNAMIC_CONFIG = {"matching.enableFairness": "true"}
 PRAGMAS = {"journal_mode": "wal", "synchronous": "normal"}
 """Without them a file is five times slower; with them it still survives kill -9."""

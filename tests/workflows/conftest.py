@@ -12,6 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -26,10 +28,26 @@ from schema.steps import (
     conversation_workflow_id,
     escalation_workflow_id,
 )
+from schema.visibility import KEYS
 from tests.workflows.scripted import CONVERSATION, ESCALATION, TENANT, FixedKeys, Scripted
 from worker import sandboxed_runner
 from workflows.conversation import ConversationWorkflow
 from workflows.escalation import EscalationWorkflow
+
+
+@asynccontextmanager
+async def time_skipping_server() -> AsyncIterator[WorkflowEnvironment]:
+    """With the codec on, and the search attributes that `deploy/temporal/namespace.sh` makes on a real one."""
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=test_server(), data_converter=data_converter(FixedKeys())
+    ) as environment:
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=environment.client.namespace, search_attributes={key.name: keyword for key in KEYS}
+            )
+        )
+        yield environment
 
 
 def test_server() -> str:
@@ -40,10 +58,7 @@ def test_server() -> str:
 
 @pytest.fixture
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    converter = data_converter(FixedKeys())
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=test_server(), data_converter=converter
-    ) as environment:
+    async with time_skipping_server() as environment:
         yield environment
 
 

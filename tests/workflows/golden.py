@@ -16,9 +16,7 @@ from uuid import UUID
 
 from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
 
-from helios.codec import data_converter
 from schema.steps import (
     Claim,
     Deadline,
@@ -32,8 +30,8 @@ from schema.steps import (
     conversation_workflow_id,
     escalation_workflow_id,
 )
-from tests.workflows.conftest import Stage, acting, test_server
-from tests.workflows.scripted import AGENT, CONVERSATION, ESCALATION, TENANT, FixedKeys
+from tests.workflows.conftest import Stage, acting, time_skipping_server
+from tests.workflows.scripted import AGENT, CONVERSATION, ESCALATION, TENANT
 
 FOLDER = Path(__file__).parent / "golden"
 DECISION = UUID("01900000-0000-7000-8000-0000000000d1")
@@ -131,13 +129,7 @@ def read(name: str) -> WorkflowHistory:
 
 
 async def record(name: str) -> None:
-    converter = data_converter(FixedKeys())
-    async with (
-        await WorkflowEnvironment.start_time_skipping(
-            test_server_existing_path=test_server(), data_converter=converter
-        ) as environment,
-        acting(environment) as stage,
-    ):
+    async with time_skipping_server() as environment, acting(environment) as stage:
         handle = await SCENES[name](stage)
         with environment.auto_time_skipping_disabled():
             await handle.result()
