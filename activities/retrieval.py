@@ -10,6 +10,7 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from helios.knowledge.addresses import help_path
 from helios.knowledge.ranking import rank_passages
 from helios.llm.base import Passage
 from schema.steps import ScoredPassage
@@ -18,8 +19,8 @@ PASSAGES = 8
 NEAREST = 20
 WORDED = 10
 
-COLUMNS = """chunks.id, chunks.source_id, chunks.version, source.title, chunks.text, chunks.language, source.url,
-           chunks.sentences, chunks.sentence_vectors"""
+COLUMNS = """chunks.id, chunks.source_id, chunks.version, source.title, chunks.text, source.language, source.slug,
+           chunks.sentences, chunks.sentence_vectors, (SELECT slug FROM tenants WHERE id = :tenant_id) AS tenant"""
 CANDIDATES = text(
     f"""
     WITH spoken AS (
@@ -108,7 +109,7 @@ def _passage(row: Any, score: float) -> Passage:
         text=row.text,
         language=row.language,
         score=score,
-        url=row.url,
+        url=help_path(row.tenant, row.language, row.slug, row.version),
         sentences=tuple(row.sentences),
         sentence_vectors=vectors.reshape(len(row.sentences), -1),
     )

@@ -16,6 +16,7 @@ from api import (
     documents,
     errors,
     escalations,
+    help_pages,
     messages,
     operations,
     pages,
@@ -64,7 +65,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan(config),
     )
-    for part in (auth, conversations, messages, sse, escalations, operations, websocket, demo):
+    for part in (auth, conversations, messages, sse, escalations, operations, websocket, demo, help_pages):
         app.include_router(part.router)
     app.include_router(documents.router(app))
     app.include_router(pages.router())

@@ -40,6 +40,7 @@ PUBLIC = {
     "GET /docs/permissions": "public",
     "GET /docs/limits": "public",
     "GET /openapi.json": "public",
+    "GET /help/{tenant}/{language}/{slug}": "what a tenant published to everybody",
 }
 """Operations that anybody may call, and why. Pages and their files are public too: see `pages`."""
 INTERNAL_ERROR_TYPES = {

@@ -6,7 +6,7 @@
  *
  * Attributes: `bank-name`; `token-url`, where the bank's backend answers a POST with `{access_token, expires_in}` (or
  * the property `getToken`, a function that resolves to the same); `api-url`, by default where this file came from;
- * `link-prefix`, the path on this site below which articles may be linked; `lang`, by default the browser's.
+ * `lang`, by default the browser's.
  * Methods: `open()`, `minimise()`, `ask(text)`. Property: `suggestions`, questions to begin with.
  */
 
@@ -121,7 +121,7 @@ export class HeliosChat extends HTMLElement {
       say: this.#say,
       locale: this.#locale,
       bank: this.getAttribute("bank-name") ?? "",
-      linkPrefix: this.getAttribute("link-prefix"),
+      articles: new URL("/help/", this.#apiUrl()).href,
       actions: this.#actions(),
     });
     this.#panel.suggestions = this.#suggestions;

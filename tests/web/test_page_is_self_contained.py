@@ -136,14 +136,15 @@ async def test_what_is_written_stays_text(page: Page, api: FakeApi) -> None:
     assert await chat.log.locator("img, script, a, iframe, b").count() == 0
 
 
-async def test_only_articles_of_this_site_are_linked(page: Page, api: FakeApi) -> None:
-    """And only where the page says where they are."""
+async def test_only_published_articles_are_linked(page: Page, api: FakeApi) -> None:
     chat = await ChatPage(page, api.url).open()
     await page.reload()
-    urls = ["/help/atm-fees", "https://evil.example/help/x", "//evil.example/help/x", "javascript:alert(1)", "/logout"]
-    for prefix, linked in [("", []), ("/help/", ["/help/atm-fees"])]:
+    article = "/help/meridian/en/atm-fees?version=2"
+    elsewhere = ["https://evil.example/help/x", "//evil.example/help/x", "/help/../logout"]
+    urls = [article, *elsewhere, "javascript:alert(1)", "/logout", "", None]
+    for home in (api.url, "https://api.bank.example"):
         await page.evaluate(
-            """async ([prefix, urls]) => {
+            """async ([articles, urls]) => {
                 const { Sources } = await import("/widget/passage.js");
                 const { speaker, TEXTS } = await import("/widget/texts.js");
                 document.body.querySelector("#probe")?.remove();
@@ -151,17 +152,17 @@ async def test_only_articles_of_this_site_are_linked(page: Page, api: FakeApi) -
                 probe.id = "probe";
                 document.body.append(probe);
                 for (const url of urls) {
-                    const sources = new Sources(document.createElement("p"), speaker(TEXTS, "en"), prefix || null);
+                    const sources = new Sources(document.createElement("p"), speaker(TEXTS, "en"), articles);
                     sources.set([{ marker: 1, title: "t", quote: "q", url }], true);
                     probe.append(sources.node);
                     sources.node.querySelector("button.chip").click();
                 }
             }""",
-            [prefix, urls],
+            [f"{home}/help/", urls],
         )
         hrefs = await page.locator("#probe a").evaluate_all("links => links.map((link) => link.getAttribute('href'))")
         assert await page.locator("#probe blockquote").count() == len(urls)
-        assert hrefs == linked
+        assert hrefs == [home + article]
     await expect(chat.panel).to_be_visible()
 
 

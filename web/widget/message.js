@@ -14,7 +14,7 @@ const TEXT_IS_REFUSED = new Set([400, 413, 422]);
  * @typedef {object} Context
  * @property {(key: string, values?: object) => string} say
  * @property {string} locale for times
- * @property {string | null} linkPrefix
+ * @property {string} articles
  * @property {(entry: object) => void} sendAgain
  * @property {(entry: object) => void} edit
  * @property {(entry: object, isHelpful: boolean) => Promise<boolean>} rate
@@ -69,7 +69,7 @@ function bankView(entry, context) {
   const { say, locale } = context;
   const author = element("span", {});
   const rich = new RichText((number) => sources.marker(number));
-  const sources = new Sources(rich.node, say, context.linkPrefix);
+  const sources = new Sources(rich.node, say, context.articles);
   const foot = element("div", { class: "foot" });
   const node = element("article", {}, author, rich.node, sources.node, foot);
   let isFinished = false;

@@ -38,15 +38,15 @@ export class Panel {
    * @param {(key: string, values?: object) => string} options.say
    * @param {string} options.locale for times
    * @param {string} options.bank
-   * @param {string | null} options.linkPrefix
+   * @param {string} options.articles
    * @param {object} options.actions send, sendAgain, edit, rate, stop, askForPerson, end, startAgain, minimise
    */
-  constructor({ say, locale, bank, linkPrefix, actions }) {
+  constructor({ say, locale, bank, articles, actions }) {
     this.#say = say;
     this.#actions = actions;
     this.#header = new Header({ say, bank, onEnd: () => this.#askToEnd(), onMinimise: actions.minimise });
     this.#banner = new WaitingBanner({ say, locale });
-    this.#log = new Log({ say, locale, linkPrefix, ...this.#messageActions() });
+    this.#log = new Log({ say, locale, articles, ...this.#messageActions() });
     this.#status = new StatusLine({ say, onStop: actions.stop });
     this.#tail = element("div", { class: "tail" }, this.#status.node, this.#suggestions);
     this.#person = this.#personButton();

@@ -9,7 +9,7 @@ export class Sources {
   /** The list of sources and the opened passage, to stand below the text. */
   node = element("div", { class: "sources", hidden: true });
   #say;
-  #linkPrefix;
+  #articles;
   #citations = new Map();
   #openNumber = null;
   #opener = null;
@@ -22,12 +22,12 @@ export class Sources {
   /**
    * @param {Node} text where the markers stand
    * @param {(key: string, values?: object) => string} say
-   * @param {string | null} linkPrefix articles are linked where their path on this site begins with it
+   * @param {string} articles the address below which articles may be linked
    */
-  constructor(text, say, linkPrefix) {
+  constructor(text, say, articles) {
     this.#text = text;
     this.#say = say;
-    this.#linkPrefix = linkPrefix;
+    this.#articles = articles;
     const heading = element("span", { class: "sources-title", "aria-hidden": "true" }, say("sources"));
     this.#list.setAttribute("aria-label", say("sources"));
     this.node.append(this.#slot, element("div", { class: "sources-row" }, heading, this.#list));
@@ -120,12 +120,12 @@ export class Sources {
     );
   }
 
-  /** Only to this site's own articles: a link is a promise of the bank. */
+  /** Only to the bank's published articles: a link is a promise of the bank. */
   #link(url) {
-    if (!url || !this.#linkPrefix || !URL.canParse(url, location.origin)) return null;
-    const target = new URL(url, location.origin);
-    if (target.origin !== location.origin || !target.pathname.startsWith(this.#linkPrefix)) return null;
-    const attributes = { href: target.pathname, target: "_blank", rel: "noopener noreferrer" };
+    if (!url || !URL.canParse(url, this.#articles)) return null;
+    const target = new URL(url, this.#articles);
+    if (!target.href.startsWith(this.#articles)) return null;
+    const attributes = { href: target.href, target: "_blank", rel: "noopener noreferrer" };
     return element("a", attributes, this.#say("read_article"));
   }
 }
