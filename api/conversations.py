@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.service import RPCError
 
 from api.authentication import caller
 from api.cleaning import clean, clean_map
@@ -20,6 +22,7 @@ from api.presentation import conversation_json, message_json
 from api.problems import Problem, not_found
 from api.state import State
 from helios import audit, facts
+from helios.closing import tell_closed
 from helios.crypto import TenantKeys
 from helios.facts import Fact
 from helios.ids import new_id
@@ -27,6 +30,8 @@ from helios.texts import text as say
 from helios.tokens import Identity
 from schema.steps import RequestHuman, Stop
 from schema.tables import Feedback, Message, Thread
+
+log = structlog.get_logger()
 
 router = APIRouter(prefix="/v1/conversations", tags=["Conversations"], route_class=IdempotentRoute)
 
@@ -54,7 +59,7 @@ MESSAGES = text(
     """
 )
 CLOSE = text(
-    "UPDATE threads SET status = 'closed', closed_at = now(), updated_at = now() "
+    "UPDATE threads SET status = 'closed', closed_at = now(), close_untold = true, updated_at = now() "
     "WHERE tenant_id = :tenant_id AND id = :id AND status <> 'closed'"
 )
 RATE = text("UPDATE threads SET rating = :rating WHERE tenant_id = :tenant_id AND id = :id")
@@ -216,7 +221,11 @@ async def close_conversation(
         row = await visible(connection, closer, conversation_id)
     if seq is not None:
         await services.frames.announce(closer.tenant_id, conversation_id, seq)
-        await services.conversations.signal(closer.tenant_id, conversation_id, "close")
+        try:
+            await tell_closed(services.database, services.conversations, closer.tenant_id, conversation_id)
+        except (RPCError, OSError, RuntimeError) as error:
+            # It is closed; only its workflow does not know yet, and the sweeper tells it.
+            log.warning("close not signalled", error=type(error).__name__)
     return JSONResponse(conversation_json(row))
 
 

@@ -1,4 +1,5 @@
-"""Nothing accepted is forgotten: conversations whose newest turn has not ended are signalled again.
+"""Nothing accepted is forgotten: conversations whose newest turn has not ended are signalled again, as are closed ones
+of which Temporal did not hear.
 
 The conversation's own row is the outbox: `open_turn > completed_turn` says that there is work. Signalling twice is
 harmless, because a workflow only counts up to the highest turn that it was told of.
@@ -15,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
+from helios.closing import tell_closed
 from helios.database import Database
 from helios.temporal import Conversations
 from schema.steps import PostMessage
@@ -37,6 +39,12 @@ UNFINISHED = text(
     ORDER BY threads.id, messages.id DESC LIMIT :most
     """
 )
+UNTOLD = text(
+    """
+    SELECT id FROM threads WHERE tenant_id = :tenant_id AND close_untold
+      AND closed_at < now() - CAST(:quiet AS interval) ORDER BY id LIMIT :most
+    """
+)
 
 
 async def sweep(database: Database, conversations: Conversations, quiet: timedelta = QUIET) -> int:
@@ -46,10 +54,14 @@ async def sweep(database: Database, conversations: Conversations, quiet: timedel
     signalled = 0
     for tenant_id in tenants:
         async with database.tenant(tenant_id) as connection:
-            rows = (await connection.execute(UNFINISHED, {"tenant_id": tenant_id, "quiet": quiet, "most": MOST})).all()
+            where = {"tenant_id": tenant_id, "quiet": quiet, "most": MOST}
+            rows = (await connection.execute(UNFINISHED, where)).all()
+            closed = list(await connection.scalars(UNTOLD, where))
         for row in rows:
             await conversations.post_message(tenant_id, row.id, PostMessage(row.message_id, row.open_turn))
-            signalled += 1
+        for conversation_id in closed:
+            await tell_closed(database, conversations, tenant_id, conversation_id)
+        signalled += len(rows) + len(closed)
     return signalled
 
 

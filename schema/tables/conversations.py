@@ -43,6 +43,7 @@ class Thread(OfTenant, table=True):
         foreign_key("customers", "customer_id"),
         Index("ix_threads_customer", "tenant_id", "customer_id", "id"),
         Index("ix_threads_unfinished", "tenant_id", "updated_at", postgresql_where=text("open_turn > completed_turn")),
+        Index("ix_threads_close_untold", "tenant_id", "id", postgresql_where=text("close_untold")),
     )
     customer_id: UUID
     status: str = "active"
@@ -61,6 +62,8 @@ class Thread(OfTenant, table=True):
     created_at: datetime = now_column()
     updated_at: datetime = now_column()
     closed_at: datetime | None = time_column()
+    close_untold: bool = Field(default=False, nullable=False, sa_column_kwargs={"server_default": text("false")})
+    """Temporal was away when the conversation was closed: its workflow has yet to be told."""
 
 
 class Turn(SQLModel, table=True):
