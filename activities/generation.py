@@ -32,6 +32,7 @@ from schema.steps import Generate, Generated, TurnRef
 
 ESCALATION_DRAFT = "escalations.draft_ct"
 TRIES_PER_GENERATOR = 2
+STOP_LOOK_S = 0.25
 
 FIND_DRAFT = text(
     "SELECT draft, reply_id FROM turns "
@@ -74,6 +75,8 @@ class Answer:
     withheld: str = ""
     refusal: Reviewed | None = None
     stopped: bool = False
+    listening: bool = False
+    """For the model's next words, and not in the middle of releasing some: it may be interrupted."""
     lost: bool = False
     """A frame is missing: readers take no later one, and get the stored text instead."""
     finished: Finished | None = None
@@ -98,7 +101,7 @@ async def generate(resources: Resources, work: Generate) -> Generated:
     except GeneratorError as error:
         raise _as_failure(error) from None
     except asyncio.CancelledError:
-        if not _stopped_by_customer():
+        if not answer.stopped and not _stopped_by_customer():
             raise
         answer.stopped = True
     return await asyncio.shield(_finish(resources, keys, work, answer))
@@ -155,20 +158,46 @@ async def _write(resources: Resources, keys: TenantKeys, work: Generate, answer:
     if answer.streams and answer.attempt > 1:
         await _append(resources, keys, answer, "reset", "")
     stream = generator.stream(answer.prompt)
+    watching = None
+    if answer.streams and not generator.local:
+        writer = asyncio.current_task()
+        assert writer is not None
+        watching = asyncio.create_task(_watch_for_stop(resources, answer, writer))
     try:
+        answer.listening = True
         async for piece in stream:
+            answer.listening = False
             if isinstance(piece, Finished):
                 answer.finished = piece
             else:
                 await _take(resources, keys, answer, piece)
             if answer.stopped or (answer.refusal is not None and answer.refusal.action == "block"):
                 break
+            answer.listening = True
     finally:
+        answer.listening = False
+        if watching is not None:
+            watching.cancel()
         await stream.aclose()  # type: ignore[attr-defined]
     if not answer.stopped and answer.refusal is None:
         await _release(resources, keys, answer, answer.gate.finish())
     if not answer.stopped and answer.refusal is None:
         _look_at_the_whole(answer)
+
+
+async def _watch_for_stop(resources: Resources, answer: Answer, writer: asyncio.Task[Any]) -> None:
+    """Ends the wait for a provider that is silent: only frames ask for the flag, and there are none."""
+    ref = answer.ref
+    while True:
+        frames = answer.frames
+        await asyncio.sleep(STOP_LOOK_S)
+        if answer.frames != frames:
+            continue
+        stopped = await resources.frames.is_stopped(ref.tenant_id, ref.conversation_id, ref.turn)
+        if stopped and answer.listening:
+            answer.stopped = True
+            writer.cancel()
+            return
 
 
 async def _take(resources: Resources, keys: TenantKeys, answer: Answer, piece: TextDelta) -> None:

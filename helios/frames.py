@@ -124,6 +124,15 @@ class Frames:
         except (RedisError, OSError) as error:
             log.warning("stop flag not set", error=type(error).__name__)
 
+    async def is_stopped(self, tenant_id: UUID, conversation_id: UUID, turn: int) -> bool:
+        """Whether the customer has stopped this turn, as far as Valkey knows."""
+        _, head, _ = names(tenant_id, conversation_id)
+        try:
+            return bool(await self._valkey.hget(head, "stop") == str(turn).encode())
+        except (RedisError, OSError) as error:
+            log.warning("stop flag not read", error=type(error).__name__)
+            return False
+
     async def announce(self, tenant_id: UUID, conversation_id: UUID, seq: int) -> None:
         """Tells the live readers that there are facts up to `seq`. Losing it costs them a moment, no more."""
         _, _, channel = names(tenant_id, conversation_id)
