@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002_closes_are_told"
-down_revision = "0001"
+revision = "0003_closes_are_told"
+down_revision = "0002_invitations"
 
 UNTOLD = sa.text("close_untold")
 
