@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -18,8 +19,14 @@ from helios.tokens import Identity, TokenError
 BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token of staff or of a customer")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
-REVOKED = text(
-    "SELECT revoked_at IS NOT NULL OR expires_at < now() FROM sessions WHERE tenant_id = :tenant_id AND id = :id"
+ENDED = "The session has ended: sign in again."
+ROLES_NOW = text(
+    """
+    SELECT users.roles FROM sessions
+    JOIN users ON users.tenant_id = sessions.tenant_id AND users.id = sessions.user_id
+    WHERE sessions.tenant_id = :tenant_id AND sessions.id = :id AND sessions.user_id = :user_id
+      AND sessions.revoked_at IS NULL AND sessions.expires_at > now() AND users.deleted_at IS NULL
+    """
 )
 
 
@@ -38,7 +45,7 @@ def caller(permission: str) -> Callable[..., Awaitable[Identity]]:
     async def check(request: Request, services: State, bearer: Bearer) -> Identity:
         if bearer is None:
             raise Problem("unauthenticated", headers=CHALLENGE)
-        identity = identify(services, bearer.credentials)
+        identity = await admit(services, identify(services, bearer.credentials))
         if not allows(permission, identity.roles):
             raise Problem("forbidden", f"This takes one of the roles {', '.join(sorted(PERMISSIONS[permission]))}.")
         request.state.identity = identity
@@ -58,27 +65,40 @@ def stream_caller(permission: str) -> Callable[..., Awaitable[Identity]]:
             identity = identify(services, bearer.credentials)
         else:
             raise Problem("unauthenticated", headers=CHALLENGE)
-        await require_stream(services, identity, permission)
-        request.state.identity = identity
+        identity = request.state.identity = await require_stream(services, identity, permission)
         return identity
 
     check.permission = permission  # type: ignore[attr-defined]
     return check
 
 
-async def require_stream(services: Services, identity: Identity, permission: str) -> None:
-    """A stream outlives its token, so it asks for a session that still stands, too."""
-    if not allows(permission, identity.roles):
+async def require_stream(services: Services, identity: Identity, permission: str) -> Identity:
+    """The same without a request: for what opens a stream in its own way."""
+    now = await admit(services, identity)
+    if not allows(permission, now.roles):
         raise Problem("forbidden")
-    if not await session_is_live(services, identity):
-        raise Problem("unauthenticated", "The session has ended: sign in again.", headers=CHALLENGE)
+    return now
+
+
+async def admit(services: Services, identity: Identity) -> Identity:
+    """The identity with the roles of this moment: a token is older than a demotion or a sign-out.
+
+    Raises a 401 problem where the account or the session is none any more.
+    """
+    if identity.kind == "customer":
+        return identity
+    where = {"tenant_id": identity.tenant_id, "id": identity.session_id, "user_id": identity.id}
+    async with services.database.tenant(identity.tenant_id) as connection:
+        roles = (await connection.execute(ROLES_NOW, where)).scalar_one_or_none()
+    if roles is None:
+        raise Problem("unauthenticated", ENDED, headers=CHALLENGE)
+    return replace(identity, roles=frozenset(roles))
 
 
 async def session_is_live(services: Services, identity: Identity) -> bool:
-    """Whether a staff session still stands; customers have none of their own."""
-    if identity.kind == "customer":
-        return True
-    async with services.database.tenant(identity.tenant_id) as connection:
-        where = {"tenant_id": identity.tenant_id, "id": identity.session_id}
-        revoked = (await connection.execute(REVOKED, where)).scalar_one_or_none()
-    return revoked is False
+    """Whether a stream may go on. Customers have no sessions."""
+    try:
+        await admit(services, identity)
+    except Problem:
+        return False
+    return True

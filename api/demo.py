@@ -6,7 +6,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
-from api.auth import NO_STORE, sign_customer_in
+from api.auth.answers import NO_STORE
+from api.customer_tokens import sign_customer_in
 from api.models import CustomerToken
 from api.problems import not_found
 from api.state import State

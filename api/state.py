@@ -13,6 +13,7 @@ from api.limiter import Limiter
 from api.tenant_walls import TenantWalls
 from helios.database import Database
 from helios.frames import Frames
+from helios.identity.lockout import Lockout
 from helios.keyring import Keyring
 from helios.settings import Settings
 from helios.temporal import Conversations
@@ -31,6 +32,7 @@ class Services:
     tokens: Tokens
     limiter: Limiter
     walls: TenantWalls
+    lockout: Lockout
 
 
 def services_of(request: Request) -> Services:

@@ -88,8 +88,7 @@ async def _identify(services: Services, socket: WebSocket) -> Identity:
         identity = await redeem(services, ticket)
     else:
         raise Problem("unauthenticated")
-    await require_stream(services, identity, "conversations.read")
-    return identity
+    return await require_stream(services, identity, "conversations.read")
 
 
 async def _tell(

@@ -25,6 +25,11 @@ async def check_password(password: str, stored: str | None) -> bool:
     return checked and stored is not None
 
 
+def is_outdated(stored: str) -> bool:
+    """Whether the hash was made with other parameters than today's: it is made again at the next sign-in."""
+    return HASHER.check_needs_rehash(stored)
+
+
 def _check(password: str, stored: str) -> bool:
     try:
         return HASHER.verify(stored, password)

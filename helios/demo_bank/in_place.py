@@ -23,7 +23,7 @@ COMPILED = ".pyc"
 STATE = """
     SELECT json_build_array(
         (SELECT json_agg(version_num ORDER BY version_num) FROM alembic_version),
-        (SELECT json_agg(json_build_array(email, password_hash, failed_logins, locked_until) ORDER BY email)
+        (SELECT json_agg(json_build_array(email, password_hash) ORDER BY email)
            FROM users WHERE tenant_id = tenants.id),
         EXISTS (SELECT FROM api_key_index WHERE tenant_id = tenants.id AND key_hash = sha256(convert_to($2, 'UTF8'))),
         (SELECT json_agg(json_build_array(source.slug, source.language, version.content_sha256)

@@ -89,7 +89,7 @@ async def _people(database: Database, tenant_id: UUID, people: DemoSecrets) -> N
             )  # fmt: skip
             again = made.on_conflict_do_update(
                 index_elements=["tenant_id", "email"],
-                set_={"password_hash": hashed, "failed_logins": 0, "locked_until": None},
+                set_={"password_hash": hashed},
             )
             await connection.execute(again)
         await connection.execute(delete(ApiKeyIndex).where(text("tenant_id = :t").bindparams(t=tenant_id)))

@@ -77,8 +77,6 @@ class User(OfTenant, table=True):
     display_name: str
     password_hash: str
     roles: list[str] = Field(sa_type=ARRAY(Text))
-    failed_logins: int = counter_column()
-    locked_until: datetime | None = time_column()
     created_at: datetime = now_column()
     deleted_at: datetime | None = time_column()
 
@@ -115,12 +113,14 @@ class Customer(OfTenant, table=True):
 
 
 class Session(OfTenant, table=True):
-    """A staff sign-in. The refresh token is kept as a hash; `replaced_by` tells a reuse from a first use."""
+    """A staff sign-in. `generation` counts its refresh tokens; the newest is kept as a hash."""
 
     __tablename__ = "sessions"
-    __table_args__ = (foreign_key("users", "user_id"), Index("ix_sessions_refresh", "tenant_id", "refresh_hash"))
+    __table_args__ = (foreign_key("users", "user_id"), Index("ix_sessions_user", "tenant_id", "user_id"))
     user_id: UUID
     refresh_hash: bytes = Field(sa_type=LargeBinary)
+    generation: int = counter_column()
+    client_ct: bytes | None = sealed_column()
     created_at: datetime = now_column()
     last_used_at: datetime = now_column()
     expires_at: datetime = Field(sa_type=DateTime(timezone=True))

@@ -7,16 +7,44 @@ from dataclasses import dataclass
 
 import asyncpg
 import pytest
+from redis.asyncio import Redis
 
+from helios import frames
+from helios.database import Database
 from helios.embedded.supervisor import Stack
+from helios.keyring import Keyring
 from tests.api.problems import Rows
 from tests.caller import Api, Customer
+from tests.neighbour import make_neighbour
 
 
 @pytest.fixture(scope="session")
 async def rows(stack: Stack) -> AsyncIterator[Rows]:
     connection = await asyncpg.connect(stack.servers.admin_dsn)
     yield Rows(connection)
+    await connection.close()
+
+
+@pytest.fixture
+async def bank(stack: Stack, database: Database, keyring: Keyring) -> AsyncIterator[Api]:
+    """A tenant of its own for each test: locks and sessions are nobody else's business."""
+    made = await make_neighbour(database, keyring.root)
+    async with made.api(stack.servers.api_url) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+async def valkey(stack: Stack) -> AsyncIterator[Redis]:
+    connection = frames.connect(stack.servers.redis_url)
+    yield connection
+    await connection.aclose()
+
+
+@pytest.fixture(scope="session")
+async def admin(stack: Stack) -> AsyncIterator[asyncpg.Connection]:
+    """The superuser's connection: it reads all tenants, and turns clocks back."""
+    connection = await asyncpg.connect(stack.servers.admin_dsn)
+    yield connection
     await connection.close()
 
 
@@ -31,13 +59,15 @@ class Things:
 
 
 async def make_things(api: Api) -> Things:
-    """A conversation with an escalation, both at rest."""
+    """A conversation with an escalation, both at rest, and a supervisor's session."""
     customer = await (await api.customer()).open()
     answer = await customer.say("I want to talk to a human being, please.")
     assert answer.json()["outcome"] == "escalated", answer.text
     escalation_id = (await customer.get()).json()["escalation_id"]
     supervisor = await api.staff("supervisor" if "supervisor" in api.demo["users"] else "admin")
-    return Things(customer, supervisor, {"conversation_id": customer.conversation, "escalation_id": escalation_id})
+    sessions = (await api.http.get("/v1/auth/sessions", headers=supervisor)).json()["items"]
+    ids = {"conversation_id": customer.conversation, "escalation_id": escalation_id, "session_id": sessions[0]["id"]}
+    return Things(customer, supervisor, ids)
 
 
 @pytest.fixture(scope="session")

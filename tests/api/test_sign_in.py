@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
-from uuid import uuid4
 
 import asyncpg
-import httpx
 import pytest
 
 from helios.embedded.supervisor import Stack
 from tests.api.conftest import Things
 from tests.api.operations import Operation, example, operations
-from tests.api.problems import Rows, assert_problem
+from tests.api.problems import assert_problem
+from tests.api.signing import answer_of, login, signed_in
 from tests.caller import Api
-from tests.neighbour import Neighbour, make_neighbour
 
 GUARDED = [each for each in operations() if each.takes_bearer]
-
-
-@pytest.fixture
-async def bank(stack: Stack, database: Any, keyring: Any) -> Any:
-    """A tenant of its own for each test: locks and sessions are nobody else's business."""
-    made: Neighbour = await make_neighbour(database, keyring.root)
-    async with made.api(stack.servers.api_url) as api:
-        yield api
-
-
-async def login(api: Api, **other: str) -> httpx.Response:
-    known = {"tenant": str(api.demo["tenant"]), **api.demo["users"]["agent"]}
-    return await api.http.post("/v1/auth/login", json={**known, **other})
-
-
-def answer_of(response: httpx.Response) -> dict[str, Any]:
-    return {**{k: v for k, v in response.json().items() if k != "request_id"}, "status": response.status_code}
 
 
 async def test_unknown_tenant_user_and_password_are_answered_alike(bank: Api) -> None:
@@ -46,80 +26,9 @@ async def test_unknown_tenant_user_and_password_are_answered_alike(bank: Api) ->
     assert answer_of(wrong) == answer_of(no_user) == answer_of(no_tenant)
 
 
-async def test_after_five_failures_an_account_is_shut_whether_it_exists_or_not(bank: Api) -> None:
-    for other in ({}, {"email": "nobody@example.com"}, {"tenant": f"none-{uuid4()}"}):
-        wrong = {"password": "not the password", **other}
-        answers = [await login(bank, **wrong) for _ in range(6)]
-        assert [answer.status_code for answer in answers] == [401] * 5 + [429]
-        assert_problem(answers[-1], code="account_locked")
-        assert 55 <= int(answers[-1].headers["retry-after"]) <= 61
-        right = await login(bank, **other)
-        assert_problem(right, code="account_locked")
-
-
-async def test_guesses_side_by_side_are_counted_one_by_one(bank: Api) -> None:
-    """The lock must hold while twenty guesses are on their way, also for one that is right."""
-    answers = await asyncio.gather(*(login(bank, password="not the password") for _ in range(20)))
-    assert sorted(answer.status_code for answer in answers) == [401] * 5 + [429] * 15
-    assert_problem(await login(bank), code="account_locked")
-
-
-async def test_a_success_forgets_the_failures(bank: Api) -> None:
-    for _ in range(3):
-        for _ in range(4):
-            assert (await login(bank, password="not the password")).status_code == 401
-        assert (await login(bank)).status_code == 200
-
-
-async def test_a_lock_ends_and_the_next_is_longer(bank: Api, stack: Stack) -> None:
-    for _ in range(5):
-        await login(bank, password="not the password")
-    connection = await asyncpg.connect(stack.servers.admin_dsn)
-    try:
-        await connection.execute("UPDATE users SET locked_until = now() - interval '1 s' WHERE failed_logins = 5")
-    finally:
-        await connection.close()
-    assert (await login(bank, password="not the password")).status_code == 401
-    assert 115 <= int((await login(bank)).headers["retry-after"]) <= 121
-
-
-async def test_a_refresh_token_is_rotated_and_its_reuse_ends_the_session(bank: Api) -> None:
-    first = (await login(bank)).json()
-    second = await bank.http.post("/v1/auth/refresh", json={"refresh_token": first["refresh_token"]})
-    assert second.status_code == 200
-    assert second.headers["cache-control"] == "no-store"
-    assert second.json()["refresh_token"] != first["refresh_token"]
-    assert_problem(await bank.http.post("/v1/auth/refresh", json={"refresh_token": first["refresh_token"]}), 401)
-    ended = await bank.http.post("/v1/auth/refresh", json={"refresh_token": second.json()["refresh_token"]})
-    assert_problem(ended, code="unauthenticated")
-
-
-async def test_a_refresh_token_that_is_none(bank: Api, rows: Rows) -> None:
-    whole = (await login(bank)).json()["refresh_token"]
-    tenant, session, secret = whole.split(".")
-    before = await rows.count()
-    for bad in (
-        "x",
-        "..",
-        f"{tenant}.{session}",
-        f"{tenant}.{uuid4().hex}.{secret}",
-        f"{uuid4().hex}.{session}.{secret}",
-        f"{whole}.x",
-        "a.b.c",
-        f"{tenant}.\N{BULLET}.c",
-    ):
-        assert_problem(await bank.http.post("/v1/auth/refresh", json={"refresh_token": bad}), code="unauthenticated")
-    assert await rows.count() == before
-    assert (await bank.http.post("/v1/auth/refresh", json={"refresh_token": whole})).status_code == 200
-
-
-async def _signed_in(bank: Api) -> dict[str, str]:
-    return {"Authorization": f"Bearer {(await login(bank)).json()['access_token']}"}
-
-
 async def test_logging_out_closes_an_open_stream_within_five_seconds(bank: Api) -> None:
     customer = await (await bank.customer()).open()
-    agent = await _signed_in(bank)
+    agent = await signed_in(bank)
     async with bank.http.stream("GET", f"{customer.path}/events", headers=agent) as stream:
         lines = stream.aiter_lines()
         assert await anext(lines) == ": stream"
@@ -135,7 +44,7 @@ async def test_logging_out_closes_an_open_stream_within_five_seconds(bank: Api) 
 
 
 async def test_a_ticket_is_good_once_and_for_its_own_tenant(bank: Api, mine: Things) -> None:
-    agent = await _signed_in(bank)
+    agent = await signed_in(bank)
     customer = await (await bank.customer()).open()
     for headers in (agent, customer.headers):
         ticket = (await bank.http.post("/v1/auth/stream-tickets", headers=headers)).json()["ticket"]

@@ -45,7 +45,6 @@ async def test_without_its_mark_it_is_filled_again_and_marked(stack: Stack, admi
     [
         "UPDATE alembic_version SET version_num = 'elsewhere'",
         "UPDATE users SET password_hash = 'changed' WHERE email LIKE 'agent@%'",
-        "UPDATE users SET locked_until = now() WHERE email LIKE 'agent@%'",
         "DELETE FROM api_key_index",
         "UPDATE knowledge_sources SET published_version = NULL WHERE id = (SELECT min(id::text)::uuid "
         "FROM knowledge_sources WHERE tenant_id = (SELECT id FROM tenants WHERE slug = 'meridian'))",

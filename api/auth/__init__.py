@@ -1,0 +1,11 @@
+"""Everything under /v1/auth: signing in, staying in, and what belongs to one's own account."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.auth import account, login, sessions
+
+router = APIRouter(prefix="/v1/auth", tags=["Sign-in"])
+for _part in (login, sessions, account):
+    router.include_router(_part.router)

@@ -1,0 +1,158 @@
+"""`POST /v1/auth/login`: from a password to a session."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from redis.exceptions import RedisError
+from sqlalchemy import text
+
+from api.auth.answers import TOKENS, tokens
+from api.cleaning import clean
+from api.described import described
+from api.models import SignIn
+from api.problems import Problem
+from api.state import Services, State
+from api.validation import StrictRoute
+from helios import audit
+from helios.crypto import TenantKeys
+from helios.identity import lockout, sessions
+from helios.invitations import normal_email
+from helios.passwords import check_password, hash_password, is_outdated
+from helios.tokens import Identity
+
+router = APIRouter(route_class=StrictRoute)
+
+DEVICE_COOKIE = "helios_device"
+NO_TENANT = UUID(int=0)
+TENANT = text("SELECT id FROM tenants WHERE slug = :slug AND deleted_at IS NULL")
+USER = text("SELECT * FROM users WHERE tenant_id = :tenant_id AND email = :email AND deleted_at IS NULL")
+REHASH = text(
+    "UPDATE users SET password_hash = :new WHERE tenant_id = :tenant_id AND id = :id AND password_hash = :old"
+)
+
+
+@router.post(
+    "/login",
+    summary="Sign a member of staff in",
+    **described(
+        TOKENS,
+        *("invalid_credentials", "account_locked", "invalid_request", "dependency_unavailable"),
+        body={"tenant": "meridian", "email": "agent@meridian.example", "password": "six words that only you know"},
+    ),
+)
+async def login(body: SignIn, request: Request, services: State) -> Response:
+    """Gives an access token (10 min) and a refresh token. Wrong tenant, e-mail and password are answered alike, in the
+    same time. A browser that has signed in before is known by a cookie, and nobody else's failures shut it out."""
+    tenant_id = await find_tenant(services, body.tenant)
+    user = await find_user(services, tenant_id, body.email)
+    keys = await services.keyring.tenant(user.tenant_id) if user is not None else None
+    subject = _subject(body, keys, user, request.cookies.get(DEVICE_COOKIE, ""))
+    async with counted():
+        await refuse_if_shut(services, subject)
+    right = await check_password(body.password, user.password_hash if user else None)
+    await settle(services, subject, tenant_id, user.id if user else None, right=right)
+    assert user is not None
+    assert keys is not None
+    return await _signed_in(services, request, keys, user, body.password)
+
+
+async def find_tenant(services: Services, slug: str) -> UUID:
+    """The id of no tenant where there is none: what follows takes the same steps."""
+    async with services.database.platform() as connection:
+        found = (await connection.execute(TENANT, {"slug": slug.strip().lower()})).scalar_one_or_none()
+    return NO_TENANT if found is None else UUID(str(found))
+
+
+async def find_user(services: Services, tenant_id: UUID, email: str) -> Any | None:
+    async with services.database.tenant(tenant_id) as connection:
+        where = {"tenant_id": tenant_id, "email": normal_email(email)}
+        return (await connection.execute(USER, where)).one_or_none()
+
+
+def _subject(body: SignIn, keys: TenantKeys | None, user: Any | None, cookie: str) -> str:
+    """What this attempt is counted for: the account as strangers name it, or the account's known device."""
+    stranger = lockout.account(body.tenant, body.email)
+    if user is None or keys is None or not cookie:
+        return stranger
+    nonce = lockout.known_device(keys, user.id, cookie)
+    return stranger if nonce is None else lockout.device(stranger, nonce)
+
+
+@asynccontextmanager
+async def counted() -> AsyncIterator[None]:
+    """Without the count of failures nobody may try a password: sign-in is closed while Valkey is away."""
+    try:
+        yield
+    except (RedisError, OSError):
+        raise Problem("dependency_unavailable", retry_after_s=2) from None
+
+
+async def refuse_if_shut(services: Services, subject: str) -> None:
+    """Raises a 429 problem before a hash is computed for nothing."""
+    left_s = await services.lockout.left_s(subject)
+    if left_s > 0:
+        raise shut(left_s)
+
+
+async def settle(services: Services, subject: str, tenant_id: UUID, user_id: UUID | None, *, right: bool) -> None:
+    """Counts the attempt; raises unless it was right and the account is open."""
+    async with counted():
+        settled = await services.lockout.settle(subject, right=right)
+    if settled.left_s > 0:
+        raise shut(settled.left_s)
+    if right:
+        return
+    if tenant_id != NO_TENANT:
+        await _tell_of_failure(services, tenant_id, user_id, settled.shut_s)
+    raise Problem("invalid_credentials")
+
+
+async def _tell_of_failure(services: Services, tenant_id: UUID, user_id: UUID | None, shut_s: float) -> None:
+    """The same rows for an account that does not exist, which has no id."""
+    actor: tuple[audit.ActorType, UUID | None] = ("user", user_id)
+    async with services.database.tenant(tenant_id) as connection:
+        await audit.record(connection, tenant_id, "auth.login_failed", actor=actor, subject=actor)
+        if shut_s > 0:
+            detail = {"shut_s": round(shut_s)}
+            await audit.record(connection, tenant_id, "auth.account_locked", actor=actor, subject=actor, detail=detail)
+
+
+def shut(left_s: float) -> Problem:
+    return Problem("account_locked", retry_after_s=int(left_s) + 1)
+
+
+async def _signed_in(services: Services, request: Request, keys: TenantKeys, user: Any, password: str) -> Response:
+    outdated = is_outdated(user.password_hash)
+    rehashed = {"new": await hash_password(password), "old": user.password_hash} if outdated else None
+    async with services.database.tenant(user.tenant_id) as connection:
+        session_id, refresh_token = await sessions.open_session(connection, keys, user.id, client_of(request))
+        if rehashed is not None:
+            await connection.execute(REHASH, {"tenant_id": user.tenant_id, "id": user.id, **rehashed})
+        who = ("user", user.id)
+        await audit.record(connection, user.tenant_id, "auth.login", actor=("user", user.id), subject=who,
+                           detail={"session_id": str(session_id)})  # fmt: skip
+    identity = Identity(user.tenant_id, user.id, "user", frozenset(user.roles), session_id)
+    answer = tokens(services, identity, refresh_token)
+    answer.set_cookie(
+        DEVICE_COOKIE,
+        lockout.new_device(keys, user.id),
+        max_age=lockout.DEVICE_S,
+        path="/v1/auth/login",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+def client_of(request: Request) -> dict[str, str]:
+    """By what the owner of a session will know it. Sealed before it is stored."""
+    return {
+        "user_agent": clean(request.headers.get("user-agent", ""))[:200],
+        "address": request.client.host if request.client else "",
+    }

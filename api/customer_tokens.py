@@ -1,0 +1,99 @@
+"""`POST /v1/customer-tokens`: a tenant's own backend signs its customers in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from api.auth.answers import NO_STORE
+from api.cleaning import clean, clean_map
+from api.models import CustomerToken
+from api.problems import Problem
+from api.state import Services, State
+from api.validation import StrictRoute
+from helios import audit
+from helios.crypto import token_hash
+from helios.ids import new_id
+from helios.tokens import CUSTOMER_LIFETIME, Identity
+from schema.tables import Customer
+
+router = APIRouter(prefix="/v1", tags=["Sign-in"], route_class=StrictRoute)
+
+PROFILE = "customers.profile_ct"
+
+API_KEY = text(
+    "SELECT id, expires_at FROM api_keys WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL "
+    "AND (expires_at IS NULL OR expires_at > now())"
+)
+API_KEY_TENANT = text("SELECT tenant_id, api_key_id FROM api_key_index WHERE key_hash = :key_hash")
+
+
+@router.post("/customer-tokens")
+async def create_customer_token(
+    body: CustomerToken,
+    services: State,
+    api_key: Annotated[str | None, Header(alias="X-API-Key", max_length=256)] = None,
+) -> Response:
+    """A tenant's backend signs one of its customers in. The same `external_id` is the same customer."""
+    tenant_id, key_id = await _api_key(services, api_key)
+    return JSONResponse(await sign_customer_in(services, tenant_id, body, ("api_key", key_id)), headers=NO_STORE)
+
+
+async def sign_customer_in(
+    services: Services, tenant_id: UUID, body: CustomerToken, actor: tuple[audit.ActorType, UUID | None]
+) -> dict[str, Any]:
+    """Finds or makes the customer, and signs a token for them."""
+    keys = await services.keyring.tenant(tenant_id)
+    customer_id = new_id()
+    index = keys.blind_index(body.external_id, "customers.external_id")
+    locale = clean(body.locale) if body.locale else None
+    profile = {name: clean_map(value) if isinstance(value, dict) else clean(value)
+               for name, value in body.model_dump(exclude_none=True).items()}  # fmt: skip
+    async with services.database.tenant(tenant_id) as connection:
+        made = await connection.execute(
+            upsert(Customer)
+            .values(
+                tenant_id=tenant_id,
+                id=customer_id,
+                external_id_index=index,
+                profile_ct=keys.seal_json(profile, PROFILE, customer_id),
+                locale=locale,
+            )
+            .on_conflict_do_update(index_elements=["tenant_id", "external_id_index"], set_={"deleted_at": None})
+            .returning(Customer.id)  # type: ignore[call-overload]
+        )
+        found = made.scalar_one()
+        if found != customer_id:
+            await connection.execute(
+                text("UPDATE customers SET profile_ct = :profile, locale = coalesce(:locale, locale) "
+                     "WHERE tenant_id = :tenant_id AND id = :id"),
+                {"tenant_id": tenant_id, "id": found, "locale": locale,
+                 "profile": keys.seal_json(profile, PROFILE, found)},
+            )  # fmt: skip
+        await audit.record(connection, tenant_id, "auth.customer_token", actor=actor, subject=("customer", found))
+    identity = Identity(tenant_id, found, "customer", frozenset({"customer"}), found)
+    return {
+        "access_token": services.tokens.sign(identity, CUSTOMER_LIFETIME),
+        "token_type": "Bearer",
+        "expires_in": int(CUSTOMER_LIFETIME.total_seconds()),
+        "customer_id": str(found),
+    }
+
+
+async def _api_key(services: Services, api_key: str | None) -> tuple[UUID, UUID]:
+    if api_key is None:
+        raise Problem("invalid_api_key")
+    async with services.database.platform() as connection:
+        row = (await connection.execute(API_KEY_TENANT, {"key_hash": token_hash(api_key)})).one_or_none()
+    if row is None:
+        raise Problem("invalid_api_key")
+    async with services.database.tenant(row.tenant_id) as connection:
+        live = await connection.execute(API_KEY, {"tenant_id": row.tenant_id, "id": row.api_key_id})
+        if live.one_or_none() is None:
+            raise Problem("invalid_api_key")
+    return row.tenant_id, row.api_key_id
