@@ -24,10 +24,13 @@ from api import (
     sse,
     websocket,
 )
+from api.bodies import Bodies
+from api.compression import Compression
 from api.counting import Counting
 from api.hub import Hub
 from api.limiter import Limiter
 from api.middleware import Edge
+from api.origins import Origins
 from api.problems import EXAMPLE, MEDIA_TYPE
 from api.state import Services
 from api.tenant_walls import TenantWalls
@@ -73,8 +76,9 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.include_router(documents.router(app))
     app.include_router(pages.router())
     errors.install(app)
-    app.add_middleware(Counting)
-    app.add_middleware(Edge)
+    for layer in (Bodies, Compression, Counting, Origins):  # the last one is the outermost
+        app.add_middleware(layer)
+    app.add_middleware(Edge, config=config)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -91,6 +95,7 @@ def _lifespan(config: Settings) -> Any:
         keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
         valkey = frames.connect(config.redis_url.get_secret_value())
         hub = Hub(valkey)
+        walls = TenantWalls(database)
         app.state.services = Services(
             settings=config,
             database=database,
@@ -101,13 +106,14 @@ def _lifespan(config: Settings) -> Any:
             conversations=Conversations(await connect(config, keyring, lazy=True), config),
             tokens=Tokens(config.token_key.get_secret_value(), config.token_issuer),
             limiter=Limiter(valkey),
-            walls=TenantWalls(database),
+            walls=walls,
             lockout=Lockout(valkey),
         )
         await hub.start()
         try:
             yield
         finally:
+            await walls.close()
             await hub.stop()
             await valkey.aclose()
             await database.close()

@@ -22,8 +22,10 @@ from api.validation import invalid_request
 log = structlog.get_logger()
 
 RETRY_AFTER_S = 2
-BY_STATUS = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed",
-             406: "not_acceptable", 413: "payload_too_large", 415: "unsupported_media_type"}  # fmt: skip
+BY_STATUS = {
+    **{401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 406: "not_acceptable"},
+    **{408: "request_timeout", 413: "payload_too_large", 415: "unsupported_media_type"},
+}
 AWAY = (
     OSError,
     asyncio.TimeoutError,

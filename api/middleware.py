@@ -1,65 +1,74 @@
-"""What every request passes: an id, a limit for its body, headers for browsers, and counting."""
+"""What every request passes first and every answer last: an id, the right host, headers for browsers, and counting."""
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
-from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.limits import UNLIMITED
 from api.operations import LATENCY, REQUESTS
-from api.problems import Problem, render
+from api.problems import Problem, refuse
 from helios.ids import new_id
+from helios.settings import Settings
 
 log = structlog.get_logger()
 
-BODY_MAX = 64 * 1024
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
 }
-CSP = "default-src 'none'; frame-ancestors 'none'"
-
-
-class TooLarge(HTTPException):
-    """Raised into the reading of a body that is over the limit. FastAPI takes any other exception for bad JSON."""
-
-    def __init__(self) -> None:
-        super().__init__(413)
+"""Of every answer that says nothing else."""
+HSTS = "max-age=31536000"
+# Nothing that could be a number of a card or an account: it goes into every log line.
+REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 class Edge:
     """The outermost layer, in plain ASGI: it must not buffer streams."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, config: Settings) -> None:
         self._app = app
+        self._hosts = _hosts(config)
+        self._always_https = config.public_url.startswith("https://")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        scope["request_id"] = request_id = str(new_id())
+        sent = Headers(scope=scope)
+        scope["request_id"] = request_id = _request_id(sent.get("x-request-id"))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        if scope["type"] == "websocket":
+            await self._answer(scope, receive, _refusing(scope, send), sent)
+        else:
+            await self._counted(scope, receive, send, sent)
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send, sent: Headers) -> None:
         started, status = time.perf_counter(), 500
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(MutableHeaders(scope=message), request_id)
+                self._add_headers(MutableHeaders(scope=message), scope)
                 LATENCY.labels(scope["method"], _route(scope)).observe(time.perf_counter() - started)
             await send(message)
 
         try:
-            await self._limited(scope, receive, send_with_headers)
+            await self._answer(scope, receive, send_with_headers, sent)
         finally:
             REQUESTS.labels(scope["method"], _route(scope), status).inc()
             log.info(
@@ -70,41 +79,58 @@ class Edge:
                 took_ms=round(1000 * (time.perf_counter() - started)),
             )
 
-    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        too_large = Problem("payload_too_large")
-        declared = Headers(scope=scope).get("content-length", "0")
-        if declared.isascii() and declared.isdigit() and int(declared) > BODY_MAX:
-            await render(Request(scope), too_large)(scope, receive, send)
-            return
-        seen, begun = 0, False
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, sent: Headers) -> None:
+        """A host that is not ours: a page of somebody else's that points its name at us, or a poisoned link."""
+        asked = _name(sent.get("host", ""))
+        if self._hosts and asked not in self._hosts and scope["path"] not in UNLIMITED:
+            await refuse(Problem("misdirected_request"), scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
-                if seen > BODY_MAX:
-                    raise TooLarge
-            return message
+    def _add_headers(self, headers: MutableHeaders, scope: Scope) -> None:
+        headers["X-Request-Id"] = scope["request_id"]
+        for name, value in SECURITY_HEADERS.items():
+            headers.setdefault(name, value)
+        if self._always_https or scope["scheme"] == "https":
+            headers["Strict-Transport-Security"] = HSTS
 
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
+
+def _refusing(scope: Scope, send: Send) -> Send:
+    """A handshake that no route takes up is a problem like any other."""
+    accepted = False
+
+    async def watched(message: Message) -> None:
+        nonlocal accepted
+        accepted = accepted or message["type"] != "websocket.close"
+        if accepted:
             await send(message)
+        else:
+            await refuse(Problem("not_found"), scope, _nothing, send)
 
-        try:
-            await self._app(scope, counted, watched)
-        except TooLarge:
-            if not begun:
-                await render(Request(scope), too_large)(scope, receive, send)
+    return watched
 
 
-def _add_headers(headers: MutableHeaders, request_id: str) -> None:
-    headers["X-Request-Id"] = request_id
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
-    headers.setdefault("Content-Security-Policy", CSP)
-    headers.setdefault("Cache-Control", "no-store")
+async def _nothing() -> Message:
+    return {"type": "websocket.disconnect"}
+
+
+def _request_id(sent: str | None) -> str:
+    """The caller's own where it is a UUID, so that their log and ours can be laid side by side."""
+    return sent if sent is not None and REQUEST_ID.fullmatch(sent) else str(new_id())
+
+
+def _hosts(config: Settings) -> frozenset[str]:
+    """Empty: any."""
+    public = urlsplit(config.public_url).hostname
+    return frozenset(name.lower() for name in (*config.allowed_hosts, *((public,) if public else ())))
+
+
+def _name(host: str) -> str:
+    return (urlsplit(f"//{host}").hostname or "") if _is_plain(host) else ""
+
+
+def _is_plain(host: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?", host) is not None
 
 
 def _route(scope: dict[str, Any] | Scope) -> str:

@@ -49,6 +49,12 @@ CODES: dict[str, Code] = {
     "idempotency_conflict": Code(409, "The idempotency key was used for another request", "Use a new `Idempotency-Key` for a new request, and the same body with the same key."),
     "idempotency_in_progress": Code(409, "The first request with this key is still running", "Send it again after `Retry-After` with the same key: you will get the first one's answer."),
     "payload_too_large": Code(413, "The body is too large", "JSON bodies end at 64 KiB."),
+    "request_timeout": Code(408, "The request came too slowly", "Send the head within 10 s and the body within 20 s."),
+    "uri_too_long": Code(414, "The address is too long", "Addresses end at 16 KiB. Put what is long into a body."),
+    "headers_too_large": Code(431, "The headers are too large", "Together they end at 32 KiB."),
+    "malformed_request": Code(400, "This is not HTTP as we know it", "Send HTTP/1.1 by RFC 9112; most often a proxy or a hand-made client broke it."),
+    "misdirected_request": Code(421, "This host is not ours", "Use the address that the operator published (HELIOS_PUBLIC_URL, HELIOS_ALLOWED_HOSTS)."),
+    "origin_not_allowed": Code(403, "Pages of this origin may not call us", "An admin of the tenant names it in the setting `allowed_origins`: scheme, host and port."),
     "unsupported_media_type": Code(415, "The body has the wrong type", "Send `Content-Type: application/json`."),
     "rate_limited": Code(429, "Too many requests", "Wait for the time in `Retry-After`."),
     "dependency_unavailable": Code(503, "A part that we depend on does not answer", "Nothing was lost. Try again after `Retry-After`; the same `client_message_id` or `Idempotency-Key` is safe."),
@@ -110,6 +116,7 @@ def render(request: Request, problem: Problem) -> JSONResponse:
 async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the problem from outside every route. A WebSocket's handshake is refused with the same answer."""
     if scope["type"] == "websocket":
+        log.info("refused", code=problem.code)
         await _refuse_handshake(problem, scope, send)
     else:
         await render(Request(scope), problem)(scope, receive, send)

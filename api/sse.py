@@ -21,10 +21,11 @@ from api.hub import Subscription
 from api.problems import Problem
 from api.state import Services, State
 from api.stream import Event, Position, Reader, parse_offset
+from api.validation import StrictRoute
 from helios.frames import FRAMES_PER_EPOCH
 from helios.tokens import Identity
 
-router = APIRouter(prefix="/v1/conversations", tags=["Conversations"])
+router = APIRouter(prefix="/v1/conversations", tags=["Conversations"], route_class=StrictRoute)
 
 LOOK_EVERY_S = 3.0
 BROKEN = (DBAPIError, *AWAY)

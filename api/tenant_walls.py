@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.errors import AWAY
 from helios.crypto import token_hash
 from helios.database import Database
 
@@ -71,7 +72,7 @@ class TenantWalls:
         try:
             async with asyncio.timeout(WAIT_MOST_S), self._database.platform() as connection:
                 found: UUID | None = (await connection.execute(KEY, {"key_hash": hashed})).scalar_one_or_none()
-        except (SQLAlchemyError, OSError, TimeoutError):
+        except (SQLAlchemyError, *AWAY):
             return None
         if found is not None:
             self._keys[hashed] = found
@@ -79,11 +80,16 @@ class TenantWalls:
                 self._keys.popitem(last=False)
         return found
 
+    async def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait((self._reading,))
+
     async def _read(self) -> None:
         try:
             async with self._database.platform() as connection:
                 rows = (await connection.execute(SETTINGS)).all()
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except (SQLAlchemyError, *AWAY) as error:
             # What was known goes on; the routes say themselves that the database is away.
             log.warning("tenants' walls not read", error=type(error).__name__)
         else:

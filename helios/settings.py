@@ -53,6 +53,12 @@ class Settings(BaseSettings):
     """The address that the API listens on."""
     api_port: int | None = None
     """Asked for by name: busy is an error. Unset: a free port is found."""
+    public_url: str = ""
+    """Where people reach the API, e.g. https://service.bank.example. Its host is then the only one that is answered."""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Further hosts that are answered (`Host` header), e.g. of a load balancer. Both unset: any."""
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, e.g. 10.0.0.0/8."""
     rate_limits: float = Field(default=1.0, ge=0.0)
     """Multiplies every limit of requests (api/limits.py). 0: none is counted."""
 
@@ -123,7 +129,7 @@ class Settings(BaseSettings):
     demo_page: bool = True
     """Serve `/demo/session` for the demo tenant, if there is one. It has no effect on other tenants."""
 
-    @field_validator("llm", mode="before")
+    @field_validator("llm", "allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

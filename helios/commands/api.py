@@ -29,6 +29,9 @@ def run(args: argparse.Namespace) -> int:
         # Streams last for ever: a stopping server does not wait for them, their clients resume elsewhere.
         timeout_graceful_shutdown=2,
         ws_max_size=128 * 1024,
-        h11_max_incomplete_event_size=64 * 1024,
+        http="api.server:Connection",
+        # Else uvicorn believes whatever comes from this machine.
+        proxy_headers=bool(config.trusted_proxies),
+        forwarded_allow_ips=list(config.trusted_proxies),
     )
     return 0
