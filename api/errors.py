@@ -37,6 +37,7 @@ AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
+    asyncpg.InternalClientError,  # a server that went in mid-statement leaves the protocol in no known state
 )
 
 
