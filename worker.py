@@ -12,7 +12,13 @@ import structlog
 import uvloop
 from redis.asyncio import Redis
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker import (
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkerDeploymentVersion,
+    WorkflowRunner,
+)
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.resources import Resources
@@ -27,6 +33,7 @@ from helios.models.embedder import Embedder
 from helios.models.intent import IntentClassifier
 from helios.models.language import LanguageIdentifier
 from helios.settings import Settings, settings
+from helios.sources import sources_hash
 from helios.sweeper import sweep_for_ever
 from helios.temporal import Conversations, connect
 from workflows.conversation import ConversationWorkflow
@@ -58,6 +65,12 @@ def sandboxed_runner() -> WorkflowRunner:
     )
 
 
+def deployment() -> WorkerDeploymentConfig:
+    """Which code runs, as Temporal shows it. Left to itself the SDK hashes every module that is loaded, for .4 s."""
+    build = WorkerDeploymentVersion("helios", sources_hash("activities", "helios", "schema", "workflows")[:16])
+    return WorkerDeploymentConfig(build, use_worker_versioning=False)
+
+
 def make_worker(config: Settings, client: Client, resources: Resources) -> Worker:
     turns, escalations = Turns(resources), Escalations(resources)
     return Worker(
@@ -75,6 +88,7 @@ def make_worker(config: Settings, client: Client, resources: Resources) -> Worke
             escalations.apply_deadline,
         ],
         workflow_runner=workflow_runner(config),
+        deployment_config=deployment(),
         max_cached_workflows=1000,
         # A turn holds one of each while its model writes, which is many seconds of waiting and little work.
         max_concurrent_workflow_tasks=500,

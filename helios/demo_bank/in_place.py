@@ -15,11 +15,10 @@ import asyncpg
 
 from helios.demo_bank.people import TENANT, load_secrets, secrets_file
 from helios.embedded.home import Home
-from helios.settings import PROJECT
+from helios.sources import sources_hash
 
 SOURCES = ("schema", "helios")
-"""All of it: a list of what migrations and the seed use would be forgotten one day, and reading takes 20 ms."""
-COMPILED = ".pyc"
+"""All of it: a list of what migrations and the seed use would be forgotten one day."""
 STATE = """
     SELECT json_build_array(
         (SELECT json_agg(version_num ORDER BY version_num) FROM alembic_version),
@@ -63,15 +62,4 @@ async def _fingerprint(home: Home, admin: asyncpg.Connection) -> str | None:
         state = await admin.fetchval(STATE, TENANT, people.api_key)
     except asyncpg.UndefinedTableError:
         return None
-    return hashlib.sha256(f"{sources_hash(PROJECT)}{state}".encode()).hexdigest() if state else None
-
-
-def sources_hash(project: Path) -> str:
-    """SHA-256 (hex) of the names and contents of all that may go into a database."""
-    digest = hashlib.sha256()
-    for folder in SOURCES:
-        for file in sorted((project / folder).rglob("*")):
-            if file.is_file() and file.suffix != COMPILED:
-                content = file.read_bytes()
-                digest.update(f"{file.relative_to(project)}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()
+    return hashlib.sha256(f"{sources_hash(*SOURCES)}{state}".encode()).hexdigest() if state else None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import asyncpg
 import pytest
 
 from helios.commands.up import fill_database
-from helios.demo_bank.in_place import SOURCES, is_in_place, keep, sources_hash
+from helios.demo_bank.in_place import is_in_place, keep
 from helios.demo_bank.people import load_secrets, new_secrets, save_secrets, secrets_file
 from helios.embedded.servers import silent
 from helios.embedded.supervisor import Stack
@@ -74,15 +73,3 @@ async def test_other_keys_are_not_in_place(stack: Stack, admin: asyncpg.Connecti
         assert not await is_in_place(stack.servers.home, admin)
     finally:
         save_secrets(file, made)
-
-
-def test_code_and_articles_count_and_what_python_makes_of_them_does_not(tmp_path: Path) -> None:
-    for folder in SOURCES:
-        (tmp_path / folder / "__pycache__").mkdir(parents=True)
-    seen = {sources_hash(tmp_path)}
-    for name, content in (("helios/a.py", "1"), ("helios/a.py", "2"), ("schema/b.md", "2"), ("schema/c.md", "")):
-        (tmp_path / name).write_text(content)
-        seen.add(sources_hash(tmp_path))
-    assert len(seen) == 5
-    (tmp_path / "helios" / "__pycache__" / "a.cpython-311.pyc").write_text("compiled")
-    assert sources_hash(tmp_path) in seen
