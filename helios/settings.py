@@ -120,6 +120,8 @@ class Settings(BaseSettings):
     # Behaviour
     workflow_sandbox: bool = False
     """Run workflow code in Temporal's sandbox: on in tests, where it proves determinism; off where CPU counts."""
+    workflow_task_timeout_s: float = Field(default=5.0, ge=1.0, le=60.0)
+    """How long a conversation waits for a worker that died in the middle of its step. A long step reports in time."""
     conversation_idle_s: float = 900.0
     """Quiet time after which a conversation's workflow run ends. The conversation itself stays open."""
     log_level: str = "info"

@@ -22,8 +22,6 @@ from schema.steps import (
 )
 from schema.visibility import STATUS, TENANT
 
-# A dead worker is noticed after this time; local steps report at four fifths of it.
-TASK_TIMEOUT = timedelta(seconds=5)
 CALL_TIMEOUT = timedelta(seconds=2)
 
 
@@ -68,7 +66,7 @@ class Conversations:
             ConversationState(tenant_id, conversation_id, idle_s=self._settings.conversation_idle_s),
             id=conversation_workflow_id(tenant_id, conversation_id),
             task_queue=self._settings.temporal_task_queue,
-            task_timeout=TASK_TIMEOUT,
+            task_timeout=timedelta(seconds=self._settings.workflow_task_timeout_s),
             start_signal=signal,
             start_signal_args=[argument],
             search_attributes=TypedSearchAttributes(

@@ -146,6 +146,8 @@ class ConversationWorkflow:
                 id=escalation_workflow_id(self._state.tenant_id, escalation_id),
                 # The conversation continues as new and ends when idle; its escalation must outlive both.
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                # A person's decision waits no longer for a dead worker than a customer's message does.
+                task_timeout=workflow.info().task_timeout,
                 # A turn that is tried again must not open what a person has closed.
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 static_summary="A person is asked to help",

@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from helios.commands.up import start_application
 from helios.database import Database
+from helios.embedded.servers import silent
 from helios.embedded.supervisor import Stack, running_stack
 from helios.frames import connect
 from helios.keyring import Keyring, root_key
@@ -35,6 +36,7 @@ ANSWER = (
 SLOWLY = Scenario(text=ANSWER, delay_s=0.015)
 WORDS_PER_S = "60"
 WORKERS = 2
+TASK_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ class Bank:
 async def open_bank(home: Path) -> AsyncIterator[Bank]:
     """Starts everything and waits until both workers take tasks."""
     faults = Faults(home.parent / "faults")
-    config = Settings(home=home, llm=("openai", "offline"), workers=WORKERS)
+    # One program is the parent of all workers. The deadline is a good part of every wait after a kill.
+    config = Settings(home=home, llm=("openai", "offline"), workers=1, workflow_task_timeout_s=TASK_TIMEOUT_S)
+    worker = [str(WORKER), str(faults.folder), str(WORKERS)]
     async with provider_server(SLOWLY) as provider:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("HELIOS_LLM", "openai,offline")
@@ -77,7 +81,7 @@ async def open_bank(home: Path) -> AsyncIterator[Bank]:
             environment.setenv("OPENAI_API_KEY", "sk-not-a-key")
             environment.setenv("OPENAI_BASE_URL", provider.openai_base_url)
             async with running_stack(config) as stack:
-                await start_application(stack, config, lambda _title, _state: None, [str(WORKER), str(faults.folder)])
+                await start_application(stack, config, silent, worker)
                 await faults.until_workers(WORKERS)
                 async with _opened(stack, faults, provider) as bank:
                     yield bank

@@ -1,7 +1,7 @@
-"""A worker that dies where a test says: the product's own, with traps around its functions.
+"""Workers that die where a test says: the product's own, with traps around its functions.
 
-Arguments: the folder of the orders (see `faults.py`). A parent that has loaded all code forks the worker and forks
-another when it is killed, so that a new one takes tasks within a second and a test can kill many.
+Arguments: the folder of the orders (see `faults.py`) and how many. A parent that has loaded all code forks the workers
+and forks another when one is killed, so that a new one takes tasks within a second and a test can kill many.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import functools
+import gc
 import importlib
 import inspect
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
@@ -37,6 +39,8 @@ from tests.crash.faults import Trap
 from tests.crash.points import POINTS, Point, is_local
 
 PR_SET_PDEATHSIG = 1
+BY_ITSELF_S = 0.2
+"""Pause after a worker that was not killed, for example because it found no server to connect to."""
 way: ContextVar[str] = ContextVar("way", default="remote")
 
 
@@ -115,27 +119,42 @@ def _load() -> None:
     contextual_query("And abroad?", [PastMessage("customer", "What does a card cost?")], "en")
 
 
-def main(folder: Path) -> int:
-    """Keeps one worker running until told to stop, or until a worker ends by itself."""
+def main(folder: Path, count: int) -> int:
+    """Keeps so many workers running until told to stop."""
     _load()
-    child = 0
+    # What is there now stays: collecting garbage in a child would copy every page of it.
+    gc.collect()
+    gc.freeze()
+    children: set[int] = set()
+    told = False
 
     def stop(number: int, _frame: Any) -> None:
-        if child:
+        nonlocal told
+        told = True
+        for child in children:
             os.kill(child, number)
 
     signal.signal(signal.SIGTERM, stop)
     while True:
-        child = os.fork()
-        if child == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            _serve(folder)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
+        while not told and len(children) < count:
+            children.add(_fork(folder))
+        if not children:
+            return 0
+        child, status = os.wait()
+        children.discard(child)
         (folder / f"ready.{child}").unlink(missing_ok=True)
-        if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
-            return os.waitstatus_to_exitcode(status)
+        if not told and not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
+            time.sleep(BY_ITSELF_S)
+
+
+def _fork(folder: Path) -> int:
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _serve(folder)
+        os._exit(0)
+    return child
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

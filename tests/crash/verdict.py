@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing, suppress
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from sqlalchemy import text
@@ -181,5 +181,5 @@ async def nothing_is_wrong(bank: Bank, talkers: Sequence[Talker]) -> None:
     """Raises AssertionError with every complaint."""
     # Connections of before a server's death are still in the pool.
     await bank.database.close()
-    found = [each for talker in talkers for each in await complaints(bank, talker)]
-    assert not found, "\n".join(found)
+    found = await asyncio.gather(*(complaints(bank, talker) for talker in talkers))
+    assert not any(found), "\n".join(chain.from_iterable(found))
