@@ -80,6 +80,22 @@ async def test_a_source_opens_and_closes_by_key(chat: ChatPage, api: FakeApi) ->
     await expect(chat.panel).to_be_visible()
 
 
+async def test_an_opened_source_follows_its_button_and_does_not_push_it_away(chat: ChatPage, api: FakeApi) -> None:
+    await chat.page.set_viewport_size({"width": 380, "height": 560})
+    await chat.sent("Hello")
+    article = {**CITATION, "quote": "It is free. " * 30, "url": "/help/meridian/en/atm-fees?version=1"}
+    api.complete("m1", "Free [1].", citations=[article])
+    chip = chat.answers.locator("button.chip")
+    await chip.focus()
+    await chat.page.keyboard.press("Enter")
+    await expect(chip).to_be_in_viewport(ratio=1)
+    await expect(chat.answers.locator(".passage header")).to_be_in_viewport(ratio=1)
+    await chat.page.keyboard.press("Tab")
+    await expect(chat.answers.locator(".passage button")).to_be_focused()
+    link = chat.answers.get_by_role("link", name="Read the whole article")
+    await expect(link).to_have_attribute("href", f"{api.url}/help/meridian/en/atm-fees?version=1")
+
+
 async def test_an_input_method_uses_enter_for_itself(chat: ChatPage, api: FakeApi) -> None:
     await chat.input.fill("にほん")
     await chat.input.evaluate(

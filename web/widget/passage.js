@@ -30,7 +30,8 @@ export class Sources {
     this.#articles = articles;
     const heading = element("span", { class: "sources-title", "aria-hidden": "true" }, say("sources"));
     this.#list.setAttribute("aria-label", say("sources"));
-    this.node.append(this.#slot, element("div", { class: "sources-row" }, heading, this.#list));
+    // The passage comes after what opens it: the chip stays where it was, and Tab leads on into the passage.
+    this.node.append(element("div", { class: "sources-row" }, heading, this.#list), this.#slot);
   }
 
   /** @returns {string} changes when markers have to be made anew */

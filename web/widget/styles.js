@@ -166,7 +166,7 @@ const SOURCES = `
   .chip bdi { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .number { display: grid; place-items: center; flex: none; min-inline-size: 18px; block-size: 18px; border-radius: 50%; }
   .number { background: var(--tint); color: var(--link); font-size: 11px; font-weight: 650; line-height: 1; }
-  .passage { margin-block-end: 8px; padding: 10px 12px 12px; border-radius: 12px; background: var(--tint); }
+  .passage { margin-block: 8px; padding: 10px 12px 12px; border-radius: 12px; background: var(--tint); }
   .passage header { display: flex; align-items: center; gap: 8px; margin-block-end: 4px; }
   .passage .number { background: var(--surface); }
   .passage cite { flex: 1; font-style: normal; font-weight: 650; font-size: 13.5px; line-height: 1.3; }
