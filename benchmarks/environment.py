@@ -136,7 +136,7 @@ async def running_stack(home: Path, env: Mapping[str, str]) -> AsyncIterator[Sta
                 if process.returncode is not None:
                     raise StackError(f"The benchmarks' stack ended with {process.returncode}; its logs are in {home}.")
                 await asyncio.sleep(0.1)
-        yield _stack(process.pid, home, json.loads(file.read_text()), env)
+        yield attach(process.pid, home, json.loads(file.read_text()), env)
     finally:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
@@ -144,7 +144,8 @@ async def running_stack(home: Path, env: Mapping[str, str]) -> AsyncIterator[Sta
             await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
 
 
-def _stack(pid: int, home: Path, described: dict[str, Any], env: Mapping[str, str]) -> Stack:
+def attach(pid: int, home: Path, described: dict[str, Any], env: Mapping[str, str]) -> Stack:
+    """A stack that runs already, as its stack.json describes it. `pid` is its supervisor's."""
     keys = load_keys(Home(home), has_data=True)
     port = int(described["postgres_dsn"].rsplit(":", 1)[1].split("/")[0])
     drivers = {

@@ -1,0 +1,88 @@
+"""The results' page says what was measured, and what was not measured is not in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.chart import Bar, bars
+from benchmarks.first_token import FirstToken
+from benchmarks.history import History, Replay
+from benchmarks.measures import Load
+from benchmarks.memory import Memory
+from benchmarks.report import FAIR_NAME, write
+from benchmarks.suite import Results
+
+MACHINE = {"Command": "python -m helios bench --quick", "Processor": "of a test"}
+MIB = 2**20
+
+
+def load(system: str, conversations: int, latency_ms: float, turns: int) -> Load:
+    return Load(system, "openai", conversations, 5.0, [latency_ms] * turns, turns, {"workers": 40.0, "provider": 9.0})
+
+
+def everything() -> Results:
+    parts = {"whole": 900 * MIB, "workers": 500 * MIB, "one worker": 250 * MIB, "Temporal": 200 * MIB}
+    grown = {**parts, "workers": 520 * MIB}
+    return Results(
+        quick=False,
+        names=("turns",),
+        loads=[
+            load("workflow", 1, 30.0, 10),
+            load("workflow", 50, 90.0, 300),
+            load(FAIR_NAME, 1, 40.0, 10),
+            load(FAIR_NAME, 50, 99.0, 200),
+        ],
+        first_token=[FirstToken("at once", [30.0, 50.0], [10.0, 20.0])],
+        memory=Memory(parts, 100, grown),
+        history=History(100, 2, 1000, 400_000, 7, 0, 0, [Replay(86, 5.0, 160.0)]),
+    )
+
+
+def test_the_page_compares_and_names_the_aims(tmp_path: Path) -> None:
+    page = write(everything(), MACHINE, tmp_path).read_text()
+    assert "60.0 against 40.0, **1.50 times** (aim: 1.2)" in page
+    assert "**30 ms** against 40 ms (aim: no higher)" in page
+    assert "| at once | 2 | 30 / 50 | 10 / 20 | **20 / 30** |" in page
+    assert "add **200 MiB**" in page
+    assert "1,000 events in 2 runs, **400 kB** in all" in page
+    assert "A quick run" not in page
+    assert "provider 9" not in page
+
+
+def test_tables_have_as_many_cells_as_heads(tmp_path: Path) -> None:
+    width = 0
+    for line in write(everything(), MACHINE, tmp_path).read_text().splitlines():
+        cells = line.count("|") if line.startswith("|") else 0
+        assert not cells or not width or cells == width, line
+        width = cells
+
+
+def test_what_was_not_measured_is_not_told_of(tmp_path: Path) -> None:
+    page = write(Results(quick=True, names=()), MACHINE, tmp_path).read_text()
+    assert "A quick run" in page
+    for part in ("## Turns", "LangGraph", "## First token", "## Memory", "## History"):
+        assert part not in page
+    assert not (tmp_path / "benchmarks.svg").exists()
+
+
+def test_the_raw_numbers_are_those_of_the_page(tmp_path: Path) -> None:
+    write(everything(), MACHINE, tmp_path)
+    raw = json.loads((tmp_path / "benchmarks.json").read_text())
+    assert [each["turns_per_s"] for each in raw["loads"]] == [2.0, 60.0, 2.0, 40.0]
+    assert len(raw["loads"][1]["latencies_ms"]) == 300
+    assert raw["memory"]["conversations"] == 100
+
+
+@pytest.mark.parametrize("values", [[], [0.0], [5.0, 10.0]])
+def test_a_picture_is_sound_and_to_scale(values: list[float]) -> None:
+    picture = bars("Turns & <more>", "turns/s", [Bar(f"<{each}>", each, ours=False) for each in values])
+    root = ElementTree.fromstring(picture)
+    widths = [float(each.get("width", 0)) for each in root.iter("{http://www.w3.org/2000/svg}rect")][1:]
+    assert len(widths) == len(values)
+    if len(widths) == 2:
+        assert widths[1] == pytest.approx(2 * widths[0], abs=1)
+    assert [each.text for each in root.iter("{http://www.w3.org/2000/svg}title")] == ["Turns & <more>"]
