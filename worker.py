@@ -12,13 +12,7 @@ import structlog
 import uvloop
 from redis.asyncio import Redis
 from temporalio.client import Client
-from temporalio.worker import (
-    UnsandboxedWorkflowRunner,
-    Worker,
-    WorkerDeploymentConfig,
-    WorkerDeploymentVersion,
-    WorkflowRunner,
-)
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.resources import Resources
@@ -65,10 +59,9 @@ def sandboxed_runner() -> WorkflowRunner:
     )
 
 
-def deployment() -> WorkerDeploymentConfig:
+def build_id() -> str:
     """Which code runs, as Temporal shows it. Left to itself the SDK hashes every module that is loaded, for .4 s."""
-    build = WorkerDeploymentVersion("helios", sources_hash("activities", "helios", "schema", "workflows")[:16])
-    return WorkerDeploymentConfig(build, use_worker_versioning=False)
+    return sources_hash("activities", "helios", "schema", "workflows")[:16]
 
 
 def make_worker(config: Settings, client: Client, resources: Resources) -> Worker:
@@ -88,7 +81,8 @@ def make_worker(config: Settings, client: Client, resources: Resources) -> Worke
             escalations.apply_deadline,
         ],
         workflow_runner=workflow_runner(config),
-        deployment_config=deployment(),
+        # Not as a deployment: the server would write one more search attribute for each conversation.
+        build_id=build_id(),
         max_cached_workflows=1000,
         # A turn holds one of each while its model writes, which is many seconds of waiting and little work.
         max_concurrent_workflow_tasks=500,
