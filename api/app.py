@@ -36,8 +36,10 @@ from api.state import Services
 from api.tenant_walls import TenantWalls
 from helios import frames
 from helios.database import Database
+from helios.identity.breached import Breached
 from helios.identity.lockout import Lockout
 from helios.keyring import Keyring, root_key
+from helios.mail import open_mailer
 from helios.settings import Settings, settings
 from helios.temporal import Conversations, connect
 from helios.tokens import Tokens
@@ -108,6 +110,8 @@ def _lifespan(config: Settings) -> Any:
             limiter=Limiter(valkey),
             walls=walls,
             lockout=Lockout(valkey),
+            breached=(breached := Breached(config.breached_passwords_url)),
+            mailer=open_mailer(config),
         )
         await hub.start()
         try:
@@ -115,6 +119,7 @@ def _lifespan(config: Settings) -> Any:
         finally:
             await walls.close()
             await hub.stop()
+            await breached.close()
             await valkey.aclose()
             await database.close()
 

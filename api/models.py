@@ -83,15 +83,50 @@ class Assignment(Body):
     agent_id: UUID
 
 
+Email = Annotated[StrictStr, Field(min_length=3, max_length=254), AfterValidator(readable)]
+MailAddress = Annotated[
+    StrictStr, Field(max_length=254, pattern=r"^[^@\s<>,;:\"\\]+@[^@\s<>,;:\"\\]+$"), AfterValidator(readable)
+]
+# Any Unicode, uncut; what makes a new one good is decided by `helios.identity.strength`.
+Password = Annotated[StrictStr, Field(min_length=1, max_length=256, json_schema_extra={"format": "password"})]
+Otp = Annotated[StrictStr, Field(pattern=r"^[0-9A-Za-z -]{6,32}$", description="Of the app, or a recovery code")]
+Token = Annotated[StrictStr, Field(min_length=1, max_length=256), AfterValidator(readable)]
+
+
 class SignIn(Body):
     tenant: Key
-    email: Annotated[StrictStr, Field(min_length=3, max_length=254), AfterValidator(readable)]
-    password: Annotated[StrictStr, Field(min_length=1, max_length=256)]
-    otp: Annotated[StrictStr, Field(min_length=6, max_length=12)] | None = None
+    email: Email
+    password: Password
+    otp: Otp | None = None
+
+
+class PasswordChange(Body):
+    current_password: Password
+    new_password: Password
+
+
+class ResetRequest(Body):
+    tenant: Key
+    email: Email
+
+
+class PasswordReset(Body):
+    token: Token
+    new_password: Password
+
+
+class Registration(Body):
+    """Either `invitation`, `display_name` and `password`, or `tenant` and `email`: then an invitation is mailed."""
+
+    invitation: Token | None = None
+    display_name: Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(spoken)] | None = None
+    password: Password | None = None
+    tenant: Key | None = None
+    email: MailAddress | None = None
 
 
 class Refresh(Body):
-    refresh_token: Annotated[StrictStr, Field(min_length=1, max_length=256), AfterValidator(readable)]
+    refresh_token: Token
 
 
 class CustomerToken(Body):

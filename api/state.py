@@ -13,8 +13,10 @@ from api.limiter import Limiter
 from api.tenant_walls import TenantWalls
 from helios.database import Database
 from helios.frames import Frames
+from helios.identity.breached import Breached
 from helios.identity.lockout import Lockout
 from helios.keyring import Keyring
+from helios.mail import Mailer
 from helios.settings import Settings
 from helios.temporal import Conversations
 from helios.tokens import Tokens
@@ -33,6 +35,8 @@ class Services:
     limiter: Limiter
     walls: TenantWalls
     lockout: Lockout
+    breached: Breached
+    mailer: Mailer
 
 
 def services_of(request: Request) -> Services:

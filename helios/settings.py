@@ -84,6 +84,18 @@ class Settings(BaseSettings):
     token_issuer: str = "helioscs"  # noqa: S105 - a name
     """The `iss` of access tokens."""
 
+    # Mail
+    mail_url: SecretStr = SecretStr("")
+    """Where mail goes: `smtps://user:password@host:465`, `smtp://user:password@host:587` (with STARTTLS), or `file:`
+    and a folder. Unset: files in `mail` below HELIOS_HOME."""
+    mail_from: str = "HeliosCS <no-reply@helioscs.example>"
+    """The sender of our mail."""
+
+    # Passwords
+    breached_passwords_url: str = ""
+    """A service that speaks the Pwned Passwords range protocol, e.g. https://api.pwnedpasswords.com. Unset: nothing is
+    asked. It sees five characters of a hash, never a password."""
+
     # Generators
     llm: Annotated[tuple[str, ...], NoDecode] = ()
     """Generators in the order they are tried, e.g. `anthropic,openai,offline`. Unset: what has a key, then offline."""

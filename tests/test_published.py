@@ -30,6 +30,9 @@ from tests.source import calls, constants, files, modules, tree
 PUBLIC = {
     "POST /v1/auth/login": "the way to credentials",
     "POST /v1/auth/refresh": "has the refresh token",
+    "POST /v1/auth/register": "has an invitation, or asks for one by mail",
+    "POST /v1/auth/password/reset-request": "the way back for who forgot: a code goes to the account's own address",
+    "POST /v1/auth/password/reset": "has a code out of a mail",
     "POST /v1/customer-tokens": "has a tenant's API key",
     "POST /demo/session": "a token for a visitor of the demo bank, where it is on",
     "GET /healthz": "tells nothing but that it lives",

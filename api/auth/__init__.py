@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.auth import account, login, sessions
+from api.auth import account, login, passwords, registration, sessions
 
 router = APIRouter(prefix="/v1/auth", tags=["Sign-in"])
-for _part in (login, sessions, account):
+for _part in (login, registration, sessions, passwords, account):
     router.include_router(_part.router)

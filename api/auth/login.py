@@ -99,7 +99,8 @@ async def refuse_if_shut(services: Services, subject: str) -> None:
         raise shut(left_s)
 
 
-async def settle(services: Services, subject: str, tenant_id: UUID, user_id: UUID | None, *, right: bool) -> None:
+async def settle(services: Services, subject: str, tenant_id: UUID, user_id: UUID | None, *, right: bool,
+                 refusal: str = "invalid_credentials") -> None:  # fmt: skip
     """Counts the attempt; raises unless it was right and the account is open."""
     async with counted():
         settled = await services.lockout.settle(subject, right=right)
@@ -109,7 +110,7 @@ async def settle(services: Services, subject: str, tenant_id: UUID, user_id: UUI
         return
     if tenant_id != NO_TENANT:
         await _tell_of_failure(services, tenant_id, user_id, settled.shut_s)
-    raise Problem("invalid_credentials")
+    raise Problem(refusal)
 
 
 async def _tell_of_failure(services: Services, tenant_id: UUID, user_id: UUID | None, shut_s: float) -> None:

@@ -11,7 +11,17 @@ from sqlmodel import SQLModel
 from schema.tables.conversations import ConversationEvent, Feedback, Message, Thread, Turn
 from schema.tables.escalations import Decision, Escalation, Ticket
 from schema.tables.knowledge import EMBEDDING_DIMENSION, Chunk, KnowledgeSource, KnowledgeVersion
-from schema.tables.people import ApiKey, ApiKeyIndex, Customer, Invitation, Session, Tenant, TenantKey, User
+from schema.tables.people import (
+    ApiKey,
+    ApiKeyIndex,
+    Customer,
+    Invitation,
+    PasswordReset,
+    Session,
+    Tenant,
+    TenantKey,
+    User,
+)
 from schema.tables.records import Analytics, Audit, IdempotencyKey, Policy, RedactionRule
 
 WITHOUT_ROW_LEVEL_SECURITY = frozenset({"tenants", "api_key_index"})
@@ -36,6 +46,7 @@ __all__ = [
     "KnowledgeSource",
     "KnowledgeVersion",
     "Message",
+    "PasswordReset",
     "Policy",
     "RedactionRule",
     "SQLModel",

@@ -112,6 +112,18 @@ class Customer(OfTenant, table=True):
     deleted_at: datetime | None = time_column()
 
 
+class PasswordReset(OfTenant, table=True):
+    """A code that was mailed to set a new password with."""
+
+    __tablename__ = "password_resets"
+    __table_args__ = (foreign_key("users", "user_id"), Index("ix_password_resets_user", "tenant_id", "user_id"))
+    user_id: UUID
+    token_hash: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = now_column()
+    expires_at: datetime = Field(sa_type=DateTime(timezone=True))
+    used_at: datetime | None = time_column()
+
+
 class Session(OfTenant, table=True):
     """A staff sign-in. `generation` counts its refresh tokens; the newest is kept as a hash."""
 

@@ -70,8 +70,9 @@ def _wrong_values(about: dict[str, Any]) -> Iterator[Any]:
             yield CANARY[:1] * (text["maxLength"] + 1)
         if text.get("minLength"):
             yield ""
-        yield from NOT_READABLE
-    if "enum" in about or text.get("format"):
+        # A password may hold anything that is Unicode.
+        yield from (value for value in NOT_READABLE if text.get("format") != "password" or not value.isascii())
+    if "enum" in about or text.get("format", "password") != "password":
         yield from (CANARY, "", "../../etc/passwd", "\x00")
     if "object" in known:
         yield from (

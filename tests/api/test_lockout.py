@@ -37,7 +37,8 @@ def subject(bank: Api, email: str | None = None) -> str:
 
 async def test_after_five_failures_an_account_is_shut_whether_it_exists_or_not(bank: Api) -> None:
     seen = []
-    for other in ({}, {"email": "nobody@example.com"}, {"tenant": f"none-{uuid4()}"}):
+    others: tuple[dict[str, Any], ...] = ({}, {"email": "nobody@example.com"}, {"tenant": f"none-{uuid4()}"})
+    for other in others:
         answers = [await login(bank, **{**WRONG, **other}) for _ in range(6)]
         assert [answer.status_code for answer in answers] == [401] * 5 + [429]
         assert_problem(answers[-1], code="account_locked")

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from helios import invitations
 from helios.database import Database
 from helios.embedded.supervisor import Stack
+from helios.identity import resets
 from schema.tables import WITHOUT_ROW_LEVEL_SECURITY, SQLModel
 from tests.caller import Api
 from tests.neighbour import Neighbour
@@ -35,6 +36,8 @@ async def lived_in(api: Api, database: Database, tenant_id: UUID) -> None:
     await api.staff("agent")
     async with database.tenant(tenant_id) as connection:
         await invitations.create(connection, tenant_id, email="a@bank.example", roles=["agent"], actor=("system", None))
+        user = (await connection.execute(text("SELECT id FROM users LIMIT 1"))).scalar_one()
+        await resets.create(connection, tenant_id, user)
 
 
 @pytest.fixture
