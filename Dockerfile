@@ -33,7 +33,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     HELIOS_API_PORT=8000
 
 RUN groupadd --system --gid 10001 helios \
-    && useradd --system --uid 10001 --gid helios --home-dir /var/lib/helioscs --create-home --shell /usr/sbin/nologin helios
+    && useradd --system --uid 10001 --gid helios --home-dir /var/lib/helioscs --create-home --shell /usr/sbin/nologin helios \
+    && install -d -o 10001 -g 10001 -m 0700 /var/lib/helioscs/audit-anchor
 
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build --chown=helios:helios /srv/models /srv/models

@@ -19,6 +19,8 @@ from activities.resources import Resources
 from activities.steps import Escalations, Turns
 from activities.warming import warm_up
 from helios import frames, logs
+from helios.audit_log.anchors import anchor_of
+from helios.audit_log.sealer import seal_for_ever
 from helios.database import Database
 from helios.heartbeat import beat
 from helios.keyring import Keyring, root_key
@@ -108,6 +110,7 @@ async def run(config: Settings) -> None:
     beside = [
         asyncio.create_task(sweep_for_ever(database, Conversations(client, config))),
         asyncio.create_task(beat(valkey)),
+        asyncio.create_task(seal_for_ever(database, keyring.root, anchor_of(config))),
     ]
     async with make_worker(config, client, resources):
         log.info("worker ready", generators=list(resources.generators))

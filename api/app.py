@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import (
+    audit_proofs,
     auth,
     conversations,
     customer_tokens,
@@ -73,7 +74,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         lifespan=_lifespan(config),
     )
     conversing = (conversations, messages, sse, websocket)
-    for part in (auth, customer_tokens, *conversing, escalations, operations, demo, help_pages):
+    for part in (auth, customer_tokens, *conversing, escalations, audit_proofs, operations, demo, help_pages):
         app.include_router(part.router)
     app.include_router(documents.router(app))
     app.include_router(pages.router())

@@ -27,6 +27,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "escalations.read": STAFF,
     "escalations.decide": AGENTS,
     "escalations.assign": frozenset({"admin", "supervisor"}),
+    "audit.verify": frozenset({"auditor", "compliance_officer"}),
     "account.own": frozenset(ROLES),
 }
 

@@ -54,6 +54,8 @@ CODES: dict[str, Code] = {
     "blocked_by_policy": Code(422, "The text does not pass the bank's rules", "`detail` names the rules. Change the text and send it again."),
     "idempotency_conflict": Code(409, "The idempotency key was used for another request", "Use a new `Idempotency-Key` for a new request, and the same body with the same key."),
     "idempotency_in_progress": Code(409, "The first request with this key is still running", "Send it again after `Retry-After` with the same key: you will get the first one's answer."),
+    "not_sealed_yet": Code(409, "The event is not sealed yet", "Ask again after `Retry-After`: events are sealed within seconds."),
+    "export_too_large": Code(422, "The log is too large for one answer", "Use `python -m helios audit export` on a machine that reaches the database."),
     "payload_too_large": Code(413, "The body is too large", "JSON bodies end at 64 KiB."),
     "request_timeout": Code(408, "The request came too slowly", "Send the head within 10 s and the body within 20 s."),
     "uri_too_long": Code(414, "The address is too long", "Addresses end at 16 KiB. Put what is long into a body."),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from uuid import UUID
 
+import rfc8785
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,7 +25,11 @@ async def record(
     subject: tuple[str, UUID | None],
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """`action` is `noun.verb_in_past`, e.g. `message.accepted`. `detail` holds ids, enums and scores only."""
+    """`action` is `noun.verb_in_past`, e.g. `message.accepted`. `detail` holds ids, enums and scores only.
+
+    Raises `rfc8785.CanonicalizationError` for a detail that has no canonical form: it could never be sealed.
+    """
+    rfc8785.dumps(dict(detail or {}))
     await connection.execute(
         insert(Audit).values(
             tenant_id=tenant_id,

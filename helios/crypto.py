@@ -103,17 +103,22 @@ class RootKey:
         """A fresh data key, wrapped."""
         return self.wrap(os.urandom(32), tenant_id, version)
 
-    def wrap(self, key: bytes, tenant_id: UUID, version: int) -> bytes:
+    def wrap(self, key: bytes, tenant_id: UUID, version: int, purpose: str = "") -> bytes:
+        """A key that was wrapped for one purpose does not unwrap for another."""
         nonce = os.urandom(12)
-        return nonce + self._cipher.encrypt(nonce, key, f"{tenant_id}|{version}".encode())
+        return nonce + self._cipher.encrypt(nonce, key, _wrapping(tenant_id, version, purpose))
 
-    def unwrap(self, wrapped: bytes, tenant_id: UUID, version: int) -> bytes:
+    def unwrap(self, wrapped: bytes, tenant_id: UUID, version: int, purpose: str = "") -> bytes:
         try:
-            return self._cipher.decrypt(wrapped[:12], wrapped[12:], f"{tenant_id}|{version}".encode())
+            return self._cipher.decrypt(wrapped[:12], wrapped[12:], _wrapping(tenant_id, version, purpose))
         except InvalidTag:
             raise CryptoError(
                 f"the key of tenant {tenant_id}, version {version}, does not open: was it made with this root key?"
             ) from None
+
+
+def _wrapping(tenant_id: UUID, version: int, purpose: str) -> bytes:
+    return "|".join((str(tenant_id), str(version), *([purpose] if purpose else []))).encode()
 
 
 def token_hash(token: str) -> bytes:

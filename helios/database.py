@@ -57,25 +57,31 @@ class Database:
         )
 
     @asynccontextmanager
-    async def tenant(self, tenant_id: UUID) -> AsyncIterator[AsyncConnection]:
-        """One transaction in which only this tenant's rows exist. Commits at the end, rolls back on an error."""
-        async with self._transaction(tenant_id) as connection:
+    async def tenant(self, tenant_id: UUID, *, snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
+        """One transaction in which only this tenant's rows exist. Commits at the end, rolls back on an error.
+
+        `snapshot`: read only, and every statement sees the database as the first one did.
+        """
+        mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if snapshot else ""
+        # Hexadecimal digits need no quoting; with a parameter it would take a second round trip.
+        begin = f"BEGIN{mode}; SELECT set_config('app.tenant_id', '{tenant_id.hex}', true)"
+        async with self._transaction(begin) as connection:
             yield connection
 
     @asynccontextmanager
     async def platform(self) -> AsyncIterator[AsyncConnection]:
         """One transaction with no tenant: sees the tables without row-level security, and no row of any other."""
-        async with self._transaction(None) as connection:
+        async with self._transaction("BEGIN") as connection:
             yield connection
 
     @asynccontextmanager
-    async def _transaction(self, tenant_id: UUID | None) -> AsyncIterator[AsyncConnection]:
+    async def _transaction(self, begin: str) -> AsyncIterator[AsyncConnection]:
         async with AsyncExitStack() as opened:
             async with asyncio.timeout(self._begin_within_s):
                 connection = await self._connect(opened)
                 driver = await _driver(connection)
                 opened.push_async_exit(partial(_end, driver))
-                await driver.execute(_begin(tenant_id))
+                await driver.execute(begin)
             yield connection
 
     async def _connect(self, opened: AsyncExitStack) -> AsyncConnection:
@@ -89,11 +95,6 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
-
-
-def _begin(tenant_id: UUID | None) -> str:
-    """One round trip, where SQLAlchemy and a parameter would take three. Hexadecimal digits need no quoting."""
-    return "BEGIN" if tenant_id is None else f"BEGIN; SELECT set_config('app.tenant_id', '{tenant_id.hex}', true)"
 
 
 async def _driver(connection: AsyncConnection) -> asyncpg.Connection:

@@ -96,6 +96,10 @@ class Settings(BaseSettings):
     """A service that speaks the Pwned Passwords range protocol, e.g. https://api.pwnedpasswords.com. Unset: nothing is
     asked. It sees five characters of a hash, never a password."""
 
+    # The audit log
+    audit_anchor_dir: Path | None = None
+    """Where signed checkpoints of the audit log are kept, outside of the database. Unset: `audit-anchor` in `home`."""
+
     # Generators
     llm: Annotated[tuple[str, ...], NoDecode] = ()
     """Generators in the order they are tried, e.g. `anthropic,openai,offline`. Unset: what has a key, then offline."""

@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "seed": "put the demo bank into the database",
     "bench": "measure this build on this machine",
     "predict": "run a component over a file of rows, to score it",
+    "audit": "verify the audit log, or export it for an examiner",
     "doctor": "say what is wrong with this machine or stack, and how to mend it",
 }
 """Every command with one line of help, in the order in which they are listed."""

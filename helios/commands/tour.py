@@ -12,13 +12,25 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 from rich.markup import escape
+from sqlalchemy import text
 
+from helios.audit_log.anchors import FolderAnchor
+from helios.audit_log.verifier import Report, Verdict, verify_log
 from helios.commands.conversation import Customer, Transcript, console, play
+from helios.database import Database
 from helios.embedded.supervisor import Stack
+from helios.keyring import root_key
 
 WITHIN_S = 60.0
+TENANT = text("SELECT id FROM tenants WHERE slug = :slug")
+FORGE = """
+    UPDATE audits SET actor_type = 'Customer' WHERE id = (
+        SELECT event_id FROM audit_leaves JOIN audits ON audits.id = event_id WHERE actor_type = 'customer' LIMIT 1
+    ) RETURNING id
+"""
 CARD = "4111 1111 1111 1111"
 
 
@@ -149,6 +161,47 @@ async def worker_killed(guide: Guide) -> None:
         expect(len(replies) == 1, "and there is exactly one of it")
 
 
+async def audit_log_falsified(guide: Guide) -> None:
+    async with guide.customer() as customer:
+        await play(customer, "How long does a transfer to another bank take?")
+    await _verify_until(guide, Verdict.GOOD)
+    expect(True, "the audit log verifies")
+    admin = await asyncpg.connect(guide.stack.servers.admin_dsn)
+    try:
+        await admin.execute("ALTER TABLE audits DISABLE TRIGGER ALL")
+        changed = await admin.fetchval(FORGE)
+        console.print("  [dim]as the database's superuser: UPDATE audits SET actor_type = 'Customer' …[/dim]")
+        report = await _verify_until(guide, Verdict.TAMPERED)
+        expect(report.event_id == changed, "one letter was changed behind its back, and the entry is named")
+        await admin.execute("UPDATE audits SET actor_type = 'customer' WHERE id = $1", changed)
+        await admin.execute("ALTER TABLE audits ENABLE ALWAYS TRIGGER append_only_rows")
+        await admin.execute("ALTER TABLE audits ENABLE ALWAYS TRIGGER append_only_table")
+    finally:
+        await admin.close()
+    await _verify_until(guide, Verdict.GOOD)
+    expect(True, "with the letter put back it verifies again")
+
+
+async def _verify_until(guide: Guide, verdict: Verdict) -> Report:
+    """What `helios audit verify` says, once something is sealed and it says `verdict`."""
+    servers = guide.stack.servers
+    database = Database(servers.app_dsn, pool_size=1)
+    try:
+        async with database.platform() as connection:
+            tenant = (await connection.execute(TENANT, {"slug": guide.demo["tenant"]})).scalar_one()
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                anchor = FolderAnchor(servers.home.root / "audit-anchor")
+                report = await verify_log(database, root_key(servers.keys.root_key), anchor, tenant)
+                if report.verdict is verdict and report.size:
+                    where = f" at entry {report.position}" if report.position is not None else ""
+                    console.print(f"  [dim]verified {report.size} entries: {report.detail}{where}[/dim]")
+                    return report
+                await asyncio.sleep(0.5)
+    finally:
+        await database.close()
+
+
 async def _own_escalation(agent: httpx.AsyncClient, customer: Customer) -> dict[str, Any]:
     answer = await agent.get("/v1/escalations", params={"status": "open", "limit": 200})
     answer.raise_for_status()
@@ -174,4 +227,9 @@ STEPS = (
     Step(4, "An instruction hidden in a message: refused", injection_refused),
     Step(5, "A charge that the customer did not make: ticket, clock, person", unauthorised_charge),
     Step(6, "Every worker killed with -9 in the middle of an answer", worker_killed),
+    Step(
+        8,
+        "The audit log verifies; one byte is changed behind its back; verification names the entry",
+        audit_log_falsified,
+    ),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlmodel import SQLModel
 
+from schema.tables.audit import Audit, AuditBlock, AuditCheckpoint, AuditKey, AuditLeaf
 from schema.tables.conversations import ConversationEvent, Feedback, Message, Thread, Turn
 from schema.tables.escalations import Decision, Escalation, Ticket
 from schema.tables.knowledge import EMBEDDING_DIMENSION, Chunk, KnowledgeSource, KnowledgeVersion
@@ -22,10 +23,10 @@ from schema.tables.people import (
     TenantKey,
     User,
 )
-from schema.tables.records import Analytics, Audit, IdempotencyKey, Policy, RedactionRule
+from schema.tables.records import Analytics, IdempotencyKey, Policy, RedactionRule
 
 WITHOUT_ROW_LEVEL_SECURITY = frozenset({"tenants", "api_key_index"})
-APPEND_ONLY = frozenset({"audits"})
+APPEND_ONLY = frozenset({"audits", "audit_blocks", "audit_checkpoints", "audit_keys", "audit_leaves"})
 
 __all__ = [
     "APPEND_ONLY",
@@ -35,6 +36,10 @@ __all__ = [
     "ApiKey",
     "ApiKeyIndex",
     "Audit",
+    "AuditBlock",
+    "AuditCheckpoint",
+    "AuditKey",
+    "AuditLeaf",
     "Chunk",
     "ConversationEvent",
     "Customer",

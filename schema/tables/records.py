@@ -1,4 +1,4 @@
-"""Rules in force, the audit log, figures, and reservations of idempotency keys."""
+"""Rules in force, figures, and reservations of idempotency keys."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
-    Column,
     Index,
     LargeBinary,
     UniqueConstraint,
-    text,
 )
 from sqlmodel import Field, SQLModel
 
 from schema.tables.columns import (
     OfTenant,
-    Xid8,
     counter_column,
     json_column,
     now_column,
@@ -51,22 +48,6 @@ class RedactionRule(OfTenant, table=True):
     published_by: UUID | None = None
     created_at: datetime = now_column()
     published_at: datetime | None = time_column()
-
-
-class Audit(OfTenant, table=True):
-    """An audit event, inserted in the transaction of the change. The role of the application may only insert."""
-
-    __tablename__ = "audits"
-    __table_args__ = (Index("ix_audits_subject", "tenant_id", "subject_type", "subject_id"),)
-    action: str
-    actor_type: str
-    actor_id: UUID | None = None
-    subject_type: str
-    subject_id: UUID | None = None
-    detail: dict[str, Any] = json_column()
-    occurred_at: datetime = now_column()
-    xid: Any = Field(default=None, sa_column=Column(Xid8, server_default=text("pg_current_xact_id()"), nullable=False))
-    """The sealer takes only rows below the oldest running transaction: a plain max(id) would skip late commits."""
 
 
 class Analytics(SQLModel, table=True):

@@ -1,0 +1,93 @@
+"""Checkpoints: a tree's size and root in a signed note, the form that transparency logs share (C2SP tlog-checkpoint).
+
+helioscs/audit/<tenant id>
+<size>
+<base64 of the root>
+
+— helioscs/audit/<tenant id> <base64 of 4 bytes of the key's hash, then the Ed25519 signature>
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+NOTE: Final = re.compile(
+    r"(?P<text>(?P<origin>helioscs/audit/(?P<tenant>[0-9a-f-]{36}))\n(?P<size>0|[1-9]\d{0,18})\n"
+    r"(?P<root>[A-Za-z0-9+/=]{44})\n)\n— (?P<signer>\S+) (?P<signature>[A-Za-z0-9+/=]{92})\n"
+)
+ED25519: Final = b"\x01"
+"""The signature type that stands in the hash of a key (C2SP signed-note)."""
+
+
+class CheckpointError(Exception):
+    """A text that is no checkpoint, or one that its key did not sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The first `size` events of a tenant have this `root`, 32 bytes."""
+
+    tenant_id: UUID
+    size: int
+    root: bytes
+
+    @property
+    def origin(self) -> str:
+        return f"helioscs/audit/{self.tenant_id}"
+
+    @property
+    def text(self) -> str:
+        """What is signed."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+
+
+def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
+    """The note."""
+    signature = key.sign(checkpoint.text.encode())
+    signed = base64.b64encode(key_hash(checkpoint.origin, key.public_key()) + signature).decode()
+    return f"{checkpoint.text}\n— {checkpoint.origin} {signed}\n"
+
+
+def read(note: str) -> Checkpoint:
+    """What a note says, whoever signed it. Raises `CheckpointError`."""
+    found = NOTE.fullmatch(note)
+    if found is None or found["signer"] != found["origin"]:
+        raise CheckpointError("not a checkpoint")
+    try:
+        return Checkpoint(UUID(found["tenant"]), int(found["size"]), base64.b64decode(found["root"], validate=True))
+    except (ValueError, binascii.Error):
+        raise CheckpointError("not a checkpoint") from None
+
+
+def verify(note: str, keys: list[Ed25519PublicKey]) -> Checkpoint:
+    """What a note says that one of these keys signed. Raises `CheckpointError`."""
+    checkpoint = read(note)
+    signed = base64.b64decode(note.rstrip("\n").rsplit(" ", 1)[1])
+    for key in keys:
+        if signed[:4] == key_hash(checkpoint.origin, key):
+            try:
+                key.verify(signed[4:], checkpoint.text.encode())
+            except InvalidSignature:
+                break
+            return checkpoint
+    raise CheckpointError(f"the checkpoint of {checkpoint.size} events is not signed by this log's key")
+
+
+def verifier_key(origin: str, key: Ed25519PublicKey) -> str:
+    """The public key as others' tools read it: `name+hash+base64` (C2SP signed-note)."""
+    body = base64.b64encode(ED25519 + key.public_bytes_raw()).decode()
+    return f"{origin}+{key_hash(origin, key).hex()}+{body}"
+
+
+def key_hash(origin: str, key: Ed25519PublicKey) -> bytes:
+    """4 bytes that say which key signed."""
+    return sha256(origin.encode() + b"\n" + ED25519 + key.public_bytes_raw()).digest()[:4]

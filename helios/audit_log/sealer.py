@@ -1,0 +1,163 @@
+"""The sealer: takes audit events into the tenant's tree, beside the work and never in its way.
+
+An event is written in the transaction of its change and sealed within seconds. A batch takes the events whose
+transaction id lies below every transaction that still runs: those are final, and none can appear among them later. (A
+plain `max(id)` would skip who commits late.) One sealer at a time works on a tenant's log, whoever it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from helios.audit_log.anchors import Anchor
+from helios.audit_log.checkpoints import Checkpoint, sign
+from helios.audit_log.entries import COLUMNS, canonical
+from helios.audit_log.keys import add_signing_key, signing_keys
+from helios.audit_log.merkle import Frontier, leaf_hash
+from helios.crypto import CryptoError, RootKey
+from helios.database import Database
+
+log = structlog.get_logger()
+
+EVERY_S: Final = 2.0
+BATCH: Final = 1000
+BLOCK_LEVEL: Final = 8
+BLOCK: Final = 1 << BLOCK_LEVEL
+"""Leaves under a stored inner root: a proof reads a block or two of leaves, and one hash for each other block."""
+
+TENANTS = text("SELECT id FROM tenants")
+TAKE_TURNS = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+HEAD = text(
+    "SELECT size, frontier, sealed_below FROM audit_checkpoints WHERE tenant_id = :tenant_id ORDER BY size DESC LIMIT 1"
+)
+# A transaction's events stay together, so a batch may be larger than asked for.
+UNSEALED = text(
+    f"""
+    WITH final AS (
+        SELECT xid FROM audits
+        WHERE tenant_id = :tenant_id AND xid >= CAST(CAST(CAST(:sealed_below AS bigint) AS text) AS xid8)
+          AND xid < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY xid OFFSET CAST(:batch AS bigint) - 1 LIMIT 1
+    )
+    SELECT {COLUMNS}, CAST(CAST(xid AS text) AS bigint) AS xid FROM audits
+    WHERE tenant_id = :tenant_id AND xid >= CAST(CAST(CAST(:sealed_below AS bigint) AS text) AS xid8)
+      AND xid < pg_snapshot_xmin(pg_current_snapshot())
+      AND xid <= coalesce((SELECT xid FROM final), pg_snapshot_xmin(pg_current_snapshot()))
+    ORDER BY audits.xid, audits.id
+    """  # noqa: S608 - a constant of ours
+)
+ADD_LEAVES = text(
+    """
+    INSERT INTO audit_leaves (tenant_id, position, event_id, hash)
+    SELECT :tenant_id, :first + n - 1, event_id, hash
+    FROM unnest(CAST(:events AS uuid[]), CAST(:hashes AS bytea[])) WITH ORDINALITY AS leaf (event_id, hash, n)
+    """
+)
+ADD_BLOCKS = text(
+    """
+    INSERT INTO audit_blocks (tenant_id, number, root)
+    SELECT :tenant_id, number, root FROM unnest(CAST(:numbers AS bigint[]), CAST(:roots AS bytea[])) AS block (number, root)
+    """  # noqa: E501
+)
+ADD_CHECKPOINT = text(
+    "INSERT INTO audit_checkpoints (tenant_id, size, root, note, frontier, sealed_below) "
+    "VALUES (:tenant_id, :size, :root, :note, :frontier, :sealed_below)"
+)
+
+
+async def seal_for_ever(database: Database, root: RootKey, anchor: Anchor | None) -> None:
+    """Runs beside the worker. Nothing is a reason to stop: the next round catches up."""
+    while True:
+        try:
+            await seal_all(database, root, anchor)
+        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            log.warning("sealing failed", error=type(error).__name__)
+        except Exception as error:
+            log.error("sealing failed", exc_info=error)
+        await asyncio.sleep(EVERY_S)
+
+
+async def seal_all(database: Database, root: RootKey, anchor: Anchor | None) -> None:
+    """One round over all tenants, the deleted ones too: what was done to them is on record."""
+    async with database.platform() as connection:
+        tenants = list(await connection.scalars(TENANTS))
+    for tenant_id in tenants:
+        try:
+            while await seal(database, root, anchor, tenant_id):
+                pass
+        except CryptoError as error:
+            log.error("sealing failed", tenant_id=str(tenant_id), reason=str(error))
+
+
+async def seal(database: Database, root: RootKey, anchor: Anchor | None, tenant_id: UUID, batch: int = BATCH) -> bool:
+    """Seals one batch. Whether there may be more."""
+    async with database.tenant(tenant_id) as connection:
+        if not (await connection.execute(TAKE_TURNS, {"name": f"audit:{tenant_id}"})).scalar_one():
+            return False
+        sealed = await _seal_batch(connection, root, tenant_id, batch)
+    if sealed is None:
+        return False
+    note, events = sealed
+    if anchor is not None:
+        await anchor.add(tenant_id, note)
+    return events >= batch
+
+
+async def _seal_batch(
+    connection: AsyncConnection, root: RootKey, tenant_id: UUID, batch: int
+) -> tuple[str, int] | None:
+    head = (await connection.execute(HEAD, {"tenant_id": tenant_id})).one_or_none()
+    frontier = unpack(head.size, head.frontier) if head is not None else Frontier()
+    where = {"tenant_id": tenant_id, "sealed_below": head.sealed_below if head is not None else 0, "batch": batch}
+    events = (await connection.execute(UNSEALED, where)).all()
+    if not events:
+        return None
+    await _grow(connection, tenant_id, frontier, events)
+    checkpoint = Checkpoint(tenant_id, frontier.size, frontier.root())
+    keys = await signing_keys(connection, root, tenant_id)
+    if not keys.private:
+        await add_signing_key(connection, root, tenant_id, 1)
+        keys = await signing_keys(connection, root, tenant_id)
+    note = sign(checkpoint, keys.newest)
+    await connection.execute(
+        ADD_CHECKPOINT,
+        {
+            "tenant_id": tenant_id,
+            "size": checkpoint.size,
+            "root": checkpoint.root,
+            "note": note,
+            "frontier": b"".join(frontier.roots),
+            "sealed_below": events[-1].xid + 1,
+        },
+    )
+    return note, len(events)
+
+
+async def _grow(connection: AsyncConnection, tenant_id: UUID, frontier: Frontier, events: Sequence[Any]) -> None:
+    first = frontier.size
+    hashes = [leaf_hash(canonical(tenant_id, event)) for event in events]
+    blocks: dict[int, bytes] = {}
+    for leaf in hashes:
+        completed = frontier.add(leaf)
+        if len(completed) > BLOCK_LEVEL:
+            blocks[frontier.size // BLOCK - 1] = completed[BLOCK_LEVEL]
+    ids = [event.id for event in events]
+    await connection.execute(ADD_LEAVES, {"tenant_id": tenant_id, "first": first, "events": ids, "hashes": hashes})
+    if blocks:
+        await connection.execute(
+            ADD_BLOCKS, {"tenant_id": tenant_id, "numbers": list(blocks), "roots": list(blocks.values())}
+        )
+
+
+def unpack(size: int, roots: bytes) -> Frontier:
+    """A stored frontier: its roots stand one after the other."""
+    return Frontier(size, [roots[start : start + 32] for start in range(0, len(roots), 32)])

@@ -1,0 +1,180 @@
+"""Verifies an exported audit log: `python3 verify.py` in the unpacked archive. Needs Python's standard library only.
+
+Checks that each file is the one of the manifest, that the events make up the tree whose root each checkpoint signs, and
+that each event's proof leads to the last root. To be sure that the log is the one that was written at its time, compare
+checkpoints.jsonl with those that were anchored outside of the bank's database. Exit code 0: all of it holds.
+
+Ed25519 after RFC 8032, section 6 (for verification, where time need not be constant).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from hashlib import sha256, sha512
+from pathlib import Path
+
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT_OF_MINUS_ONE = pow(2, (P - 1) // 4, P)
+Point = tuple[int, int, int, int]
+
+
+def verify_signature(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `signature` (64 bytes) of `message` was made with the private half of `public` (32 bytes)."""
+    key, commitment = decompress(public), decompress(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or commitment is None or scalar >= ORDER:
+        return False
+    challenge = int.from_bytes(sha512(signature[:32] + public + message).digest(), "little") % ORDER
+    return same(multiply(scalar, BASE), add(commitment, multiply(challenge, key)))
+
+
+def add(one: Point, other: Point) -> Point:
+    a = (one[1] - one[0]) * (other[1] - other[0]) % P
+    b = (one[1] + one[0]) * (other[1] + other[0]) % P
+    c = 2 * one[3] * other[3] * D % P
+    d = 2 * one[2] * other[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def multiply(scalar: int, point: Point) -> Point:
+    result = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            result = add(result, point)
+        point = add(point, point)
+        scalar >>= 1
+    return result
+
+
+def same(one: Point, other: Point) -> bool:
+    return (one[0] * other[2] - other[0] * one[2]) % P == 0 and (one[1] * other[2] - other[1] * one[2]) % P == 0
+
+
+def decompress(raw: bytes) -> Point | None:
+    if len(raw) != 32:
+        return None
+    y = int.from_bytes(raw, "little")
+    sign, y = y >> 255, y & (2**255 - 1)
+    x = recover_x(y, sign)
+    return None if x is None else (x, y, 1, x * y % P)
+
+
+def recover_x(y: int, sign: int) -> int | None:
+    if y >= P:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    if square == 0:
+        return None if sign else 0
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * ROOT_OF_MINUS_ONE % P
+    if (x * x - square) % P:
+        return None
+    return P - x if x & 1 != sign else x
+
+
+BASE_Y = 4 * pow(5, P - 2, P) % P
+BASE_X = recover_x(BASE_Y, 0) or 0
+BASE = (BASE_X, BASE_Y, 1, BASE_X * BASE_Y % P)
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right).digest()
+
+
+def roots_by_size(leaves: list[bytes], sizes: set[int]) -> dict[int, bytes]:
+    """The root of the first n leaves for each n in `sizes`."""
+    subtrees: list[tuple[int, bytes]] = []
+    roots = {}
+    for count, leaf in enumerate(leaves, start=1):
+        size, root = 1, leaf
+        while subtrees and subtrees[-1][0] == size:
+            size, root = 2 * size, node(subtrees.pop()[1], root)
+        subtrees.append((size, root))
+        if count in sizes:
+            whole = subtrees[-1][1]
+            for _, left in reversed(subtrees[:-1]):
+                whole = node(left, whole)
+            roots[count] = whole
+    return roots
+
+
+def root_from_proof(leaf: bytes, position: int, size: int, path: list[bytes]) -> bytes | None:
+    last, root = size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            return None
+        if position % 2 or position == last:
+            root = node(sibling, root)
+            while position % 2 == 0 and position:
+                position, last = position // 2, last // 2
+        else:
+            root = node(root, sibling)
+        position, last = position // 2, last // 2
+    return root if last == 0 else None
+
+
+def check(folder: Path) -> tuple[int, int]:
+    """(events, checkpoints). Raises `ValueError` with the first thing that does not hold."""
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    for name, digest in manifest["files"].items():
+        if sha256((folder / name).read_bytes()).hexdigest() != digest:
+            raise ValueError(f"{name} is not the file of the manifest")
+    events = (folder / "events.jsonl").read_bytes().splitlines()
+    leaves = [sha256(b"\x00" + event).digest() for event in events]
+    keys = dict(read_key(key) for key in json.loads((folder / "keys.json").read_bytes()))
+    notes = [json.loads(line) for line in (folder / "checkpoints.jsonl").read_bytes().splitlines()]
+    signed = dict(read_note(note, keys) for note in notes)
+    roots = roots_by_size(leaves, set(signed))
+    for size in sorted(signed):
+        if roots.get(size) != signed[size]:
+            raise ValueError(f"the first {size} events are not those that checkpoint {size} signs")
+    if not events or max(signed) != len(events):
+        raise ValueError(f"there are {len(events)} events, and the last checkpoint signs {max(signed, default=0)}")
+    proofs = [json.loads(line) for line in (folder / "proofs.jsonl").read_bytes().splitlines()]
+    if len(proofs) != len(events):
+        raise ValueError("there is not one proof for each event")
+    for position, (leaf, proof) in enumerate(zip(leaves, proofs, strict=True)):
+        path = [bytes.fromhex(each) for each in proof["path"]]
+        if proof["position"] != position or root_from_proof(leaf, position, len(events), path) != roots[len(events)]:
+            raise ValueError(f"the proof of event {position} does not lead to the root")
+    return len(events), len(signed)
+
+
+def read_key(text: str) -> tuple[bytes, bytes]:
+    name, hashed, body = text.split("+", 2)
+    raw = base64.b64decode(body)
+    if raw[:1] != b"\x01" or sha256(name.encode() + b"\n" + raw).digest()[:4].hex() != hashed:
+        raise ValueError(f"{text} is not an Ed25519 key")
+    return bytes.fromhex(hashed), raw[1:]
+
+
+def read_note(note: str, keys: dict[bytes, bytes]) -> tuple[int, bytes]:
+    message, _, signatures = note.partition("\n\n")
+    message += "\n"
+    _, size, root = message.splitlines()
+    signed = base64.b64decode(signatures.split()[-1])
+    public = keys.get(signed[:4])
+    if public is None or not verify_signature(public, message.encode(), signed[4:]):
+        raise ValueError(f"the signature of checkpoint {size} does not hold")
+    return int(size), base64.b64decode(root)
+
+
+def main() -> int:
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
+    try:
+        events, checkpoints = check(folder)
+    except (ValueError, KeyError, OSError) as error:
+        print(f"BAD: {error}")  # noqa: T201
+        return 1
+    print(f"good: {events} events under {checkpoints} signed checkpoints")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
