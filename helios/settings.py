@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     # The API process
     api_host: str = "127.0.0.1"
     """The address that the API listens on."""
-    api_port: int | None = None
+    api_port: int | None = Field(default=None, ge=1, le=65_535)
     """Asked for by name: busy is an error. Unset: a free port is found."""
     public_url: str = ""
     """Where people reach the API, e.g. https://service.bank.example. Its host is then the only one that is answered."""
@@ -63,13 +63,13 @@ class Settings(BaseSettings):
     """Multiplies every limit of requests (api/limits.py). 0: none is counted."""
 
     # The embedded stack
-    postgres_port: int | None = None
+    postgres_port: int | None = Field(default=None, ge=1, le=65_535)
     """As the API's port."""
-    valkey_port: int | None = None
+    valkey_port: int | None = Field(default=None, ge=1, le=65_535)
     """As the API's port."""
-    temporal_port: int | None = None
+    temporal_port: int | None = Field(default=None, ge=1, le=65_535)
     """As the API's port."""
-    temporal_ui_port: int | None = None
+    temporal_ui_port: int | None = Field(default=None, ge=1, le=65_535)
     """As the API's port."""
     workers: int = Field(default=2, ge=1, le=64)
     """Worker processes that `helios up` keeps running."""

@@ -9,9 +9,13 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from helios.diagnosis import machine
 from helios.diagnosis.finding import Finding
+
+if TYPE_CHECKING:
+    from helios.settings import Settings
 
 MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
@@ -52,6 +56,19 @@ def _findings() -> Iterator[Finding]:
     yield machine.clock()
 
 
+def _generators(settings: Settings) -> Finding:
+    """Whether a worker could make its chain of models."""
+    from helios.llm.chain import GeneratorConfigError, build_chain
+
+    try:
+        chain = build_chain(settings)
+    except GeneratorConfigError as error:
+        return Finding(
+            "models", "wrong", f"{error}.", "Or unset HELIOS_LLM: then what has a key is asked, and `offline`."
+        )
+    return Finding("models", "ok", f"Answers are written by, in this order: {', '.join(each.name for each in chain)}.")
+
+
 def _place() -> Iterator[Finding]:
     from pydantic import ValidationError
 
@@ -66,6 +83,7 @@ def _place() -> Iterator[Finding]:
             name = f"HELIOS_{'_'.join(str(part) for part in problem['loc']).upper()}"
             yield Finding("settings", "wrong", f"{name}: {problem['msg']}.", "Change or unset the variable.")
         return
+    yield _generators(settings)
     home = Home(settings.home.expanduser().absolute())
     place = stack.folder(home)
     yield place

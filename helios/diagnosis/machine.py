@@ -122,7 +122,14 @@ def account(home: Path) -> Finding:
 
 def existing(path: Path) -> Path:
     """`path`, or the nearest folder above it that exists."""
-    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+    return next(folder for folder in (path, *path.parents) if _is_folder(folder))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # it lies in a folder that this account may not look into
+        return False
 
 
 def disk(home: Path) -> Finding:

@@ -19,6 +19,8 @@ from helios.embedded.probes import http_answers, postgres_answers, valkey_answer
 from helios.embedded.process import is_alive
 from helios.settings import Settings
 
+READY_WITHIN_S = 5.0
+
 
 def holder(home: Home) -> int | None:
     """The process id of the stack that runs in this home; 0 if it is not known, None if there is none."""
@@ -39,6 +41,10 @@ def holder(home: Home) -> int | None:
 def folder(home: Home) -> Finding:
     """The home can be written, by this account."""
     place = existing(home.root)
+    in_the_way = next((path for path in (home.root, *home.root.parents) if _is_there(path) and not path.is_dir()), None)
+    if in_the_way is not None:
+        what = f"{in_the_way} is a file, where a folder is needed."
+        return Finding("home", "wrong", what, "Set HELIOS_HOME to a folder of your own.")
     if not os.access(place, os.W_OK | os.X_OK):
         return Finding(
             "home",
@@ -53,6 +59,14 @@ def folder(home: Home) -> Finding:
             "home", "wrong", what, f"Run as that account, or give it to yourself: chown -R $USER {home.root}"
         )
     return Finding("home", "ok", f"{home.root} " + ("is writable." if home.root.exists() else "will be made."))
+
+
+def _is_there(path: Path) -> bool:
+    """Also where it may not be looked into: what cannot be seen is not in the way."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _own(path: Path) -> bool:
@@ -117,6 +131,24 @@ def running(home: Home, pid: int) -> Iterator[Finding]:
             yield Finding("stack", "ok", f"{title} answers.")
         else:
             yield Finding("stack", "wrong", f"{title} does not answer.", f"See the end of {home.logs / log}.")
+    yield _readiness(home, stack["api_url"])
+
+
+def _readiness(home: Home, api_url: str) -> Finding:
+    """The API's own word: it asks for a worker's sign of life, which nobody else can see."""
+    import httpx
+
+    try:
+        answer = httpx.get(f"{api_url}/readyz", timeout=READY_WITHIN_S)
+    except httpx.HTTPError:
+        return Finding("ready", "wrong", "Nobody says whether the stack is ready.", "Mend the API first.")
+    if answer.status_code == 200:
+        return Finding("ready", "ok", "Conversations are answered: the API has all that it needs, workers included.")
+    detail = str(answer.json().get("detail", "Not ready."))
+    if "worker" in detail:
+        fix = f"No worker has given a sign of life for 10 s. See the end of {home.logs}/worker-*.log."
+        return Finding("ready", "wrong", f"Messages are accepted, but not answered. {detail}", fix)
+    return Finding("ready", "wrong", detail, "Mend the parts above; the API then recovers by itself.")
 
 
 async def _ask(stack: dict[str, Any]) -> list[tuple[str, bool, str]]:
@@ -127,14 +159,12 @@ async def _ask(stack: dict[str, Any]) -> list[tuple[str, bool, str]]:
         valkey_answers(cache.port or 0, cache.password or ""),
         http_answers(ui),
         http_answers(f"{stack['api_url']}/healthz"),
-        http_answers(f"{stack['api_url']}/readyz"),
     )
     names = (
         ("PostgreSQL", "postgres.log"),
         ("Valkey", "valkey.log"),
         ("Temporal", "temporal.log"),
         ("The API", "api.log"),
-        ("Readiness (the API with all it needs, workers included)", "worker-1.log"),
     )
     return [(title, answer, log) for (title, log), answer in zip(names, answers, strict=True)]
 
