@@ -11,6 +11,8 @@ import json
 import sys
 from uuid import uuid4
 
+import httpx
+
 from helios.commands.conversation import Customer, console, show_turn
 from helios.settings import settings
 
@@ -28,7 +30,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"No stack runs here ({path} is not there): start one with `make up`.", file=sys.stderr)
         return 1
     external_id = args.customer or f"terminal-{uuid4()}"
-    return asyncio.run(_chat(stack["api_url"], stack["demo"]["api_key"], external_id, " ".join(args.question)))
+    try:
+        return asyncio.run(_chat(stack["api_url"], stack["demo"]["api_key"], external_id, " ".join(args.question)))
+    except httpx.TransportError:
+        print("The stack does not answer. `python -m helios doctor` says what is wrong.", file=sys.stderr)
+        return 1
 
 
 async def _chat(api_url: str, api_key: str, external_id: str, question: str) -> int:

@@ -58,15 +58,15 @@ def _findings() -> Iterator[Finding]:
 
 def _generators(settings: Settings) -> Finding:
     """Whether a worker could make its chain of models."""
-    from helios.llm.chain import GeneratorConfigError, build_chain
+    from helios.llm.chain import GeneratorConfigError, check_chain
 
     try:
-        chain = build_chain(settings)
+        chain = check_chain(settings)
     except GeneratorConfigError as error:
         return Finding(
             "models", "wrong", f"{error}.", "Or unset HELIOS_LLM: then what has a key is asked, and `offline`."
         )
-    return Finding("models", "ok", f"Answers are written by, in this order: {', '.join(each.name for each in chain)}.")
+    return Finding("models", "ok", f"Answers are written by, in this order: {', '.join(chain)}.")
 
 
 def _place() -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from helios.embedded.process import last_lines
 from helios.embedded.progress import progress
 from helios.embedded.supervisor import Program, Stack, running_stack
 from helios.embedded.supervisor import run as run_until_told
+from helios.llm.chain import GeneratorConfigError, check_chain
 from helios.settings import Settings, settings
 
 QUESTION = "What does it cost to send money abroad?"
@@ -37,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     config, began = settings(), time.monotonic()
+    try:
+        check_chain(config)
+    except GeneratorConfigError as error:
+        print(f"{error}.", file=sys.stderr)
+        return 1
 
     async def body() -> None:
         with progress() as report:
@@ -123,9 +129,14 @@ def answers(stack: Stack, path: str) -> Callable[[], Awaitable[bool]]:
 
 
 async def until(ready: Callable[[], Awaitable[bool]], within_s: float) -> None:
-    async with asyncio.timeout(within_s):
-        while not await ready():
-            await asyncio.sleep(0.2)
+    """Raises `StackError`: it is not, and where to look."""
+    try:
+        async with asyncio.timeout(within_s):
+            while not await ready():
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        why = f"The API and its workers are not ready after {within_s:.0f} s."
+        raise StackError(f"{why} See logs/api.log and logs/worker-1.log in HELIOS_HOME.") from None
 
 
 async def _play_one(stack: Stack) -> None:

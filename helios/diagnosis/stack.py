@@ -146,8 +146,13 @@ def _readiness(home: Home, api_url: str) -> Finding:
         return Finding("ready", "ok", "Conversations are answered: the API has all that it needs, workers included.")
     detail = str(answer.json().get("detail", "Not ready."))
     if "worker" in detail:
-        fix = f"No worker has given a sign of life for 10 s. See the end of {home.logs}/worker-*.log."
-        return Finding("ready", "wrong", f"Messages are accepted, but not answered. {detail}", fix)
+        fix = f"One that dies is started again: try again in a moment. If it stays, see {home.logs}/worker-*.log."
+        return Finding(
+            "ready",
+            "wrong",
+            "Messages are accepted, but no worker answers them: none gave a sign of life in 10 s.",
+            fix,
+        )
     return Finding("ready", "wrong", detail, "Mend the parts above; the API then recovers by itself.")
 
 

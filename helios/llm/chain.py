@@ -26,6 +26,7 @@ def build(name: str, settings: Settings, encoder: TextEncoder | None = None) -> 
 
     `encoder` is for the offline generator, which weighs the parts of a question with it.
     """
+    check(name, settings)
     if name == "offline":
         from helios.offline import OfflineGenerator
 
@@ -36,24 +37,37 @@ def build(name: str, settings: Settings, encoder: TextEncoder | None = None) -> 
 
 def build_chain(settings: Settings, encoder: TextEncoder | None = None) -> tuple[Generator, ...]:
     """Every generator of the process's chain, in order. Raises GeneratorConfigError."""
+    return tuple(build(name, settings, encoder) for name in check_chain(settings))
+
+
+def check_chain(settings: Settings) -> tuple[str, ...]:
+    """The chain's names, if all of them can be made; loads nothing heavy. Raises GeneratorConfigError."""
     names = settings.generator_chain()
     if len(set(names)) != len(names):
         raise GeneratorConfigError("HELIOS_LLM names a generator twice")
-    return tuple(build(name, settings, encoder) for name in names)
+    for name in names:
+        check(name, settings)
+    return names
+
+
+def check(name: str, settings: Settings) -> None:
+    """That the settings have what this generator needs. Raises GeneratorConfigError."""
+    if name not in NAMES:
+        raise GeneratorConfigError(f"HELIOS_LLM: unknown generator {name[:40]!r}; known are {', '.join(NAMES)}")
+    if name == "openai":
+        _require_key(settings.openai_api_key, "OPENAI_API_KEY", name)
+    if name == "anthropic":
+        _require_key(settings.anthropic_api_key, "ANTHROPIC_API_KEY", name)
 
 
 def _remote(name: str, settings: Settings) -> SdkGenerator:
     if name == "openai":
-        _require_key(settings.openai_api_key, "OPENAI_API_KEY", name)
         from helios.llm.openai import openai_generator
 
         return openai_generator(settings)
-    if name == "anthropic":
-        _require_key(settings.anthropic_api_key, "ANTHROPIC_API_KEY", name)
-        from helios.llm.anthropic import anthropic_generator
+    from helios.llm.anthropic import anthropic_generator
 
-        return anthropic_generator(settings)
-    raise GeneratorConfigError(f"HELIOS_LLM: unknown generator {name[:40]!r}; known are {', '.join(NAMES)}")
+    return anthropic_generator(settings)
 
 
 def _require_key(key: SecretStr, variable: str, name: str) -> None:

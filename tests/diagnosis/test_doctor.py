@@ -7,6 +7,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,58 @@ def test_a_setting_that_cannot_be_read_is_named_without_its_value(tmp_path: Path
     assert "secret-looking" not in ended.stdout
 
 
+@pytest.mark.parametrize(
+    ("env", "said", "advice"),
+    [
+        ({"HELIOS_API_PORT": "70000"}, "HELIOS_API_PORT: Input should be less than or equal to 65535.", "or unset"),
+        ({"HELIOS_LLM": "offline,gpt"}, "unknown generator 'gpt'; known are openai", "unset HELIOS_LLM"),
+        ({"HELIOS_LLM": "openai", "OPENAI_API_KEY": ""}, "openai needs a key: set OPENAI_API_KEY", "unset HELIOS_LLM"),
+        ({"HELIOS_HOME": "/dev/null/home"}, "/dev/null is a file, where a folder is needed.", "Set HELIOS_HOME"),
+    ],
+)
+def test_what_would_stop_the_stack_is_named(tmp_path: Path, env: dict[str, str], said: str, advice: str) -> None:
+    ended = _doctor(**{"HELIOS_HOME": str(tmp_path), **env})
+    wrong = ended.stdout.partition("WRONG")[2]
+    assert ended.returncode == 1, ended.stderr
+    assert said in wrong
+    assert advice in wrong
+
+
+def test_up_says_at_once_that_a_model_is_unknown(tmp_path: Path) -> None:
+    env = {**os.environ, "HELIOS_HOME": str(tmp_path / "home"), "HELIOS_LLM": "gpt"}
+    command = [sys.executable, "-m", "helios", "up"]
+    ended = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == "HELIOS_LLM: unknown generator 'gpt'; known are openai, anthropic, offline.\n"
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_chat_with_a_stack_that_is_gone_points_to_the_doctor(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text(json.dumps({"api_url": "http://127.0.0.1:1", "demo": {"api_key": "k"}}))
+    command = [sys.executable, "-m", "helios", "chat", "Hello"]
+    env = {**os.environ, "HELIOS_HOME": str(tmp_path)}
+    ended = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "The stack does not answer. `python -m helios doctor` says what is wrong.\n"
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for an ordinary account: root may look everywhere, so the refusal is made here."""
+    shut = tmp_path / "shut"
+    real = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if shut in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **options)
+
+    shut.mkdir()
+    monkeypatch.setattr(Path, "stat", refuse)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != shut)
+    finding = stack.folder(Home(shut / "in" / "home"))
+    assert (finding.verdict, finding.what) == ("wrong", f"{shut} is not writable for this account.")
+
+
 async def test_a_running_stack_is_recognised(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     assert stack.holder(home) is None
@@ -91,12 +145,40 @@ def test_dead_processes_of_a_running_stack_are_named(tmp_path: Path) -> None:
     findings = list(stack.running(home, 1))
     wrong = [finding for finding in findings if finding.verdict == "wrong"]
     assert f"processes that are gone: [{gone.pid}]" in wrong[0].what
-    assert [finding.what for finding in wrong[1:4]] == [
+    assert [finding.what for finding in wrong[1:]] == [
         "PostgreSQL does not answer.",
         "Valkey does not answer.",
         "Temporal does not answer.",
+        "The API does not answer.",
+        "Nobody says whether the stack is ready.",
     ]
     assert str(home.logs / "postgres.log") in wrong[1].fix
+
+
+@pytest.mark.parametrize(
+    ("detail", "said", "advice"),
+    [
+        ("Not ready: worker.", "Messages are accepted, but no worker answers them", "worker-*.log"),
+        ("Not ready: valkey.", "Not ready: valkey.", "Mend the parts above"),
+    ],
+)
+def test_the_apis_word_on_readiness_is_passed_on(tmp_path: Path, detail: str, said: str, advice: str) -> None:
+    class Unready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503)
+            self.end_headers()
+            self.wfile.write(json.dumps({"detail": detail}).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Into no test's output."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unready) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        finding = stack._readiness(Home(tmp_path), f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert finding.verdict == "wrong"
+    assert said in finding.what
+    assert advice in finding.fix
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
