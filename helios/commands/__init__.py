@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "seed": "put the demo bank into the database",
     "bench": "measure this build on this machine",
     "predict": "run a component over a file of rows, to score it",
+    "replay": "show how a conversation was decided, and whether the records agree",
     "audit": "verify the audit log, or export it for an examiner",
     "doctor": "say what is wrong with this machine or stack, and how to mend it",
 }

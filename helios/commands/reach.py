@@ -26,5 +26,11 @@ def reach() -> Settings:
             "HELIOS_POSTGRES_DSN and HELIOS_ROOT_KEY."
         ) from None
     return config.model_copy(
-        update={"home": home.root, "postgres_dsn": SecretStr(stack["postgres_dsn"]), "root_key": SecretStr(key)}
+        update={
+            "home": home.root,
+            "postgres_dsn": SecretStr(stack["postgres_dsn"]),
+            "root_key": SecretStr(key),
+            "temporal_address": stack["temporal_address"],
+            "temporal_namespace": stack["temporal_namespace"],
+        }
     )

@@ -1,0 +1,114 @@
+"""Replay a conversation for an examiner: how each turn was decided, with the versions of what it rested on.
+
+Runs today's workflow code on the stored history and holds history and record together. Exits with 0 where all agree,
+with 1 where the code would decide otherwise or the accounts differ. Needs a running stack or HELIOS_* settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy import text
+
+from helios.commands.conversation import console
+from helios.commands.reach import reach
+from helios.database import Database
+from helios.embedded.errors import StackError
+from helios.examiner.replay import Examination, ExaminedTurn, examine
+from helios.keyring import Keyring, root_key
+from helios.settings import Settings
+from helios.temporal import connect
+
+TENANTS = text("SELECT id FROM tenants")
+HAS = text("SELECT EXISTS (SELECT FROM threads WHERE tenant_id = :tenant_id AND id = :id)")
+MARKS = {"agrees": "[green]agrees[/green]", "differs": "[bold red]DIFFERS[/bold red]"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("conversation", metavar="CONVERSATION", type=UUID, help="the conversation's id")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    examination = asyncio.run(_examine(reach(), args.conversation))
+    if args.json:
+        print(json.dumps(_as_json(examination), indent=2, default=str))
+    else:
+        _show(examination)
+    return 0 if examination.agrees else 1
+
+
+async def _examine(config: Settings, conversation_id: UUID) -> Examination:
+    # The workflow code is what is replayed; nothing else in this package needs it.
+    from workflows.conversation import ConversationWorkflow
+    from workflows.escalation import EscalationWorkflow
+
+    database = Database(config.postgres_dsn.get_secret_value(), pool_size=2)
+    try:
+        keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
+        tenant_id = await _tenant_of(database, conversation_id)
+        client = await connect(config, keyring)
+        workflows = (ConversationWorkflow, EscalationWorkflow)
+        return await examine(client, database, keyring, workflows, tenant_id, conversation_id)
+    finally:
+        await database.close()
+
+
+async def _tenant_of(database: Database, conversation_id: UUID) -> UUID:
+    async with database.platform() as connection:
+        tenants = list(await connection.scalars(TENANTS))
+    for tenant_id in tenants:
+        async with database.tenant(tenant_id) as connection:
+            if (await connection.execute(HAS, {"tenant_id": tenant_id, "id": conversation_id})).scalar_one():
+                found: UUID = tenant_id
+                return found
+    raise StackError(f"There is no conversation {conversation_id}.")
+
+
+def _as_json(examination: Examination) -> dict[str, Any]:
+    return {"agrees": examination.agrees, **asdict(examination)}
+
+
+def _show(examination: Examination) -> None:
+    for run_ in examination.runs:
+        kind = run_.workflow_id.split("/")[1]
+        said = "replayed: the code decides the same" if run_.failure is None else f"FAILED: {run_.failure}"
+        console.print(f"{kind} run {run_.run_id}, {run_.events} events, build {', '.join(run_.builds) or '?'}: {said}")
+    if not examination.runs:
+        console.print("Temporal has no history of it any more: only the record is left.")
+    for turn in examination.turns:
+        console.print(_turn(turn))
+    if examination.agrees:
+        console.print("[green]History, code and record agree, as far as they are still there.[/green]")
+    else:
+        console.print("[bold red]They do not agree: see above.[/bold red]")
+
+
+def _turn(turn: ExaminedTurn) -> Table:
+    record = turn.record
+    intent = record.get("intent") or {}
+    cited = ", ".join(f"{each['source_id']} v{each['version']}" for each in record["citations"])
+    rows = {
+        "received, completed": f"{record['received_at']}  {record['completed_at'] or 'not ended'}",
+        "language, intent": f"{record.get('language')}  {intent.get('name')} ({intent.get('confidence')})",
+        "situations": f"{record.get('situations')}  decided by {record.get('situation')}  {record.get('reason') or ''}",
+        "policy version": str(record.get("policy_version")),
+        "passages": f"{len(record.get('passages') or ())} retrieved; cited: {cited or 'none'}",
+        "generator, model": f"{record['generator'] or '-'}  {record['model'] or '-'}  attempts {record['attempts']}",
+        "prompt": record["prompt_hash"] or "-",
+        "decided by persons": "; ".join(f"{each['action']} by {each['actor_id']}" for each in turn.people) or "-",
+        "history": MARKS.get(turn.history, turn.history),
+    }
+    table = Table(title=f"Turn {turn.turn}: {record['outcome']}", title_justify="left", show_header=False, box=None)
+    for name, value in rows.items():
+        table.add_row(f"[dim]{name}[/dim]", value if name == "history" else escape(value))
+    for difference in turn.differences:
+        table.add_row("", f"[red]{escape(difference)}[/red]")
+    return table

@@ -1,0 +1,172 @@
+"""Replay: runs today's workflow code on a conversation's stored history, and holds history and record together.
+
+That the code comes to the same commands says that it would decide the same today. That the history tells the same as
+the record in PostgreSQL says that nobody changed either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.client import Client
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+from helios.codec import data_converter
+from helios.crypto import CryptoError
+from helios.database import Database
+from helios.examiner.decisions import Decision, Run, decisions, runs_of
+from helios.keyring import Keyring
+from schema.steps import conversation_workflow_id, escalation_workflow_id
+
+TURNS = text(
+    "SELECT number, outcome, record, draft, attempt, received_at, completed_at FROM turns "
+    "WHERE tenant_id = :tenant_id AND conversation_id = :id ORDER BY number"
+)
+ESCALATIONS = text("SELECT id FROM escalations WHERE tenant_id = :tenant_id AND conversation_id = :id ORDER BY id")
+DECISIONS = text(
+    """
+    SELECT escalations.turn, decisions.action, decisions.actor_id, decisions.applied_at
+    FROM decisions JOIN escalations
+      ON escalations.tenant_id = decisions.tenant_id AND escalations.id = decisions.escalation_id
+    WHERE decisions.tenant_id = :tenant_id AND escalations.conversation_id = :id AND decisions.status = 'applied'
+    ORDER BY decisions.applied_at
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedRun:
+    """`failure`: what the code would do otherwise; None where it does the same."""
+
+    workflow_id: str
+    run_id: str
+    events: int
+    builds: tuple[str, ...]
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedTurn:
+    """history  `agrees`, `differs`, `gone` (Temporal keeps it for its retention time only), `shredded` (its key was
+    destroyed)"""
+
+    turn: int
+    record: dict[str, Any]
+    history: str
+    differences: tuple[str, ...] = ()
+    people: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    tenant_id: UUID
+    conversation_id: UUID
+    runs: tuple[ReplayedRun, ...]
+    turns: tuple[ExaminedTurn, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Nothing contradicts anything; what is gone contradicts nothing."""
+        return all(run.failure is None for run in self.runs) and all(turn.history != "differs" for turn in self.turns)
+
+
+@dataclass(slots=True)
+class _Told:
+    by_turn: dict[int, Decision] = field(default_factory=dict)
+    shredded: bool = False
+
+
+async def examine(
+    client: Client,
+    database: Database,
+    keyring: Keyring,
+    workflows: Sequence[type],
+    tenant_id: UUID,
+    conversation_id: UUID,
+) -> Examination:
+    """Reads and replays all that is left of the conversation and of its escalations."""
+    async with database.tenant(tenant_id, snapshot=True) as connection:
+        where = {"tenant_id": tenant_id, "id": conversation_id}
+        rows = (await connection.execute(TURNS, where)).all()
+        escalations = list(await connection.scalars(ESCALATIONS, where))
+        people = await _people(connection, where)
+    conversation = await runs_of(client, conversation_workflow_id(tenant_id, conversation_id))
+    others = [run for each in escalations for run in await runs_of(client, escalation_workflow_id(tenant_id, each))]
+    told = await _told(conversation, client, keyring)
+    replayed = [await _replay(run, workflows, keyring) for run in (*conversation, *others)]
+    turns = [_examined(row, told, people.get(row.number, ())) for row in rows]
+    return Examination(tenant_id, conversation_id, tuple(replayed), tuple(turns))
+
+
+async def _people(connection: AsyncConnection, where: dict[str, Any]) -> dict[int, tuple[dict[str, Any], ...]]:
+    """What persons decided, by turn."""
+    decided: dict[int, tuple[dict[str, Any], ...]] = {}
+    for row in await connection.execute(DECISIONS, where):
+        entry = {"action": row.action, "actor_id": str(row.actor_id), "applied_at": row.applied_at.isoformat()}
+        decided[row.turn] = (*decided.get(row.turn, ()), entry)
+    return decided
+
+
+async def _told(runs: Sequence[Run], client: Client, keyring: Keyring) -> _Told:
+    try:
+        return _Told(await decisions(runs, data_converter(keyring), client.namespace))
+    except CryptoError:
+        return _Told(shredded=True)
+
+
+async def _replay(run: Run, workflows: Sequence[type], keyring: Keyring) -> ReplayedRun:
+    replayer = Replayer(
+        workflows=workflows, data_converter=data_converter(keyring), workflow_runner=UnsandboxedWorkflowRunner()
+    )
+    result = await replayer.replay_workflow(run.history, raise_on_replay_failure=False)
+    failure = None if result.replay_failure is None else str(result.replay_failure)
+    return ReplayedRun(run.workflow_id, run.run_id, len(run.history.events), run.builds, failure)
+
+
+def _examined(row: Any, told: _Told, people: tuple[dict[str, Any], ...]) -> ExaminedTurn:
+    draft = row.draft or {}
+    record = {
+        **row.record,
+        "outcome": row.outcome,
+        "attempts": row.attempt,
+        "generator": draft.get("generator"),
+        "model": draft.get("model"),
+        "prompt_hash": draft.get("prompt_hash"),
+        "citations": [
+            {"source_id": each["source_id"], "version": each["version"]} for each in draft.get("citations", ())
+        ],
+        "received_at": row.received_at.isoformat(),
+        "completed_at": row.completed_at.isoformat() if row.completed_at else None,
+    }
+    decision = told.by_turn.get(row.number)
+    if told.shredded:
+        return ExaminedTurn(row.number, record, "shredded", (), people)
+    if decision is None or decision.understanding is None:
+        return ExaminedTurn(row.number, record, "gone", (), people)
+    differences = tuple(_differences(record, decision))
+    return ExaminedTurn(row.number, record, "differs" if differences else "agrees", differences, people)
+
+
+def _differences(record: dict[str, Any], decision: Decision) -> list[str]:
+    """Where the two accounts of a turn tell different things."""
+    found = decision.understanding
+    assert found is not None
+    told: dict[str, Any] = {
+        "language": found.language,
+        "intent": {"name": found.intent, "confidence": found.intent_confidence},
+        "situations": found.situations,
+        "passages": [{"chunk_id": str(each.chunk_id), "score": each.score} for each in found.passages],
+        "policy_version": found.policy_version,
+    }
+    if decision.delivered is not None:
+        told["outcome"] = decision.delivered.outcome
+    return [
+        f"{name}: the history says {value!r}, the record {record.get(name)!r}"
+        for name, value in told.items()
+        if record.get("reason") != "not_understood" and record.get(name) != value
+    ]
