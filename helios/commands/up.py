@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -157,5 +158,6 @@ def print_addresses(stack: Stack) -> None:
     print(f"\n  Sign-ins of the demo bank (tenant {demo['tenant']}):")
     for role, user in demo["users"].items():
         print(f"    {role:<20} {user['email']:<38} {user['password']}")
-    worker = description["pids"]["workers"][0] if description["pids"]["workers"] else "PID"
-    print(f"\n  Try it: `python -m helios chat`, and `kill -9 {worker}` in the middle of an answer.")
+    workers = " ".join(map(str, description["pids"]["workers"]))
+    python = os.path.relpath(sys.executable)
+    print(f"\n  Try it: `{python} -m helios chat`, and `kill -9 {workers}` in the middle of an answer.")
