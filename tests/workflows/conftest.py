@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -77,6 +78,8 @@ class Stage:
             state or ConversationState(TENANT, CONVERSATION),
             id=conversation_workflow_id(TENANT, CONVERSATION),
             task_queue=self.queue,
+            # A signal during a long step is seen after four fifths of this.
+            task_timeout=timedelta(seconds=3),
             start_signal="post_message",
             start_signal_args=[PostMessage(uuid4(), turn)],
         )
