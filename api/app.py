@@ -24,6 +24,7 @@ from api import (
     pages,
     sse,
     websocket,
+    well_known,
 )
 from api.bodies import Bodies
 from api.compression import Compression
@@ -43,6 +44,7 @@ from helios.keyring import Keyring, root_key
 from helios.mail import open_mailer
 from helios.settings import Settings, settings
 from helios.temporal import Conversations, connect
+from helios.token_keys import TokenKeys
 from helios.tokens import Tokens
 
 # The promise is a 503 within 3 s: the rest is for what a busy machine does in between.
@@ -74,7 +76,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
         lifespan=_lifespan(config),
     )
     conversing = (conversations, messages, sse, websocket)
-    for part in (auth, customer_tokens, *conversing, escalations, audit_proofs, operations, demo, help_pages):
+    around = (audit_proofs, operations, demo, help_pages, well_known)
+    for part in (auth, customer_tokens, *conversing, escalations, *around):
         app.include_router(part.router)
     app.include_router(documents.router(app))
     app.include_router(pages.router())
@@ -99,6 +102,8 @@ def _lifespan(config: Settings) -> Any:
         valkey = frames.connect(config.redis_url.get_secret_value())
         hub = Hub(valkey)
         walls = TenantWalls(database)
+        tokens = Tokens(config.token_key.get_secret_value(), config.token_issuer)
+        token_keys = TokenKeys(tokens, database, keyring.root)
         app.state.services = Services(
             settings=config,
             database=database,
@@ -107,7 +112,7 @@ def _lifespan(config: Settings) -> Any:
             frames=frames.Frames(valkey),
             hub=hub,
             conversations=Conversations(await connect(config, keyring, lazy=True), config),
-            tokens=Tokens(config.token_key.get_secret_value(), config.token_issuer),
+            tokens=tokens,
             limiter=Limiter(valkey),
             walls=walls,
             lockout=Lockout(valkey),
@@ -115,11 +120,13 @@ def _lifespan(config: Settings) -> Any:
             mailer=open_mailer(config),
         )
         await hub.start()
+        await token_keys.start()
         try:
             yield
         finally:
             await walls.close()
             await hub.stop()
+            await token_keys.stop()
             await breached.close()
             await valkey.aclose()
             await database.close()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from helios.ids import new_id
 
@@ -35,16 +39,37 @@ class Identity:
     session_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """`active`: it may sign. `until`: from then on its tokens are refused; None: there is no end yet."""
+
+    private: Ed25519PrivateKey = field(repr=False)
+    active: bool = True
+    until: datetime | None = None
+
+    @property
+    def public(self) -> Ed25519PublicKey:
+        return self.private.public_key()
+
+
 class Tokens:
-    """Signs and reads access tokens with one Ed25519 key."""
+    """Signs access tokens with the newest active key, and reads those of every key that is accepted."""
 
     def __init__(self, private_pem: str, issuer: str) -> None:
+        """`private_pem`: the first key, which signs until there is another (`helios.token_keys`)."""
         key = serialization.load_pem_private_key(private_pem.encode(), password=None)
         if not isinstance(key, Ed25519PrivateKey):
             raise ValueError("HELIOS_TOKEN_KEY must be the PEM of an Ed25519 private key")
-        self._key = key
-        self._public = key.public_key()
+        self._first = key
         self._issuer = issuer
+        self.use([])
+
+    def use(self, keys: Sequence[SigningKey], first_until: datetime | None = None) -> None:
+        """Takes these keys, oldest first, besides the first one, whose tokens are accepted until `first_until`."""
+        every = [SigningKey(self._first, until=first_until), *keys]
+        signing = [key for key in every if key.active][-1]
+        self._signing = (key_id(signing.public), signing.private)
+        self._accepted = {key_id(key.public): (key.public, key.until) for key in every}
 
     def sign(self, identity: Identity, lifetime: timedelta = LIFETIME) -> str:
         now = datetime.now(UTC)
@@ -60,14 +85,15 @@ class Tokens:
             "typ": identity.kind,
             "roles": sorted(identity.roles),
         }
-        return jwt.encode(claims, self._key, ALGORITHM)
+        kid, private = self._signing
+        return jwt.encode(claims, private, ALGORITHM, headers={"kid": kid})
 
     def read(self, token: str) -> Identity:
-        """Raises `TokenError`. Key references in the token's header are not looked at."""
+        """Raises `TokenError`. Of the token's header only `kid` is looked at, and only to choose among our own keys."""
         try:
             claims = jwt.decode(
                 token,
-                self._public,
+                self._key_of(token),
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=self._issuer,
@@ -82,3 +108,30 @@ class Tokens:
             return Identity(UUID(claims["tid"]), UUID(claims["sub"]), claims["typ"], roles, UUID(claims["sid"]))
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
             raise TokenError(type(error).__name__) from None
+
+    def _key_of(self, token: str) -> Ed25519PublicKey:
+        kid = jwt.get_unverified_header(token).get("kid")
+        known = self._accepted.get(kid) if isinstance(kid, str) else None
+        if known is None or (known[1] is not None and known[1] <= datetime.now(UTC)):
+            raise TokenError("no key of ours")
+        return known[0]
+
+    def published(self) -> dict[str, Any]:
+        """The keys that are accepted now, as a JSON Web Key Set (RFC 7517, RFC 8037)."""
+        now = datetime.now(UTC)
+        live = {kid: public for kid, (public, until) in self._accepted.items() if until is None or until > now}
+        return {"keys": [{**_jwk(public), "kid": kid, "use": "sig", "alg": ALGORITHM} for kid, public in live.items()]}
+
+
+def key_id(public: Ed25519PublicKey) -> str:
+    """The key's thumbprint (RFC 7638)."""
+    canonical = json.dumps(_jwk(public), sort_keys=True, separators=(",", ":")).encode()
+    return _base64(hashlib.sha256(canonical).digest())
+
+
+def _jwk(public: Ed25519PublicKey) -> dict[str, str]:
+    return {"crv": "Ed25519", "kty": "OKP", "x": _base64(public.public_bytes_raw())}
+
+
+def _base64(value: bytes) -> str:
+    return urlsafe_b64encode(value).rstrip(b"=").decode()

@@ -35,6 +35,7 @@ PUBLIC = {
     "POST /v1/auth/password/reset": "has a code out of a mail",
     "POST /v1/customer-tokens": "has a tenant's API key",
     "POST /demo/session": "a token for a visitor of the demo bank, where it is on",
+    "GET /.well-known/jwks.json": "public halves of keys",
     "GET /healthz": "tells nothing but that it lives",
     "GET /readyz": "names parts that are away, nothing else",
     "GET /metrics": "numbers without a person or a tenant; a proxy keeps it inside",

@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "worker": "run a worker",
     "migrate": "bring the database's schema to a version",
     "seed": "put the demo bank into the database",
+    "keys": "rotate the keys of access tokens",
     "bench": "measure this build on this machine",
     "predict": "run a component over a file of rows, to score it",
     "replay": "show how a conversation was decided, and whether the records agree",

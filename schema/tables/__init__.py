@@ -21,11 +21,12 @@ from schema.tables.people import (
     Session,
     Tenant,
     TenantKey,
+    TokenKey,
     User,
 )
 from schema.tables.records import Analytics, IdempotencyKey, Policy, RedactionRule
 
-WITHOUT_ROW_LEVEL_SECURITY = frozenset({"tenants", "api_key_index"})
+WITHOUT_ROW_LEVEL_SECURITY = frozenset({"tenants", "api_key_index", "token_keys"})
 APPEND_ONLY = frozenset({"audits", "audit_blocks", "audit_checkpoints", "audit_keys", "audit_leaves"})
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "TenantKey",
     "Thread",
     "Ticket",
+    "TokenKey",
     "Turn",
     "User",
 ]

@@ -49,6 +49,17 @@ class TenantKey(SQLModel, table=True):
     created_at: datetime = now_column()
 
 
+class TokenKey(SQLModel, table=True):
+    """A key that signs access tokens, of the whole platform, wrapped by the root key: see `helios.token_keys`."""
+
+    __tablename__ = "token_keys"
+    id: UUID = Field(primary_key=True)
+    wrapped_key: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = now_column()
+    active_at: datetime = Field(sa_type=DateTime(timezone=True))
+    older_until: datetime = Field(sa_type=DateTime(timezone=True))
+
+
 class ApiKey(OfTenant, table=True):
     __tablename__ = "api_keys"
     name: str
