@@ -105,6 +105,17 @@ class PasswordChange(Body):
     new_password: Password
 
 
+class FactorConfirmation(Body):
+    otp: Otp
+
+
+class FactorRemoval(Body):
+    """One of the two."""
+
+    password: Password | None = None
+    otp: Otp | None = None
+
+
 class ResetRequest(Body):
     tenant: Key
     email: Email

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.auth import account, login, passwords, registration, sessions
+from api.auth import account, login, mfa, passwords, registration, sessions
 
 router = APIRouter(prefix="/v1/auth", tags=["Sign-in"])
-for _part in (login, registration, sessions, passwords, account):
+for _part in (login, registration, sessions, passwords, mfa, account):
     router.include_router(_part.router)

@@ -20,7 +20,7 @@ from api.state import Services, State
 from api.validation import StrictRoute
 from helios import audit
 from helios.crypto import TenantKeys
-from helios.identity import lockout, sessions
+from helios.identity import lockout, second_factor, sessions
 from helios.invitations import normal_email
 from helios.passwords import check_password, hash_password, is_outdated
 from helios.tokens import Identity
@@ -41,7 +41,8 @@ REHASH = text(
     summary="Sign a member of staff in",
     **described(
         TOKENS,
-        *("invalid_credentials", "account_locked", "invalid_request", "dependency_unavailable"),
+        *("invalid_credentials", "otp_required", "invalid_otp", "account_locked", "invalid_request"),
+        "dependency_unavailable",
         body={"tenant": "meridian", "email": "agent@meridian.example", "password": "six words that only you know"},
     ),
 )
@@ -55,10 +56,25 @@ async def login(body: SignIn, request: Request, services: State) -> Response:
     async with counted():
         await refuse_if_shut(services, subject)
     right = await check_password(body.password, user.password_hash if user else None)
-    await settle(services, subject, tenant_id, user.id if user else None, right=right)
+    refusal = "invalid_credentials"
+    if right and user is not None and keys is not None:
+        right, refusal = await _second_factor(services, subject, keys, user, body.otp), "invalid_otp"
+    await settle(services, subject, tenant_id, user.id if user else None, right=right, refusal=refusal)
     assert user is not None
     assert keys is not None
     return await _signed_in(services, request, keys, user, body.password)
+
+
+async def _second_factor(services: Services, subject: str, keys: TenantKeys, user: Any, otp: str | None) -> bool:
+    """Whether the code is right, or none is needed. Raises a 401 problem where one is needed and was not sent."""
+    async with services.database.tenant(user.tenant_id) as connection:
+        if not await second_factor.is_enrolled(connection, user.tenant_id, user.id):
+            return True
+        if otp is not None:
+            return await second_factor.accept(connection, keys, user.id, otp) is not None
+    async with counted():
+        await refuse_if_shut(services, subject)  # another guess may have shut the account meanwhile
+    raise Problem("otp_required")
 
 
 async def find_tenant(services: Services, slug: str) -> UUID:

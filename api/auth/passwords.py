@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.background import BackgroundTask
 
 from api.auth.answers import NO_STORE, Anybody
@@ -22,8 +23,8 @@ from api.problems import Problem, not_found
 from api.state import Services, State
 from api.validation import StrictRoute
 from helios import audit, texts
-from helios.identity import lockout, resets, sessions
-from helios.identity.strength import words_of
+from helios.identity import lockout, resets, second_factor, sessions
+from helios.identity.strength import needs_factor, weaknesses, words_of
 from helios.invitations import parse
 from helios.mail import Mail, MailError
 from helios.passwords import check_password, hash_password, judge_password
@@ -33,7 +34,11 @@ router = APIRouter(prefix="/password", route_class=StrictRoute)
 
 TENANT = text("SELECT slug, name, settings FROM tenants WHERE id = :tenant_id")
 USER = text("SELECT * FROM users WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL")
-SET = text("UPDATE users SET password_hash = :password_hash WHERE tenant_id = :tenant_id AND id = :id")
+LOCK = text("SELECT FROM users WHERE tenant_id = :tenant_id AND id = :id FOR UPDATE")
+SET = text(
+    "UPDATE users SET password_hash = :password_hash, password_needs_factor = :short "
+    "WHERE tenant_id = :tenant_id AND id = :id"
+)
 NEW = "six words that only you know"
 
 
@@ -53,18 +58,28 @@ async def change(body: PasswordChange, services: State, caller: Anybody) -> Resp
     async with services.database.tenant(caller.tenant_id) as connection:
         user = (await connection.execute(USER, where)).one_or_none()
         tenant = (await connection.execute(TENANT, where)).one()
+        enrolled = await second_factor.is_enrolled(connection, caller.tenant_id, caller.id)
     if user is None:  # a customer signs in at the tenant, and has no password here
         not_found()
     await prove_password(services, tenant, user, body.current_password)
-    await require_strong(services, body.new_password, tenant, user.email, user.display_name)
+    await require_strong(services, body.new_password, tenant, user.email, user.display_name, with_factor=enrolled)
     hashed = await hash_password(body.new_password)
     async with services.database.tenant(caller.tenant_id) as connection:
-        await connection.execute(SET, {**where, "password_hash": hashed})
+        await _set(connection, caller.tenant_id, caller.id, body.new_password, hashed)
         me = ("user", caller.id)
         await audit.record(connection, caller.tenant_id, "auth.password_changed", actor=("user", caller.id), subject=me)
         ended = await sessions.revoke_all(connection, caller.tenant_id, caller.id, reason="password_changed",
                                           actor=("user", caller.id), kept=caller.session_id)  # fmt: skip
     return JSONResponse({"ended_sessions": ended}, headers=NO_STORE)
+
+
+async def _set(connection: AsyncConnection, tenant_id: UUID, user_id: UUID, password: str, hashed: str) -> None:
+    """Raises where the factor that a short password leans on was taken away meanwhile."""
+    where, short = {"tenant_id": tenant_id, "id": user_id}, needs_factor(password)
+    await connection.execute(LOCK, where)
+    if short and not await second_factor.is_enrolled(connection, tenant_id, user_id):
+        raise Problem("weak_password", weaknesses(password)[0])
+    await connection.execute(SET, {**where, "password_hash": hashed, "short": short})
 
 
 async def prove_password(services: Services, tenant: Any, user: Any, password: str) -> None:
@@ -81,12 +96,12 @@ async def require_strong(
     password: str,
     tenant: Any,
     *personal: str,
-    second_factor: bool = False,
+    with_factor: bool = False,
     field: str = "new_password",
 ) -> None:
     """Raises a 422 problem that teaches, about this field of the body."""
     words = words_of(tenant.slug, tenant.name, *personal)
-    found = await judge_password(password, words, second_factor=second_factor)
+    found = await judge_password(password, words, second_factor=with_factor)
     if not found and await services.breached.knows(password):
         found = ["This password is in a collection from a breach, where others look first. Choose another one."]
     if found:
@@ -153,14 +168,15 @@ async def reset(body: PasswordReset, services: State) -> Response:
         if found is None:
             raise Problem("invalid_reset_token")
         tenant = (await connection.execute(TENANT, {"tenant_id": tenant_id})).one()
-    user = found.user
-    await require_strong(services, body.new_password, tenant, user.email, user.display_name)
+        user = found.user
+        enrolled = await second_factor.is_enrolled(connection, tenant_id, user.id)
+    await require_strong(services, body.new_password, tenant, user.email, user.display_name, with_factor=enrolled)
     hashed = await hash_password(body.new_password)
     who: tuple[audit.ActorType, UUID | None] = ("user", user.id)
     async with services.database.tenant(tenant_id) as connection:
         if not await resets.use(connection, found):
             raise Problem("invalid_reset_token")
-        await connection.execute(SET, {"tenant_id": tenant_id, "id": user.id, "password_hash": hashed})
+        await _set(connection, tenant_id, user.id, body.new_password, hashed)
         await audit.record(connection, tenant_id, "auth.password_reset", actor=who, subject=who)
         await sessions.revoke_all(connection, tenant_id, user.id, reason="password_reset", actor=who)
     with suppress(RedisError, OSError):  # else the lock ends by itself

@@ -20,6 +20,8 @@ LIFETIME = timedelta(minutes=30)
 OPEN_MOST = 3
 """Codes of one account that are open at once: whoever asks for more fills somebody's mailbox."""
 
+# Requests that come side by side must see each other's codes.
+LOCK = text("SELECT FROM users WHERE tenant_id = :tenant_id AND id = :id FOR UPDATE")
 MAKE = text(
     """
     INSERT INTO password_resets (tenant_id, id, user_id, token_hash, expires_at)
@@ -56,6 +58,7 @@ async def create(connection: AsyncConnection, tenant_id: UUID, user_id: UUID) ->
     """A new code; None where enough are open."""
     reset_id = new_id()
     token = f"{tenant_id.hex}.{reset_id.hex}.{secrets.token_urlsafe(32)}"
+    await connection.execute(LOCK, {"tenant_id": tenant_id, "id": user_id})
     made = await connection.execute(
         MAKE,
         {"tenant_id": tenant_id, "id": reset_id, "user_id": user_id, "token_hash": token_hash(token),

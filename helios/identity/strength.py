@@ -30,6 +30,11 @@ def normal(password: str) -> str:
     return unicodedata.normalize("NFC", password)
 
 
+def needs_factor(password: str) -> bool:
+    """Whether it is too short to stand alone."""
+    return len(normal(password)) < ALONE_MIN
+
+
 def words_of(*sources: str) -> frozenset[str]:
     """The words that somebody who knows the account would try: from names, addresses, the tenant."""
     found = (word for source in sources for word in re.split(r"[^\w]+|_", source.casefold()))

@@ -8,11 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     DateTime,
     Index,
     LargeBinary,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -87,6 +89,10 @@ class User(OfTenant, table=True):
     email: str
     display_name: str
     password_hash: str
+    password_needs_factor: bool = Field(
+        default=False, nullable=False, sa_column_kwargs={"server_default": text("false")}
+    )
+    """It is shorter than one that stands alone."""
     roles: list[str] = Field(sa_type=ARRAY(Text))
     created_at: datetime = now_column()
     deleted_at: datetime | None = time_column()
@@ -121,6 +127,24 @@ class Customer(OfTenant, table=True):
     locale: str | None = None
     created_at: datetime = now_column()
     deleted_at: datetime | None = time_column()
+
+
+class SecondFactor(SQLModel, table=True):
+    """A user's authenticator app; in force once confirmed. See `helios.identity.second_factor`."""
+
+    __tablename__ = "second_factors"
+    __table_args__ = (foreign_key("users", "user_id"),)
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id")
+    user_id: UUID = Field(primary_key=True)
+    secret_ct: bytes = sealed_column(nullable=False)
+    recovery_hashes: list[bytes] = Field(
+        sa_type=ARRAY(LargeBinary), nullable=False, sa_column_kwargs={"server_default": text("'{}'")}
+    )
+    last_step: int = Field(
+        default=0, sa_type=BigInteger, nullable=False, sa_column_kwargs={"server_default": text("0")}
+    )
+    created_at: datetime = now_column()
+    confirmed_at: datetime | None = time_column()
 
 
 class PasswordReset(OfTenant, table=True):

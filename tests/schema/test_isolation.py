@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from helios import invitations
 from helios.database import Database
 from helios.embedded.supervisor import Stack
-from helios.identity import resets
+from helios.identity import resets, second_factor
+from helios.keyring import Keyring
 from schema.tables import WITHOUT_ROW_LEVEL_SECURITY, SQLModel
 from tests.caller import Api
 from tests.neighbour import Neighbour
@@ -27,17 +28,19 @@ GENERATED = {("chunks", "words")}
 
 
 @pytest.fixture(scope="module")
-async def lived_in(api: Api, database: Database, tenant_id: UUID) -> None:
+async def lived_in(api: Api, database: Database, keyring: Keyring, tenant_id: UUID) -> None:
     """Both a conversation and what hangs on it, so that there is something to see."""
     customer = await (await api.customer()).open()
     assert (await customer.say("There is a debit on my account that I did not authorise.")).status_code == 200
     await customer.post("feedback", {"rating": 4})
     await customer.post("close", None, **{"Idempotency-Key": "a-key"})
     await api.staff("agent")
+    keys = await keyring.tenant(tenant_id)
     async with database.tenant(tenant_id) as connection:
         await invitations.create(connection, tenant_id, email="a@bank.example", roles=["agent"], actor=("system", None))
         user = (await connection.execute(text("SELECT id FROM users LIMIT 1"))).scalar_one()
         await resets.create(connection, tenant_id, user)
+        await second_factor.begin(connection, keys, user)
 
 
 @pytest.fixture
