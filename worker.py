@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from datetime import timedelta
+from functools import partial
 
 import structlog
 import uvloop
@@ -16,7 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.resources import Resources
-from activities.steps import Escalations, Turns
+from activities.steps import Escalations, Knowledge, Turns
 from activities.warming import warm_up
 from helios import frames, logs
 from helios.audit_log.anchors import anchor_of
@@ -24,20 +25,24 @@ from helios.audit_log.sealer import seal_for_ever
 from helios.database import Database
 from helios.heartbeat import beat
 from helios.keyring import Keyring, root_key
+from helios.knowledge.starting import start_what_waits
 from helios.llm.chain import build_chain
 from helios.models.embedder import Embedder
 from helios.models.intent import IntentClassifier
 from helios.models.language import LanguageIdentifier
 from helios.settings import Settings, settings
 from helios.sources import sources_hash
-from helios.sweeper import sweep_for_ever
+from helios.sweeper import repeat_for_ever, sweep_for_ever
 from helios.temporal import Conversations, connect
 from workflows.conversation import ConversationWorkflow
 from workflows.escalation import EscalationWorkflow
+from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
 
 log = structlog.get_logger()
 
 DRAIN = timedelta(seconds=20)
+KNOWLEDGE_S = 10.0
+"""How often lost starts of knowledge's workflows are looked for."""
 
 
 async def open_resources(config: Settings, database: Database, keyring: Keyring, valkey: Redis) -> Resources:
@@ -97,6 +102,28 @@ def make_worker(config: Settings, client: Client, resources: Resources) -> Worke
     )
 
 
+def make_batch_worker(config: Settings, client: Client, resources: Resources) -> Worker:
+    """Work that nobody waits for on the line: on a queue of its own, one thing at a time."""
+    knowledge = Knowledge(resources)
+    return Worker(
+        client,
+        task_queue=config.temporal_batch_queue,
+        workflows=[IngestionWorkflow, PublicationWorkflow],
+        activities=[
+            knowledge.parse_version,
+            knowledge.embed_chunks,
+            knowledge.finish_ingestion,
+            knowledge.fail_version,
+            knowledge.publish_version,
+        ],
+        workflow_runner=workflow_runner(config),
+        build_id=build_id(),
+        max_cached_workflows=100,
+        max_concurrent_activities=1,
+        graceful_shutdown_timeout=DRAIN,
+    )
+
+
 async def run(config: Settings) -> None:
     """Until SIGTERM or SIGINT; what runs then is finished first, for 20 s at most."""
     stop = asyncio.Event()
@@ -109,10 +136,13 @@ async def run(config: Settings) -> None:
     client = await connect(config, keyring)
     beside = [
         asyncio.create_task(sweep_for_ever(database, Conversations(client, config))),
+        asyncio.create_task(
+            repeat_for_ever("knowledge", partial(start_what_waits, database, client, config), KNOWLEDGE_S)
+        ),
         asyncio.create_task(beat(valkey)),
         asyncio.create_task(seal_for_ever(database, keyring.root, anchor_of(config))),
     ]
-    async with make_worker(config, client, resources):
+    async with make_worker(config, client, resources), make_batch_worker(config, client, resources):
         log.info("worker ready", generators=list(resources.generators))
         await stop.wait()
         log.info("worker drains")

@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.exceptions import ApplicationError
 
 from activities.opening import DRAFT
-from activities.retrieval import load_passages
 from activities.review import Standard, review_written
 from activities.telling import Told, tell
 from helios.crypto import TenantKeys
 from helios.detection.output import Context
 from helios.facts import Fact
+from helios.knowledge.retrieval import load_passages, still_in_force
 from schema.steps import ScoredPassage
 
 CONTENT = "decisions.content_ct"
@@ -29,9 +29,17 @@ async def deliver_decision(
 ) -> tuple[UUID | None, list[Fact]]:
     """Stores what the decision sends, if anything: (message id or None, the facts that tell it).
 
-    Raises `ApplicationError` of type `blocked_by_policy` where a person's words don't pass.
+    Raises `ApplicationError` of type `blocked_by_policy` where a person's words don't pass, and `knowledge_withdrawn`
+    where an approved draft rests on what no answer may rest on any more.
     """
+    cited = await still_in_force(connection, thread.tenant_id, escalation.draft_citations)
     if decision.action == "approve":
+        if len(cited) < len(escalation.draft_citations):
+            raise ApplicationError(
+                "The draft cites knowledge that is not in force any more: edit it, or respond in your own words.",
+                type="knowledge_withdrawn",
+                non_retryable=True,
+            )
         told = Told(
             escalation.turn,
             "assistant",
@@ -56,7 +64,7 @@ async def deliver_decision(
         reviewed.text,
         escalation.language,
         author_id=decision.actor_id,
-        citations=escalation.draft_citations if decision.action == "edit" else (),
+        citations=cited if decision.action == "edit" else (),
     )
     return await tell(connection, keys, escalation.conversation_id, told)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from helios.crypto import TenantKeys
 from helios.detection.situations import situation
 from helios.facts import Fact
 from helios.frames import frame_number, last_of_epoch
+from helios.knowledge.retrieval import IN_FORCE
 from helios.texts import text as say
 from schema.steps import Deliver, Delivered, Priority
 from schema.tables import Analytics
@@ -32,13 +34,20 @@ REASONS: dict[str, tuple[Priority, str]] = {
     "not_understood": ("P2", "general"),
 }
 TURN = text(
-    """
+    f"""
     SELECT turns.*, EXISTS (
         SELECT FROM messages WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id
         AND turn = :turn AND role = 'customer' AND cardinality(masked) > 0
-    ) AS was_masked
+    ) AS was_masked, EXISTS (
+        SELECT FROM jsonb_array_elements(turns.draft -> 'citations') AS cited
+        WHERE NOT EXISTS (
+            SELECT FROM knowledge_sources AS source JOIN knowledge_versions AS version
+              ON version.tenant_id = source.tenant_id AND version.source_id = source.id
+            WHERE source.tenant_id = :tenant_id AND source.id = CAST(cited ->> 'source_id' AS uuid)
+              AND version.version = CAST(cited ->> 'version' AS int) AND {IN_FORCE})
+    ) AS rests_on_withdrawn
     FROM turns WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn
-    """
+    """  # noqa: S608 - a constant of ours
 )
 END_TURN = text(
     """
@@ -62,6 +71,9 @@ async def deliver(resources: Resources, work: Deliver) -> Delivered:
         turn = (await connection.execute(TURN, _where(work))).one()
         if thread.completed_turn >= ref.turn:
             return Delivered(turn.outcome, _uuid(turn.record.get("escalation_id")))
+        if work.outcome == "answered" and turn.rests_on_withdrawn:
+            # Withdrawn while the answer was being written: what had been released is taken back, a person looks.
+            work = replace(work, outcome="held", reason="knowledge_withdrawn")
         delivered, seq = await _end_turn(connection, keys, work, thread, turn, released)
     await resources.frames.announce(ref.tenant_id, ref.conversation_id, seq)
     return delivered

@@ -17,7 +17,6 @@ from temporalio.exceptions import ApplicationError
 
 from activities.reading import DRAFT, question_of, read_messages, read_thread
 from activities.resources import Resources
-from activities.retrieval import load_passages
 from activities.review import Gate, Reviewed, Standard, cited, review_whole
 from helios import facts
 from helios.crypto import TenantKeys
@@ -25,6 +24,7 @@ from helios.detection.output import Context
 from helios.detection.personal import find as find_personal_data
 from helios.detection.redaction import Tokens, tokenise
 from helios.frames import Frame, Release, frame_number
+from helios.knowledge.retrieval import load_passages
 from helios.llm.base import Finished, GeneratorError, PastMessage, Prompt, TextDelta
 from helios.llm.prices import cost_micro_usd
 from helios.llm.prompting import prompt_hash

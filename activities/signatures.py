@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 
 from temporalio import activity
 
+from schema.ingestion import FailVersion, Progress, Publish, VersionRef
 from schema.steps import (
     ApplyClaim,
     ApplyDeadline,
@@ -67,3 +68,32 @@ class EscalationSteps(ABC):
     @activity.defn
     @abstractmethod
     async def apply_deadline(self, work: ApplyDeadline) -> EscalationOutcome: ...
+
+
+class KnowledgeSteps(ABC):
+    """From a document to passages, and to the moment from which answers rest on them."""
+
+    @activity.defn
+    @abstractmethod
+    async def parse_version(self, ref: VersionRef) -> Progress:
+        """Takes the text out of what was handed in, and counts its chunks. Fails with a type of `FAILURES`."""
+
+    @activity.defn
+    @abstractmethod
+    async def embed_chunks(self, ref: VersionRef) -> Progress:
+        """Encodes and stores the next chunks. Tried again it goes on where it was."""
+
+    @activity.defn
+    @abstractmethod
+    async def finish_ingestion(self, ref: VersionRef) -> None:
+        """Hands the version over to review."""
+
+    @activity.defn
+    @abstractmethod
+    async def fail_version(self, work: FailVersion) -> None:
+        """Says why there is no version, and takes away what was stored of it."""
+
+    @activity.defn
+    @abstractmethod
+    async def publish_version(self, work: Publish) -> bool:
+        """Publishes, if that approval still stands. Whether the version is published."""

@@ -12,9 +12,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities import delivery, escalation, generation, understanding
+from activities import delivery, escalation, generation, ingestion, understanding
 from activities.resources import Resources
-from activities.signatures import EscalationSteps, TurnSteps
+from activities.signatures import EscalationSteps, KnowledgeSteps, TurnSteps
+from schema.ingestion import FailVersion, Progress, Publish, VersionRef
 from schema.steps import (
     ApplyClaim,
     ApplyDeadline,
@@ -95,3 +96,28 @@ class Escalations(EscalationSteps):
     @activity.defn
     async def apply_deadline(self, work: ApplyDeadline) -> EscalationOutcome:
         return await _run(escalation.apply_deadline, self._resources, work)
+
+
+class Knowledge(KnowledgeSteps):
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @activity.defn
+    async def parse_version(self, ref: VersionRef) -> Progress:
+        return await _run(ingestion.parse_version, self._resources, ref)
+
+    @activity.defn
+    async def embed_chunks(self, ref: VersionRef) -> Progress:
+        return await _run(ingestion.embed_chunks, self._resources, ref)
+
+    @activity.defn
+    async def finish_ingestion(self, ref: VersionRef) -> None:
+        await _run(ingestion.finish_ingestion, self._resources, ref)
+
+    @activity.defn
+    async def fail_version(self, work: FailVersion) -> None:
+        await _run(ingestion.fail_version, self._resources, work)
+
+    @activity.defn
+    async def publish_version(self, work: Publish) -> bool:
+        return await _run(ingestion.publish_version, self._resources, work)

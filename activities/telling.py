@@ -15,7 +15,7 @@ from activities.reading import CONTENT
 from helios.crypto import TenantKeys
 from helios.facts import Fact
 from helios.ids import new_id
-from schema.tables import Message
+from schema.tables import Citation, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,19 @@ async def tell(
         .returning(Message.id)  # type: ignore[call-overload]
     )
     message_id = stored.scalar_one()
+    await _note_citations(connection, keys.tenant_id, message_id, told.citations)
     return message_id, _facts(message_id, told)
+
+
+async def _note_citations(
+    connection: AsyncConnection, tenant_id: UUID, message_id: UUID, citations: Sequence[Mapping[str, Any]]
+) -> None:
+    """So that whoever withdraws a version finds the answers that rest on it."""
+    cited = {(UUID(each["source_id"]), int(each["version"])) for each in citations}
+    if cited:
+        common = {"tenant_id": tenant_id, "message_id": message_id}
+        rows = [{**common, "source_id": source_id, "version": version} for source_id, version in sorted(cited)]
+        await connection.execute(insert(Citation).on_conflict_do_nothing(), rows)
 
 
 def _facts(message_id: UUID, told: Told) -> list[Fact]:

@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.reading import StoredMessage, question_of, read_messages, read_thread
 from activities.resources import Resources
-from activities.retrieval import search
 from activities.screening import screen
 from helios import facts
 from helios.crypto import TenantKeys
 from helios.detection.personal import find as find_personal_data
 from helios.detection.redaction import tokenise
 from helios.knowledge.query import contextual_query
+from helios.knowledge.retrieval import search
 from helios.llm.base import PastMessage
 from helios.models.intent import Intent
 from schema.steps import ScoredPassage, TurnRef, Understanding

@@ -19,6 +19,9 @@ from api import (
     errors,
     escalations,
     help_pages,
+    knowledge,
+    knowledge_search,
+    knowledge_versions,
     messages,
     operations,
     pages,
@@ -76,8 +79,9 @@ def create_app(config: Settings | None = None) -> FastAPI:
         lifespan=_lifespan(config),
     )
     conversing = (conversations, messages, sse, websocket)
+    knowing = (knowledge, knowledge_versions, knowledge_search)
     around = (audit_proofs, operations, demo, help_pages, well_known)
-    for part in (auth, customer_tokens, *conversing, escalations, *around):
+    for part in (auth, customer_tokens, *conversing, escalations, *knowing, *around):
         app.include_router(part.router)
     app.include_router(documents.router(app))
     app.include_router(pages.router())

@@ -11,6 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problems import Problem, refuse
 
 BODY_MAX = 64 * 1024
+UPLOAD_MAX = 8 * 1024 * 1024
+UPLOADS = frozenset({"/v1/knowledge/sources"})
+"""Where a form may bring a file."""
 BODY_WITHIN_S = 20.0
 
 
@@ -29,18 +32,22 @@ class Bodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
-        if declared.isascii() and declared.isdigit() and int(declared[:20]) > BODY_MAX:
+        headers = Headers(scope=scope)
+        is_form = headers.get("content-type", "").startswith("multipart/form-data")
+        most = UPLOAD_MAX if is_form and scope["path"] in UPLOADS else BODY_MAX
+        declared = headers.get("content-length", "0")
+        if declared.isascii() and declared.isdigit() and int(declared[:20]) > most:
             await refuse(Problem("payload_too_large"), scope, receive, send)
             return
-        await self._app(scope, _Body(receive, self._within_s).receive, send)
+        await self._app(scope, _Body(receive, self._within_s, most).receive, send)
 
 
 class _Body:
     """One request's body on its way in."""
 
-    def __init__(self, receive: Receive, within_s: float) -> None:
+    def __init__(self, receive: Receive, within_s: float, most: int) -> None:
         self._receive = receive
+        self._most = most
         self._within_s = within_s
         self._deadline: float | None = None
         self._seen = 0
@@ -59,6 +66,6 @@ class _Body:
         if message["type"] == "http.request":
             self._seen += len(message.get("body", b""))
             self._whole = not message.get("more_body", False)
-            if self._seen > BODY_MAX:
+            if self._seen > self._most:
                 raise Unread(413)
         return message

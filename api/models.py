@@ -6,7 +6,17 @@ import unicodedata
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+)
 
 CONTROLS_ALLOWED = frozenset("\t\n\r")
 
@@ -35,6 +45,15 @@ def _flat(value: dict[str, str | int | float | bool]) -> dict[str, str | int | f
     return value
 
 
+def written(value: object) -> object:
+    """A time as text: a number could be seconds or milliseconds."""
+    if not isinstance(value, str):
+        raise ValueError("a time is a text such as 2026-01-31T09:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(written)]
+Remark = Annotated[StrictStr, Field(max_length=2_000), AfterValidator(readable)]
 Content = Annotated[StrictStr, Field(min_length=1, max_length=8_000), AfterValidator(spoken)]
 Label = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(readable)]
 Key = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(readable)]
@@ -145,3 +164,57 @@ class CustomerToken(Body):
     display_name: Annotated[StrictStr, Field(max_length=128), AfterValidator(readable)] | None = None
     locale: Label | None = None
     attributes: Metadata | None = None
+
+
+class SourceFile(Body):
+    """A file in base64. As a form (`multipart/form-data`) it is sent as it is, in the field `file`."""
+
+    name: Annotated[StrictStr, Field(min_length=1, max_length=255), AfterValidator(readable)]
+    content: Annotated[StrictStr, Field(min_length=1)]
+
+
+class NewSource(Body):
+    """A new source, or with `source_id` or a known `slug` the next version of one. Either `text` or `file`."""
+
+    title: Annotated[StrictStr, Field(min_length=1, max_length=200), AfterValidator(spoken)]
+    text: Annotated[StrictStr, Field(min_length=1, max_length=60_000), AfterValidator(spoken)] | None = None
+    file: SourceFile | None = None
+    source_id: UUID | None = None
+    slug: Annotated[StrictStr, Field(max_length=80, pattern="^[a-z0-9]+(-[a-z0-9]+)*$")] | None = None
+    language: Annotated[StrictStr, Field(pattern="^[a-z]{2}$")] | None = None
+    visibility: Literal["public", "internal"] | None = None
+    category: Label | None = None
+    tags: Annotated[list[Label], Field(max_length=20)] | None = None
+    url: (
+        Annotated[StrictStr, Field(max_length=2_000, pattern="^(https?://|/)[^\\s]*$"), AfterValidator(readable)] | None
+    ) = None
+    effective_at: Moment | None = None
+    expires_at: Moment | None = None
+
+
+class Review(Body):
+    """`publish_at`: a time to come; without it an approved version is published at once."""
+
+    publish_at: Moment | None = None
+    note: Remark | None = None
+
+
+class Remarks(Body):
+    note: Remark | None = None
+
+
+class SearchFilters(Body):
+    source_ids: Annotated[list[UUID], Field(max_length=100)] | None = None
+    tags: Annotated[list[Label], Field(max_length=20)] | None = None
+    category: Label | None = None
+    language: Annotated[StrictStr, Field(pattern="^[a-z]{2}$")] | None = None
+    visibility: Literal["public", "internal"] | None = None
+
+
+class KnowledgeSearch(Body):
+    """`as_of`: a moment in the past, for staff: what was in force then, also where it was withdrawn since."""
+
+    query: Annotated[StrictStr, Field(min_length=1, max_length=1_000), AfterValidator(spoken)]
+    top_k: Annotated[StrictInt, Field(ge=1, le=50)] = 8
+    filters: SearchFilters | None = None
+    as_of: Moment | None = None

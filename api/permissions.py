@@ -4,6 +4,7 @@ from __future__ import annotations
 
 STAFF = frozenset({"admin", "supervisor", "agent", "compliance_officer", "auditor"})
 AGENTS = frozenset({"admin", "supervisor", "agent"})
+KNOWLEDGE = frozenset({"knowledge_editor", "knowledge_approver"})
 ROLES = (
     "platform_admin",
     "admin",
@@ -26,6 +27,11 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "provenance.read": STAFF,
     "escalations.read": STAFF,
     "escalations.decide": AGENTS,
+    "knowledge.read": STAFF | KNOWLEDGE | {"analyst"},
+    "knowledge.search": STAFF | KNOWLEDGE | {"analyst", "customer"},
+    "knowledge.write": frozenset({"admin", "knowledge_editor"}),
+    "knowledge.approve": frozenset({"admin", "knowledge_approver"}),
+    "knowledge.withdraw": frozenset({"admin", "knowledge_approver", "compliance_officer"}),
     "escalations.assign": frozenset({"admin", "supervisor"}),
     "audit.verify": frozenset({"auditor", "compliance_officer"}),
     "account.own": frozenset(ROLES),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from helios.crypto import TenantKeys
+from schema.ingestion import FAILURES
 
 MESSAGE_CONTENT = "messages.content_ct"
 ESCALATION_DRAFT = "escalations.draft_ct"
@@ -73,3 +74,39 @@ def escalation_json(row: Any, keys: TenantKeys) -> dict[str, Any]:
 
 def accepted_json(message_id: object, turn: int) -> Mapping[str, Any]:
     return {"message_id": str(message_id), "turn": turn}
+
+
+def version_json(row: Any) -> dict[str, Any]:
+    """A version as its editors and reviewers see it, without its text."""
+    return {
+        "source_id": str(row.source_id),
+        "version": row.version,
+        "status": row.status,
+        "title": row.title,
+        "slug": row.slug,
+        "language": row.language,
+        "visibility": row.visibility,
+        "category": row.category,
+        "tags": row.tags,
+        "url": row.url,
+        "media_type": row.media_type,
+        "progress": {
+            "step": row.step,
+            "chunks_total": row.chunks_total,
+            "chunks_done": row.chunks_done,
+            "chunks_reused": row.chunks_reused,
+        },
+        "failure": {"code": row.failure, "detail": FAILURES[row.failure]} if row.failure else None,
+        "submitted_by": str(row.submitted_by) if row.submitted_by else None,
+        "review": _review_json(row) if row.decision else None,
+        "publish_at": moment(row.publish_at),
+        "effective_at": moment(row.effective_at),
+        "expires_at": moment(row.expires_at),
+        "created_at": moment(row.created_at),
+        "updated_at": moment(row.updated_at),
+    }
+
+
+def _review_json(row: Any) -> dict[str, Any]:
+    by = str(row.approved_by) if row.approved_by else None
+    return {"decision": row.decision, "by": by, "at": moment(row.reviewed_at), "note": row.note}

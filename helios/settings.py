@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     """Where people look at workflows: shown, never called."""
     temporal_task_queue: str = "conversations"
     """The one queue of conversations, turns and escalations."""
+    temporal_batch_queue: str = "batch"
+    """The queue of work that nobody waits for on the line, e.g. ingestion: it never stands in a conversation's way."""
 
     # The API process
     api_host: str = "127.0.0.1"

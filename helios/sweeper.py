@@ -8,7 +8,9 @@ harmless, because a workflow only counts up to the highest turn that it was told
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 import structlog
@@ -66,13 +68,17 @@ async def sweep(database: Database, conversations: Conversations, quiet: timedel
 
 
 async def sweep_for_ever(database: Database, conversations: Conversations) -> None:
+    await repeat_for_ever("conversations", partial(sweep, database, conversations), EVERY_S)
+
+
+async def repeat_for_ever(what: str, one_round: Callable[[], Awaitable[int]], every_s: float) -> None:
     """Runs beside the worker. Nothing is a reason to stop: who waits for it has no other hope."""
     while True:
         try:
-            if signalled := await sweep(database, conversations):
-                log.info("signalled again", conversations=signalled)
+            if again := await one_round():
+                log.info("signalled again", what=what, count=again)
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, RPCError, OSError) as error:
-            log.warning("sweep failed", error=type(error).__name__)
+            log.warning("sweep failed", what=what, error=type(error).__name__)
         except Exception as error:
-            log.error("sweep failed", exc_info=error)
-        await asyncio.sleep(EVERY_S)
+            log.error("sweep failed", what=what, exc_info=error)
+        await asyncio.sleep(every_s)

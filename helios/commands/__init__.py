@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "api": "serve the API",
     "worker": "run a worker",
     "migrate": "bring the database's schema to a version",
+    "ingest": "hand files in as knowledge",
     "seed": "put the demo bank into the database",
     "keys": "rotate the keys of access tokens",
     "bench": "measure this build on this machine",

@@ -25,6 +25,7 @@ from helios.embedded.supervisor import Stack
 from helios.keyring import root_key
 
 WITHIN_S = 60.0
+SOURCES = "/v1/knowledge/sources"
 TENANT = text("SELECT id FROM tenants WHERE slug = :slug")
 FORGE = """
     UPDATE audits SET actor_type = 'Customer' WHERE id = (
@@ -161,6 +162,56 @@ async def worker_killed(guide: Guide) -> None:
         expect(len(replies) == 1, "and there is exactly one of it")
 
 
+async def knowledge_updated(guide: Guide) -> None:
+    question = "What does the Lighthouse travel card cost a year?"
+    async with guide.staff("knowledge_editor") as editor, guide.staff("knowledge_approver") as approver:
+        first = await _published(editor, approver, "The Lighthouse travel card costs 24 dollars a year.")
+        await _expect_answer(guide, question, first, "24 dollars")
+        new = await _submitted(editor, "The Lighthouse travel card costs 18 dollars a year.")
+        expect(new["version"] == first["version"] + 1, f"the editor handed in version {new['version']}")
+        refused = await editor.post(f"{_version(new)}/approve")
+        expect(refused.status_code == 403, "the editor may not approve it")
+        diff = (await approver.get(f"{_version(new)}/diff")).json()["changes"][0]
+        console.print(f"  [dim]- {escape(diff['before'][0])}\n  + {escape(diff['after'][0])}[/dim]")
+        approved = await approver.post(f"{_version(new)}/approve")
+        expect(approved.status_code == 200, "the approver read the difference and approved it")
+        await _expect_answer(guide, question, new, "18 dollars")
+        back = await approver.post(f"{SOURCES}/{new['source_id']}/rollback")
+        expect(back.json()["published_version"] == first["version"], "rolled back to the version before")
+        await approver.delete(f"{SOURCES}/{new['source_id']}")
+
+
+async def _published(editor: httpx.AsyncClient, approver: httpx.AsyncClient, text: str) -> dict[str, Any]:
+    version = await _submitted(editor, text)
+    (await approver.post(f"{_version(version)}/approve")).raise_for_status()
+    return version
+
+
+async def _submitted(editor: httpx.AsyncClient, text: str) -> dict[str, Any]:
+    """The version once it is ingested."""
+    body = {"title": "Lighthouse travel card", "slug": "lighthouse-travel-card", "text": text}
+    answer = await editor.post(SOURCES, json=body)
+    answer.raise_for_status()
+    version: dict[str, Any] = answer.json()
+    async with asyncio.timeout(WITHIN_S):
+        while version["status"] == "ingesting":
+            await asyncio.sleep(0.2)
+            version = (await editor.get(_version(version))).json()
+    return version
+
+
+async def _expect_answer(guide: Guide, question: str, version: dict[str, Any], figure: str) -> None:
+    async with guide.customer() as customer:
+        reply, _ = await play(customer, question)
+        cited = {(each["source_id"], each["version"]) for each in (reply or {}).get("citations", ())}
+        here = (version["source_id"], version["version"]) in cited and figure in (reply or {})["content"]
+        expect(here, f"the answer says {figure} and cites version {version['version']}")
+
+
+def _version(version: dict[str, Any]) -> str:
+    return f"{SOURCES}/{version['source_id']}/versions/{version['version']}"
+
+
 async def audit_log_falsified(guide: Guide) -> None:
     async with guide.customer() as customer:
         await play(customer, "How long does a transfer to another bank take?")
@@ -227,6 +278,7 @@ STEPS = (
     Step(4, "An instruction hidden in a message: refused", injection_refused),
     Step(5, "A charge that the customer did not make: ticket, clock, person", unauthorised_charge),
     Step(6, "Every worker killed with -9 in the middle of an answer", worker_killed),
+    Step(7, "A new version of an article: approved by a second person, cited by the next answer", knowledge_updated),
     Step(
         8,
         "The audit log verifies; one byte is changed behind its back; verification names the entry",

@@ -21,9 +21,11 @@ from helios.demo_bank.people import BANK, SETTINGS, STAFF, TENANT, DemoSecrets
 from helios.detection.situations import all_situations
 from helios.ids import new_id
 from helios.knowledge.articles import Article, read_articles
+from helios.knowledge.lifecycle import publish
 from helios.models.embedder import Embedder
 from helios.passwords import hash_password
 from helios.settings import Settings
+from schema.ingestion import VersionRef
 from schema.tables import (
     ApiKey,
     ApiKeyIndex,
@@ -41,19 +43,17 @@ KNOWLEDGE = Path(__file__).parent / "knowledge"
 Report = Callable[[str], None]
 
 FIND_TENANT = text("SELECT id FROM tenants WHERE slug = :slug")
-PUBLISHED = text(
+KNOWN = text(
     """
-    SELECT source.id, source.slug, source.language, source.published_version, version.content_sha256
-    FROM knowledge_sources AS source LEFT JOIN knowledge_versions AS version
+    SELECT source.id, source.slug, source.language, max(version.version) AS newest,
+           array_agg(version.content_sha256) AS contents
+    FROM knowledge_sources AS source JOIN knowledge_versions AS version
       ON version.tenant_id = source.tenant_id AND version.source_id = source.id
-     AND version.version = source.published_version
-    WHERE source.tenant_id = :tenant_id
+    WHERE source.tenant_id = :tenant_id GROUP BY source.tenant_id, source.id
+    ORDER BY source.deleted_at NULLS LAST
     """
 )
-PUBLISH = text(
-    "UPDATE knowledge_sources SET published_version = :version, title = :title, visibility = :visibility "
-    "WHERE tenant_id = :tenant_id AND id = :source_id"
-)
+LOCK = text("SELECT * FROM knowledge_sources WHERE tenant_id = :tenant_id AND id = :id FOR UPDATE")
 
 
 async def seed(settings: Settings, database: Database, root: RootKey, people: DemoSecrets, report: Report) -> UUID:
@@ -125,10 +125,11 @@ async def _rules(database: Database, tenant_id: UUID) -> None:
 async def _knowledge(settings: Settings, database: Database, tenant_id: UUID, report: Report) -> None:
     articles = read_articles(KNOWLEDGE)
     async with database.tenant(tenant_id) as connection:
-        rows = await connection.execute(PUBLISHED, {"tenant_id": tenant_id})
+        rows = await connection.execute(KNOWN, {"tenant_id": tenant_id})
         known = {(row.slug, row.language): row for row in rows}
+    # What was there once stays what the bank's own people made of it: superseded, withdrawn or deleted.
     changed = [
-        each for each in articles if _hash(each) != getattr(known.get((each.slug, each.language)), "content_sha256", "")
+        each for each in articles if _hash(each) not in getattr(known.get((each.slug, each.language)), "contents", ())
     ]
     if not changed:
         return
@@ -149,7 +150,7 @@ async def _publish(
     connection: AsyncConnection, tenant_id: UUID, article: Article, known: Any, embedded: Sequence[Any], encoder: str
 ) -> None:
     source_id = known.id if known is not None else new_id()
-    version = (known.published_version or 0) + 1 if known is not None else 1
+    version = known.newest + 1 if known is not None else 1
     if known is None:
         await connection.execute(
             insert(KnowledgeSource).values(
@@ -159,9 +160,10 @@ async def _publish(
         )  # fmt: skip
     await connection.execute(
         insert(KnowledgeVersion).values(
-            tenant_id=tenant_id, source_id=source_id, version=version, status="published", title=article.title,
-            content=article.body, content_sha256=_hash(article),
-            effective_at=datetime.combine(article.effective, time(), UTC),
+            tenant_id=tenant_id, source_id=source_id, version=version, status="pending_review", title=article.title,
+            content=article.body, content_sha256=_hash(article), visibility=article.visibility,
+            category=article.category, tags=list(article.tags), url=article.url, chunks_total=len(embedded),
+            chunks_done=len(embedded), effective_at=datetime.combine(article.effective, time(), UTC),
         )
     )  # fmt: skip
     await connection.execute(
@@ -177,9 +179,8 @@ async def _publish(
             for chunk in embedded
         ],
     )  # fmt: skip
-    publish = {"tenant_id": tenant_id, "source_id": source_id, "version": version}
-    await connection.execute(PUBLISH, {**publish, "title": article.title, "visibility": article.visibility})
-    await _audit(connection, tenant_id, "knowledge.published", ("knowledge_source", source_id))
+    source = (await connection.execute(LOCK, {"tenant_id": tenant_id, "id": source_id})).one()
+    await publish(connection, VersionRef(tenant_id, source_id, version), source, ("system", None))
 
 
 def _hash(article: Article) -> str:

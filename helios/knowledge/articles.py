@@ -25,7 +25,7 @@ import yaml
 
 Visibility = Literal["public", "internal"]
 
-_FRONT_MATTER = re.compile(
+FRONT_MATTER = re.compile(
     r"\A---[ \t]*\r?\n(?P<head>.*?)^---[ \t]*(?:\r?\n|\Z)(?P<body>.*)\Z", re.DOTALL | re.MULTILINE
 )
 _FIELDS = frozenset({"title", "visibility", "language", "category", "tags", "effective", "url"})
@@ -75,7 +75,7 @@ def read_articles(folder: Path) -> list[Article]:
 
 def parse_article(text: str, path: Path) -> Article:
     """The article in `text`; `path` gives the slug and names the file in errors. Raises `ArticleError`."""
-    match = _FRONT_MATTER.match(text.removeprefix("\ufeff"))
+    match = FRONT_MATTER.match(text.removeprefix("\ufeff"))
     if match is None:
         raise ArticleError(path, "does not begin with front matter between two lines of ---")
     try:

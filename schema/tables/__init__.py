@@ -11,7 +11,14 @@ from sqlmodel import SQLModel
 from schema.tables.audit import Audit, AuditBlock, AuditCheckpoint, AuditKey, AuditLeaf
 from schema.tables.conversations import ConversationEvent, Feedback, Message, Thread, Turn
 from schema.tables.escalations import Decision, Escalation, Ticket
-from schema.tables.knowledge import EMBEDDING_DIMENSION, Chunk, KnowledgeSource, KnowledgeVersion
+from schema.tables.knowledge import (
+    EMBEDDING_DIMENSION,
+    Chunk,
+    Citation,
+    KnowledgeSource,
+    KnowledgeVersion,
+    Publication,
+)
 from schema.tables.people import (
     ApiKey,
     ApiKeyIndex,
@@ -43,6 +50,7 @@ __all__ = [
     "AuditKey",
     "AuditLeaf",
     "Chunk",
+    "Citation",
     "ConversationEvent",
     "Customer",
     "Decision",
@@ -55,6 +63,7 @@ __all__ = [
     "Message",
     "PasswordReset",
     "Policy",
+    "Publication",
     "RedactionRule",
     "SQLModel",
     "SecondFactor",

@@ -51,6 +51,10 @@ def counter_column() -> Any:
     return Field(default=0, nullable=False, sa_column_kwargs={"server_default": text("0")})
 
 
+def text_column(default: str) -> Any:
+    return Field(default=default, nullable=False, sa_column_kwargs={"server_default": default})
+
+
 def foreign_key(table: str, column: str, target: str = "id") -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.{target}"])
 

@@ -21,14 +21,31 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field, SQLModel
 
-from schema.tables.columns import OfTenant, foreign_key, now_column, time_column
+from schema.tables.columns import (
+    OfTenant,
+    counter_column,
+    foreign_key,
+    now_column,
+    sealed_column,
+    text_column,
+    time_column,
+)
 
 EMBEDDING_DIMENSION = 384
 
 
 class KnowledgeSource(OfTenant, table=True):
     __tablename__ = "knowledge_sources"
-    __table_args__ = (UniqueConstraint("tenant_id", "slug", "language"),)
+    __table_args__ = (
+        Index(
+            "uq_knowledge_sources_slug",
+            "tenant_id",
+            "slug",
+            "language",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
     slug: str
     language: str
     title: str
@@ -43,7 +60,16 @@ class KnowledgeSource(OfTenant, table=True):
 
 class KnowledgeVersion(SQLModel, table=True):
     __tablename__ = "knowledge_versions"
-    __table_args__ = (foreign_key("knowledge_sources", "source_id"),)
+    __table_args__ = (
+        foreign_key("knowledge_sources", "source_id"),
+        Index("ix_knowledge_versions_content", "tenant_id", "content_sha256"),
+        Index(
+            "ix_knowledge_versions_waiting",
+            "tenant_id",
+            "updated_at",
+            postgresql_where=text("status IN ('ingesting', 'pending_review')"),
+        ),
+    )
     tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id")
     source_id: UUID = Field(primary_key=True)
     version: int = Field(primary_key=True)
@@ -54,11 +80,67 @@ class KnowledgeVersion(SQLModel, table=True):
     submitted_by: UUID | None = None
     approved_by: UUID | None = None
     effective_at: datetime | None = time_column()
+    expires_at: datetime | None = time_column()
+    """From this moment on no answer rests on it."""
+    publish_at: datetime | None = time_column()
+    """The moment that its approval named."""
+    reviewed_at: datetime | None = time_column()
+    decision: str | None = None
+    """`approve` or `reject`; empty while nobody has decided."""
+    note: str | None = None
+    visibility: str = text_column("public")
+    category: str | None = None
+    tags: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), server_default=text("'{}'")))
+    url: str | None = None
+    media_type: str = text_column("text/markdown")
+    original_ct: bytes | None = sealed_column()
+    """What was handed in, until its text was taken out of it."""
+    step: str = text_column("done")
+    """How far ingestion is: `parsing`, `embedding`, `done`."""
+    chunks_total: int = counter_column()
+    chunks_done: int = counter_column()
+    chunks_reused: int = counter_column()
+    """Of those done: unchanged from an earlier version, so not encoded again."""
+    failure: str | None = None
     created_at: datetime = now_column()
+    updated_at: datetime = now_column()
+
+
+class Publication(OfTenant, table=True):
+    """A span of time in which a version was what answers rested on. A version that is rolled back to has several."""
+
+    __tablename__ = "publications"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "source_id", "version"],
+            ["knowledge_versions.tenant_id", "knowledge_versions.source_id", "knowledge_versions.version"],
+        ),
+        Index("ix_publications_time", "tenant_id", "source_id", "published_at"),
+        Index("uq_publications_open", "tenant_id", "source_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+    )
+    source_id: UUID
+    version: int
+    published_at: datetime = now_column()
+    published_by: UUID | None = None
+    ended_at: datetime | None = time_column()
+    ended_by: UUID | None = None
+
+
+class Citation(SQLModel, table=True):
+    """Which message rests on which version: what is read when a version is withdrawn."""
+
+    __tablename__ = "citations"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "message_id"], ["messages.tenant_id", "messages.id"], ondelete="CASCADE"),
+    )
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id")
+    source_id: UUID = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    message_id: UUID = Field(primary_key=True)
 
 
 class Chunk(OfTenant, table=True):
-    """A passage of a published version. `sentence_vectors` is float16, one row of 384 a sentence."""
+    """A passage of a version, visible while that is. `sentence_vectors` is float16, one row of 384 a sentence."""
 
     __tablename__ = "chunks"
     __table_args__ = (

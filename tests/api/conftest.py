@@ -15,6 +15,7 @@ from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
 from tests.api.problems import Rows
 from tests.caller import Api, Customer
+from tests.knowledge_editing import ingested, submit
 from tests.neighbour import make_neighbour
 
 
@@ -55,19 +56,23 @@ class Things:
     customer: Customer
     supervisor: dict[str, str]
     """Headers of a supervisor of the same tenant (of its admin, where it has none)."""
+    admin: dict[str, str]
     ids: dict[str, str]
 
 
 async def make_things(api: Api) -> Things:
-    """A conversation with an escalation, both at rest, and a supervisor's session."""
+    """A conversation with an escalation, a supervisor's session, and an article that waits for review, all at rest."""
     customer = await (await api.customer()).open()
     answer = await customer.say("I want to talk to a human being, please.")
     assert answer.json()["outcome"] == "escalated", answer.text
     escalation_id = (await customer.get()).json()["escalation_id"]
     supervisor = await api.staff("supervisor" if "supervisor" in api.demo["users"] else "admin")
     sessions = (await api.http.get("/v1/auth/sessions", headers=supervisor)).json()["items"]
+    article = await submit(api, "The account has no monthly fee.", by="admin")
+    assert (await ingested(api, article, by="admin"))["status"] == "pending_review"
     ids = {"conversation_id": customer.conversation, "escalation_id": escalation_id, "session_id": sessions[0]["id"]}
-    return Things(customer, supervisor, ids)
+    ids |= {"source_id": article["source_id"], "number": str(article["version"])}
+    return Things(customer, supervisor, await api.staff("admin"), ids)
 
 
 @pytest.fixture(scope="session")

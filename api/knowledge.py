@@ -1,0 +1,242 @@
+"""Knowledge: handing in sources, and looking at what there is."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.service import RPCError
+
+from api.authentication import caller
+from api.cleaning import clean
+from api.idempotency import resource_id
+from api.languages import language_of
+from api.models import NewSource
+from api.pagination import Cursor, Limit, page, read_cursor
+from api.presentation import moment, version_json
+from api.problems import Problem, not_found
+from api.state import Services, State
+from api.uploads import UploadRoute
+from helios.knowledge.lifecycle import Refused, delete_source
+from helios.knowledge.parsing import MEDIA_TYPES, media_type_of
+from helios.knowledge.starting import start_ingestion
+from helios.knowledge.submission import Submission, submit
+from helios.tokens import Identity
+from schema.ingestion import VersionRef
+
+log = structlog.get_logger()
+router = APIRouter(prefix="/v1/knowledge/sources", tags=["Knowledge"], route_class=UploadRoute)
+
+Reader = Annotated[Identity, Depends(caller("knowledge.read"))]
+Editor = Annotated[Identity, Depends(caller("knowledge.write"))]
+Approver = Annotated[Identity, Depends(caller("knowledge.approve"))]
+Status = Literal["ingesting", "failed", "pending_review", "published", "superseded", "withdrawn"]
+Name = Annotated[str | None, Query(max_length=64)]
+START_WITHIN_S = 2.0
+FORM = {"requestBody": {"content": {"multipart/form-data": {"schema": {
+    "type": "object", "required": ["file"], "additionalProperties": {"type": "string"},
+    "properties": {"file": {"type": "string", "format": "binary"}},
+    "description": "The fields of the JSON body, with the file as it is; `title` is the file's name by default."}}}}
+}  # fmt: skip
+LANGUAGE_SAMPLE = 4_000
+
+SOURCES = """
+    SELECT source.*, newest.version AS newest_version, newest.status AS newest_status
+    FROM knowledge_sources AS source JOIN LATERAL (
+        SELECT version, status FROM knowledge_versions AS version
+        WHERE version.tenant_id = source.tenant_id AND version.source_id = source.id ORDER BY version DESC LIMIT 1
+    ) AS newest ON true
+    WHERE source.tenant_id = :tenant_id AND source.deleted_at IS NULL
+"""
+ONE = text(f"{SOURCES} AND source.id = :id")
+LIST = text(
+    f"""{SOURCES}
+      AND (CAST(:status AS text) IS NULL OR EXISTS (
+        SELECT FROM knowledge_versions AS version WHERE version.tenant_id = source.tenant_id
+          AND version.source_id = source.id AND version.status = :status))
+      AND (CAST(:visibility AS text) IS NULL OR source.visibility = :visibility)
+      AND (CAST(:language AS text) IS NULL OR source.language = :language)
+      AND (CAST(:category AS text) IS NULL OR source.category = :category)
+      AND (CAST(:tag AS text) IS NULL OR :tag = ANY(source.tags))
+      AND (CAST(:title AS text) IS NULL OR strpos(lower(source.title), lower(:title)) > 0)
+      AND (CAST(:at AS timestamptz) IS NULL OR (source.created_at, source.id) < (:at, CAST(:after AS uuid)))
+    ORDER BY source.created_at DESC, source.id DESC LIMIT :most
+    """
+)
+VERSION = text(
+    """
+    SELECT version.*, source.language, source.slug FROM knowledge_versions AS version JOIN knowledge_sources AS source
+      ON source.tenant_id = version.tenant_id AND source.id = version.source_id
+    WHERE version.tenant_id = :tenant_id AND version.source_id = :source_id AND version.version = :version
+      AND source.deleted_at IS NULL
+    """
+)
+
+
+@router.post("", status_code=202, openapi_extra=FORM)
+async def submit_source(body: NewSource, request: Request, services: State, editor: Editor) -> Response:
+    """Hands in a new source, or the next version of one. It is ingested in the background, then waits for a review.
+
+    The same content again answers 200 with the version that has it.
+    """
+    original, media_type = _content(body)
+    keys = await services.keyring.tenant(editor.tenant_id)
+    async with services.database.tenant(editor.tenant_id) as connection:
+        made = await _submission(connection, editor, body, original, media_type)
+        try:
+            ref, is_new = await submit(connection, keys, made, resource_id(request))
+        except Refused:
+            not_found()
+        row = await find_version(connection, ref)
+    if is_new:
+        await _start(services, ref)
+    location = f"/v1/knowledge/sources/{ref.source_id}/versions/{ref.version}"
+    shown = {"id": str(ref.source_id), **version_json(row), "duplicate": not is_new}
+    return JSONResponse(shown, 202 if is_new else 200, {"Location": location})
+
+
+@router.get("")
+async def list_sources(
+    services: State,
+    reader: Reader,
+    status: Status | None = None,
+    visibility: Literal["public", "internal"] | None = None,
+    language: Name = None,
+    category: Name = None,
+    tag: Name = None,
+    title: Name = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """The tenant's sources, newest first. `status`: those with a version in it; `title`: those whose title holds it."""
+    after = read_cursor(cursor)
+    where = {
+        "tenant_id": reader.tenant_id, "status": status, "visibility": visibility, "language": language,
+        "category": category, "tag": tag, "title": title, "most": limit + 1,
+        "at": after[0] if after else None, "after": after[1] if after else None,
+    }  # fmt: skip
+    async with services.database.tenant(reader.tenant_id) as connection:
+        rows = (await connection.execute(LIST, where)).all()
+    return JSONResponse(page(rows, limit, source_json))
+
+
+@router.get("/{source_id}")
+async def read_source(source_id: UUID, services: State, reader: Reader) -> Response:
+    async with services.database.tenant(reader.tenant_id) as connection:
+        row = await find_source(connection, reader.tenant_id, source_id)
+    return JSONResponse(source_json(row))
+
+
+@router.delete("/{source_id}", status_code=204)
+async def delete(source_id: UUID, services: State, approver: Approver) -> Response:
+    """Takes the source away: no answer rests on it any more, and nobody finds it. Its versions stay for the record."""
+    async with services.database.tenant(approver.tenant_id) as connection:
+        try:
+            await delete_source(connection, approver.tenant_id, source_id, approver.id)
+        except Refused:
+            not_found()
+    return Response(status_code=204)
+
+
+async def find_source(connection: AsyncConnection, tenant_id: UUID, source_id: UUID) -> Any:
+    """Raises `not_found`."""
+    row = (await connection.execute(ONE, {"tenant_id": tenant_id, "id": source_id})).one_or_none()
+    return row if row is not None else not_found()
+
+
+async def find_version(connection: AsyncConnection, ref: VersionRef) -> Any:
+    """The version with its source's language. Raises `not_found`."""
+    where = {"tenant_id": ref.tenant_id, "source_id": ref.source_id, "version": ref.version}
+    row = (await connection.execute(VERSION, where)).one_or_none()
+    return row if row is not None else not_found()
+
+
+def source_json(row: Any) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "slug": row.slug,
+        "language": row.language,
+        "title": row.title,
+        "visibility": row.visibility,
+        "category": row.category,
+        "tags": row.tags,
+        "url": row.url,
+        "published_version": row.published_version,
+        "newest_version": row.newest_version,
+        "newest_status": row.newest_status,
+        "created_at": moment(row.created_at),
+    }
+
+
+def _content(body: NewSource) -> tuple[bytes, str]:
+    """What was handed in, with its media type."""
+    if (body.text is None) == (body.file is None):
+        raise _invalid("/text", "either text or file is required")
+    if body.text is not None:
+        return body.text.encode(), "text/markdown"
+    assert body.file is not None
+    media_type = media_type_of(body.file.name)
+    if media_type is None:
+        raise Problem("unsupported_media_type", f"The kinds of files that are read: {', '.join(MEDIA_TYPES)}.")
+    try:
+        return base64.b64decode(body.file.content, validate=True), media_type
+    except (ValueError, binascii.Error):
+        raise _invalid("/file/content", "is not base64") from None
+
+
+async def _submission(
+    connection: AsyncConnection, editor: Identity, body: NewSource, original: bytes, media_type: str
+) -> Submission:
+    """What the body leaves out is as in the source that it is a version of."""
+    begins = body.effective_at or datetime.now(UTC)
+    if body.expires_at is not None and body.expires_at <= max(begins, datetime.now(UTC)):
+        raise _invalid("/expires_at", "is not after the beginning")
+    known = None
+    if body.source_id is not None:
+        known = await find_source(connection, editor.tenant_id, body.source_id)
+    language = body.language or (known.language if known is not None else await _language(original))
+    if known is not None and language != known.language:
+        raise _invalid("/language", "a source has one language: hand this in as a source of its own")
+    tags = known.tags if known is not None and body.tags is None else body.tags or ()
+    category = body.category or (known.category if known is not None else None)
+    return Submission(
+        title=clean(body.title),
+        original=original,
+        media_type=media_type,
+        language=language,
+        visibility=body.visibility or (known.visibility if known is not None else "public"),
+        submitted_by=editor.id,
+        source_id=body.source_id,
+        slug=body.slug,
+        category=clean(category) if category else None,
+        tags=tuple(clean(tag) for tag in tags),
+        url=clean(body.url) if body.url else (known.url if known is not None else None),
+        effective_at=body.effective_at,
+        expires_at=body.expires_at,
+    )
+
+
+async def _language(original: bytes) -> str:
+    return await language_of(original[: 4 * LANGUAGE_SAMPLE].decode(errors="ignore")[:LANGUAGE_SAMPLE])
+
+
+async def _start(services: Services, ref: VersionRef) -> None:
+    """The version is stored: where Temporal is away, a worker starts it later."""
+    try:
+        start = start_ingestion(services.conversations.client, services.settings, ref)
+        await asyncio.wait_for(start, START_WITHIN_S)
+    except (RPCError, OSError, TimeoutError) as error:
+        log.warning("ingestion starts later", error=type(error).__name__)
+
+
+def _invalid(pointer: str, detail: str) -> Problem:
+    return Problem("invalid_request", errors=[{"pointer": pointer, "detail": detail}])

@@ -1,0 +1,201 @@
+"""Retrieval: the passages that an answer may rest on. Who may see a passage is decided before how near it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from helios.knowledge.addresses import help_path
+from helios.knowledge.ranking import rank_passages
+from helios.llm.base import Passage
+from schema.steps import ScoredPassage
+
+CUSTOMERS = ("public",)
+"""What customers may see: no answer to one rests on anything else."""
+PASSAGES = 8
+NEAREST = 20
+WORDED = 10
+
+COLUMNS = """chunks.id, chunks.source_id, chunks.version, version.title, chunks.text, source.language, source.slug,
+           chunks.sentences, chunks.sentence_vectors, (SELECT slug FROM tenants WHERE id = :tenant_id) AS tenant"""
+OF_A_VERSION = """chunks JOIN knowledge_sources AS source
+          ON source.tenant_id = chunks.tenant_id AND source.id = chunks.source_id
+        JOIN knowledge_versions AS version ON version.tenant_id = chunks.tenant_id
+          AND version.source_id = chunks.source_id AND version.version = chunks.version"""
+IN_FORCE = """source.published_version = version.version AND source.deleted_at IS NULL AND version.status = 'published'
+          AND (version.effective_at IS NULL OR version.effective_at <= now())
+          AND (version.expires_at IS NULL OR version.expires_at > now())"""
+"""What an answer may rest on at this moment, of `source` and `version`."""
+WAS_IN_FORCE = """source.deleted_at IS NULL
+          AND (version.effective_at IS NULL OR version.effective_at <= CAST(:as_of AS timestamptz))
+          AND (version.expires_at IS NULL OR version.expires_at > CAST(:as_of AS timestamptz))
+          AND EXISTS (
+            SELECT FROM publications AS span WHERE span.tenant_id = version.tenant_id
+              AND span.source_id = version.source_id AND span.version = version.version
+              AND span.published_at <= CAST(:as_of AS timestamptz)
+              AND (span.ended_at IS NULL OR span.ended_at > CAST(:as_of AS timestamptz)))"""
+"""The same for a moment in the past, also of what was withdrawn since."""
+VISIBLE = "chunks.visibility = ANY(:visibilities) AND version.visibility = ANY(:visibilities)"
+VISIBLE_NOW = f"{VISIBLE} AND source.visibility = ANY(:visibilities)"
+FILTERS = """(CAST(:source_ids AS uuid[]) IS NULL OR chunks.source_id = ANY(:source_ids))
+          AND (CAST(:tags AS text[]) IS NULL OR version.tags && CAST(:tags AS text[]))
+          AND (CAST(:category AS text) IS NULL OR version.category = :category)"""
+
+
+def _candidates(conditions: str) -> TextClause:
+    return text(
+        f"""
+    WITH spoken AS (
+        SELECT CASE WHEN EXISTS (
+            SELECT FROM knowledge_sources
+            WHERE tenant_id = :tenant_id AND language = CAST(:language AS text) AND published_version IS NOT NULL
+        ) THEN CAST(:language AS text) ELSE 'en' END AS language
+    ), visible AS (
+        SELECT {COLUMNS}, chunks.embedding, chunks.words FROM {OF_A_VERSION}
+        WHERE chunks.tenant_id = :tenant_id AND chunks.language = (SELECT language FROM spoken)
+          AND {conditions}
+    ), near AS (
+        SELECT id FROM visible ORDER BY embedding <=> CAST(:vector AS vector) LIMIT :nearest
+    ), worded AS (
+        SELECT id FROM visible, to_tsquery('simple', :words) AS query WHERE words @@ query
+        ORDER BY ts_rank_cd(words, query) DESC, id LIMIT :worded
+    )
+    SELECT visible.*, 1 - (embedding <=> CAST(:vector AS vector)) AS similarity
+    FROM visible WHERE id IN (SELECT id FROM near UNION SELECT id FROM worded) ORDER BY similarity DESC, id
+    """  # noqa: S608 - constants of ours
+    )
+
+
+CANDIDATES = _candidates(f"{VISIBLE_NOW} AND {IN_FORCE}")
+FILTERED = _candidates(f"{VISIBLE_NOW} AND {IN_FORCE} AND {FILTERS}")
+FILTERED_THEN = _candidates(f"{VISIBLE} AND {WAS_IN_FORCE} AND {FILTERS}")
+LOAD = text(
+    f"""
+    SELECT {COLUMNS} FROM {OF_A_VERSION}
+    WHERE chunks.tenant_id = :tenant_id AND chunks.id = ANY(:ids) AND {VISIBLE_NOW} AND {IN_FORCE}
+    """  # noqa: S608 - constants of ours
+)
+CITED_IN_FORCE = text(
+    f"""
+    SELECT source.id, version.version FROM knowledge_sources AS source
+    JOIN knowledge_versions AS version ON version.tenant_id = source.tenant_id AND version.source_id = source.id
+    WHERE source.tenant_id = :tenant_id AND source.id = ANY(:ids) AND source.visibility = 'public' AND {IN_FORCE}
+    """  # noqa: S608 - constants of ours
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a search is narrowed to. `as_of`: what was in force at that moment instead of now."""
+
+    source_ids: tuple[UUID, ...] = ()
+    tags: tuple[str, ...] = ()
+    category: str | None = None
+    as_of: datetime | None = None
+
+
+async def search(
+    connection: AsyncConnection, tenant_id: UUID, query: str, vector: np.ndarray, language: str
+) -> list[ScoredPassage]:
+    """What a customer's answer may rest on, by meaning and words, best first; each with its cosine similarity.
+
+    In the customer's `language` where there is knowledge in it, else in English.
+    """
+    where = _where(tenant_id, query, vector, language, CUSTOMERS)
+    candidates = [_passage(row, float(row.similarity)) for row in await connection.execute(CANDIDATES, where)]
+    ranked = _ranked(candidates, query, vector, language, PASSAGES)
+    return [ScoredPassage(passage.chunk_id, round(passage.score, 4)) for passage in ranked]
+
+
+async def search_for(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    query: str,
+    vector: np.ndarray,
+    language: str,
+    visibilities: Sequence[str],
+    filters: Filters,
+    most: int,
+) -> tuple[Passage, ...]:
+    """The same ranking for whoever may see these `visibilities`, narrowed by `filters`: the passages themselves."""
+    where = {
+        **_where(tenant_id, query, vector, language, visibilities),
+        "nearest": max(NEAREST, most),
+        "source_ids": list(filters.source_ids) or None,
+        "tags": list(filters.tags) or None,
+        "category": filters.category,
+    }
+    if filters.as_of is not None:
+        where["as_of"] = filters.as_of
+    rows = await connection.execute(FILTERED if filters.as_of is None else FILTERED_THEN, where)
+    candidates = [_passage(row, float(row.similarity)) for row in rows]
+    return _ranked(candidates, query, vector, language, most)
+
+
+async def load_passages(
+    connection: AsyncConnection, tenant_id: UUID, scored: Sequence[ScoredPassage]
+) -> tuple[Passage, ...]:
+    """The passages themselves, in the same order, without those that were withdrawn or expired meanwhile."""
+    ids = [each.chunk_id for each in scored]
+    rows = await connection.execute(LOAD, {"tenant_id": tenant_id, "ids": ids, "visibilities": list(CUSTOMERS)})
+    by_id = {row.id: row for row in rows}
+    return tuple(_passage(by_id[each.chunk_id], each.score) for each in scored if each.chunk_id in by_id)
+
+
+async def still_in_force(
+    connection: AsyncConnection, tenant_id: UUID, citations: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Those of a draft's citations that a customer's answer may rest on at this moment."""
+    ids = [UUID(each["source_id"]) for each in citations]
+    rows = await connection.execute(CITED_IN_FORCE, {"tenant_id": tenant_id, "ids": ids}) if ids else ()
+    live = {(str(row.id), row.version) for row in rows}
+    return [each for each in citations if (each["source_id"], each["version"]) in live]
+
+
+def any_of_the_words(query: str) -> str:
+    """A full-text query that any longer word of the text satisfies; ranking favours those with more of them."""
+    words = {"".join(filter(str.isalnum, word)).lower() for word in query.split()}
+    return " | ".join(sorted(word for word in words if len(word) > 2)) or "-"
+
+
+def _where(
+    tenant_id: UUID, query: str, vector: np.ndarray, language: str, visibilities: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant_id,
+        "visibilities": list(visibilities),
+        "language": language,
+        "vector": str(vector.tolist()),
+        "words": any_of_the_words(query),
+        "nearest": NEAREST,
+        "worded": WORDED,
+    }
+
+
+def _ranked(
+    candidates: Sequence[Passage], query: str, vector: np.ndarray, language: str, most: int
+) -> tuple[Passage, ...]:
+    return rank_passages(candidates, query, vector, candidates[0].language if candidates else language, most)
+
+
+def _passage(row: Any, score: float) -> Passage:
+    vectors = np.frombuffer(row.sentence_vectors, dtype=np.float16).astype(np.float32)
+    return Passage(
+        chunk_id=row.id,
+        source_id=row.source_id,
+        version=row.version,
+        title=row.title,
+        text=row.text,
+        language=row.language,
+        score=score,
+        url=help_path(row.tenant, row.language, row.slug, row.version),
+        sentences=tuple(row.sentences),
+        sentence_vectors=vectors.reshape(len(row.sentences), -1),
+    )

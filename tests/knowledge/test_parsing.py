@@ -1,0 +1,60 @@
+"""From files to text: encodings, HTML, secrets, and what is no text at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from helios.knowledge.parsing import CHARACTERS_MAX, ParsingError, html_to_markdown, media_type_of, to_text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_text_is_read_in_any_usual_encoding(encoding: str) -> None:
+    assert to_text("Gebühren für Überweisungen".encode(encoding), "text/plain") == "Gebühren für Überweisungen"
+
+
+@pytest.mark.parametrize(
+    ("original", "media_type", "code"),
+    [
+        (b"", "text/plain", "empty"),
+        (b"  \n --- \n", "text/markdown", "empty"),
+        (b"<html><body><script>x()</script></body></html>", "text/html", "empty"),
+        (b"\x00\x01\x02", "text/plain", "not_text"),
+        (b"\xff\xfe\x00", "text/plain", "not_text"),
+        (b"x" * (CHARACTERS_MAX + 1), "text/plain", "too_long"),
+        (b"%PDF-1.7", "application/pdf", "unsupported"),
+    ],
+)
+def test_what_has_no_text_is_refused_with_a_code(original: bytes, media_type: str, code: str) -> None:
+    with pytest.raises(ParsingError) as refused:
+        to_text(original, media_type)
+    assert refused.value.code == code
+
+
+def test_front_matter_is_no_part_of_an_article() -> None:
+    assert to_text(b"---\ntitle: Fees\n---\nThe fee is 3 dollars.", "text/markdown") == "The fee is 3 dollars."
+
+
+def test_a_page_keeps_its_headings_lists_and_tables_and_nothing_hidden() -> None:
+    page = (
+        "<head><title>t</title></head><nav>Menu</nav><h2>Fees</h2><p>A <b>card</b>\n costs:</p>"
+        "<ul><li>3 dollars<li>or nothing</ul><table><tr><th>ATM</th><td>1</td></tr></table><style>p{}</style>&amp;"
+    )
+    lines = [line for line in html_to_markdown(page).splitlines() if line]
+    assert lines == ["## Fees", "A card costs:", "- 3 dollars", "- or nothing", "ATM | 1 |", "&"]
+
+
+def test_an_unclosed_hidden_element_inside_another_ends_with_it() -> None:
+    assert html_to_markdown("<nav><select><option>1</nav>seen").strip() == "seen"
+
+
+def test_card_numbers_are_masked() -> None:
+    assert "4111" not in to_text(b"Card 4111 1111 1111 1111.", "text/plain").replace("ending 1111", "")
+
+
+def test_the_kind_of_a_file_is_read_from_its_name() -> None:
+    assert [media_type_of(name) for name in ("a.MD", "b.html", "c.exe", "d")] == [
+        "text/markdown",
+        "text/html",
+        None,
+        None,
+    ]
