@@ -19,7 +19,7 @@ export PYTHONUTF8 := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check bench eval setup lock clean
+.PHONY: help up demo test check bench eval train setup lock clean
 .SUFFIXES:
 
 help: ## list the targets
@@ -45,6 +45,9 @@ bench: setup .venv-bench/requirements.lock ## the benchmarks, beside the same st
 
 eval: setup ## the quality evaluations
 	@$(WATCH) exec $(HELIOS) eval $(ARGS)
+
+train: setup ## train the tagger of names and places again (some minutes)
+	@.venv/bin/python -m evals.tagger.train $(ARGS)
 
 setup: .venv/requirements.lock
 	@.venv/bin/python -c '' 2>/dev/null || { rm -rf .venv && $(MAKE) --no-print-directory .venv/requirements.lock; }

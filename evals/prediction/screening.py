@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from activities.screening import screen
 from evals.prediction.rows import Row
-from helios.detection import injection, personal, redaction, secrets
-from helios.detection.spans import merge
+from helios.detection import injection, national_ids, personal, redaction, secrets
+from helios.detection.spans import Span
+from helios.models.embedder import Embedder
 from helios.models.language import LanguageIdentifier
+from helios.models.tagger import Tagger, tag
+from helios.settings import settings
 
 FIELD_NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -19,24 +22,43 @@ FIELD_NAMES: Mapping[str, str] = MappingProxyType(
         "PHONE": "PHONE_NUMBER",
         "IBAN": "IBAN_CODE",
         "ACCOUNT": "US_BANK_NUMBER",
+        "DATE_OF_BIRTH": "DATE_TIME",
     }
 )
 """Our labels that the field (Presidio, its data sets) calls otherwise."""
 
 
+_CERTAIN = frozenset({"CARD", "IBAN", "EMAIL", "URL", "DOMAIN_NAME", "IP_ADDRESS", "MAC_ADDRESS"})
+
+
 def find_personal_data(rows: Iterable[Row]) -> Iterator[Mapping[str, Any]]:
     """Spans in code points with the field's labels, and the text with typed tokens in their places."""
+    encoder, tagger = Embedder.load(settings()), Tagger.load()
     for row in rows:
-        text = row["text"]
-        spans = merge([*secrets.find(text), *personal.find(text)])
-        yield {
-            "id": row["id"],
-            "spans": [
-                {"start": span.start, "end": span.end, "label": FIELD_NAMES.get(span.label, span.label)}
-                for span in spans
-            ],
-            "redacted": redaction.tokenise(text, spans).text,
-        }
+        yield predict_personal(row, tag(encoder, tagger, row["text"]))
+
+
+def predict_personal(row: Row, tagged: Sequence[Span]) -> Mapping[str, Any]:
+    text = row["text"]
+    found = [*secrets.find(text), *personal.readings(text)]
+    spans = personal.settle(found, tagged, text)
+    return {
+        "id": row["id"],
+        "spans": [
+            {"start": span.start, "end": span.end, "label": FIELD_NAMES.get(span.label, span.label)}
+            for span in [*spans, *_other_readings(found, spans)]
+        ],
+        "redacted": redaction.tokenise(text, spans).text,
+    }
+
+
+def _other_readings(found: Sequence[Span], settled: Sequence[Span]) -> Iterator[Span]:
+    """What a number also may be: several registers give nine digits. What has a certain name has only that."""
+    certain = [each for each in settled if each.label in _CERTAIN]
+    for span in found:
+        overlaps = any(span.start < each.end and each.start < span.end for each in certain)
+        if span.label in national_ids.labels() and span not in settled and not overlaps:
+            yield span
 
 
 def find_injections(rows: Iterable[Row]) -> Iterator[Mapping[str, Any]]:

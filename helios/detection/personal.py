@@ -1,14 +1,14 @@
-"""Personal data in a text: what patterns, checksums and cues can tell without a model."""
+"""Personal data in a text: what patterns, checksums and cues tell, together with what the tagger says."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 import phonenumbers
 from stdnum.us import ssn
 
-from helios.detection import cards, iban, tables
-from helios.detection.spans import Normalised, Span, merge, normalise
+from helios.detection import cards, dates, iban, national_ids, network_names, places, tables
+from helios.detection.spans import Normalised, Span, normalise
 
 CARD, EMAIL, PHONE, IBAN, US_SSN, PERSON, ACCOUNT = (
     "CARD", "EMAIL", "PHONE", "IBAN", "US_SSN", "PERSON", "ACCOUNT",
@@ -26,16 +26,68 @@ _NAME_WORD = re.compile(r"(?:[^\W\d_]+(?:['\-][^\W\d_]+)*|[^\W\d_]\.)(?=[\s,.!?;
 _NAME_WORDS_MAX = 3
 _PARTICLES = frozenset({"van", "von", "de", "del", "der", "den", "la", "di", "da", "el", "al", "bin", "zu"})
 _PHONE_DIGITS_MIN = 7
+SURE = 0.8
+"""From this score on a reading rests on a check digit, a form of its own or a cue: it stands against the tagger's."""
+_NUMBERS = frozenset({PHONE, CARD, ACCOUNT, "AGE", "ZIP_CODE"})
 _MATCHES_MAX = 20
 
 
-def find(text: str, language: str | None = None) -> list[Span]:
-    """Spans of personal data, without overlap and in order; ``language`` chooses the regions of telephone numbers."""
+def find(text: str, language: str | None = None, tagged: Sequence[Span] = ()) -> list[Span]:
+    """Spans that say who somebody is, without overlap and in order; ``language`` chooses telephone numbers' regions.
+
+    ``tagged`` is what the tagger found in the text (helios/models/tagger.py): without it, names stand only where a
+    cue announces them.
+    """
+    return [span for span in find_all(text, language, tagged) if span.label not in context_labels()]
+
+
+def find_all(text: str, language: str | None = None, tagged: Sequence[Span] = ()) -> list[Span]:
+    """Like ``find``, with places, companies, dates and the like as well."""
+    return settle([each for each in readings(text, language) if each.score > national_ids.BARE], tagged, text)
+
+
+def readings(text: str, language: str | None = None) -> list[Span]:
+    """Everything that patterns, checks and cues find: spans may overlap, and one number may be several things."""
     folded = normalise(text)
     spans = [_original(folded, span) for detector in _DETECTORS for span in detector(folded.text)]
+    spans.extend(_original(folded, span) for span in national_ids.find(folded, text))
     spans.extend(_phones(text, language))
     spans.extend(_persons(text, folded))
-    return merge(spans)
+    return spans
+
+
+def settle(found: Iterable[Span], tagged: Iterable[Span], text: str) -> list[Span]:
+    """Spans without overlap: sure readings stand, then the tagger's, then the others; of equals the longer.
+
+    What a span covers beyond a surer one stays covered, so that no piece of a value is left to read.
+    """
+    ranked = [(2 if span.score >= SURE else 0, span) for span in found] + [(1, span) for span in tagged]
+    kept: list[Span] = []
+    for _, span in sorted(ranked, key=lambda each: (-each[0], each[1].start - each[1].end, each[1].start)):
+        kept.extend(piece for piece in _uncovered(span, kept) if _says_something(piece, text))
+    return sorted(kept, key=lambda each: each.start)
+
+
+def _uncovered(span: Span, kept: Sequence[Span]) -> Iterator[Span]:
+    position = span.start
+    for other in sorted(kept, key=lambda each: each.start):
+        if other.end <= position or other.start >= span.end:
+            continue
+        if other.start > position:
+            yield Span(position, other.start, span.label, span.score)
+        position = max(position, other.end)
+    if position < span.end:
+        yield Span(position, span.end, span.label, span.score)
+
+
+def _says_something(piece: Span, text: str) -> bool:
+    wanted = str.isdigit if piece.label in _NUMBERS else str.isalnum
+    return any(wanted(character) for character in text[piece.start : piece.end])
+
+
+@cache
+def context_labels() -> frozenset[str]:
+    return tables.words(tables.load("personal")["context"])
 
 
 def _cards(text: str) -> Iterator[Span]:
@@ -66,10 +118,10 @@ def _ssns(text: str) -> Iterator[Span]:
 
 def _accounts(text: str) -> Iterator[Span]:
     for match in _account().finditer(text):
-        yield Span(match.start("value"), match.end("value"), ACCOUNT, 0.6)
+        yield Span(match.start("value"), match.end("value"), ACCOUNT, 0.9)
 
 
-_DETECTORS = (_cards, _emails, _ibans, _ssns, _accounts)
+_DETECTORS = (_cards, _emails, _ibans, _ssns, _accounts, network_names.find, dates.find, places.find)
 
 
 def _phones(text: str, language: str | None) -> Iterator[Span]:
@@ -86,11 +138,11 @@ def _phones(text: str, language: str | None) -> Iterator[Span]:
 
 def _written_like_phones(text: str) -> Iterator[Span]:
     folded = normalise(text)
-    for pattern in (_INTERNATIONAL, _phone_cue(True), _phone_cue(False)):
+    for pattern, score in ((_INTERNATIONAL, 0.7), (_phone_cue(True), 0.9), (_phone_cue(False), 0.9)):
         for match in pattern.finditer(folded.text):
             start, end = match.span("value")
             if sum(character.isdigit() for character in match["value"]) >= _PHONE_DIGITS_MIN:
-                yield Span(*folded.original(start, end), PHONE, 0.7)
+                yield Span(*folded.original(start, end), PHONE, score)
 
 
 @cache
@@ -105,7 +157,7 @@ def _persons(text: str, folded: Normalised) -> Iterator[Span]:
         for match in _pattern("name", cue).finditer(folded.text):
             end = _name_end(text, folded, match.end(), any_case)
             if end is not None and (cue != "likely" or _stands_alone(folded.text, match, end)):
-                yield Span(*folded.original(match.end(), end), PERSON, 0.85 if cue == "sure" else 0.7)
+                yield Span(*folded.original(match.end(), end), PERSON, 0.75 if cue == "sure" else 0.7)
 
 
 def _name_end(text: str, folded: Normalised, start: int, any_case: bool) -> int | None:

@@ -18,7 +18,14 @@ _MASKS = {
     personal.US_SSN: "[social security number removed]",
     personal.PERSON: "[name removed]",
     personal.ACCOUNT: "[account number removed]",
+    "STREET_ADDRESS": "[address removed]",
+    "UK_POSTCODE": "[postcode removed]",
+    "DE_PLZ": "[postcode removed]",
+    "DATE_OF_BIRTH": "[date of birth removed]",
+    "IP_ADDRESS": "[network address removed]",
+    "MAC_ADDRESS": "[network address removed]",
 }
+_SECRETS = frozenset({personal.CARD, secrets.CVV, secrets.PIN, secrets.PASSWORD, secrets.CODE, secrets.TRACK})
 _DIGITS_ONLY = frozenset({personal.PHONE, personal.US_SSN, personal.ACCOUNT, personal.CARD, personal.IBAN})
 
 
@@ -86,14 +93,14 @@ def redact_output(text: str, allowed_texts: Sequence[str], language: str | None 
 
 
 def _mask(value: str, label: str) -> str:
-    if label in _MASKS:
-        return _MASKS[label]
-    return secrets.placeholder(value, label)
+    if label in _SECRETS:
+        return secrets.placeholder(value, label)
+    return _MASKS.get(label, "[personal number removed]")
 
 
 def _approved(value: str, label: str, allowed: Sequence[str]) -> bool:
     """Whether the value stands in an approved text; separators inside numbers do not matter. Cards never pass."""
-    if label in (personal.CARD, secrets.CVV, secrets.PIN, secrets.PASSWORD, secrets.CODE, secrets.TRACK):
+    if label in _SECRETS:
         return False
     wanted = _same(label, value)
     if label not in _DIGITS_ONLY:
