@@ -129,7 +129,8 @@ async def run(config: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    database = Database(config.postgres_dsn.get_secret_value(), pool_size=config.postgres_pool_size)
+    dsn, pooled = config.postgres_dsn.get_secret_value(), config.postgres_pooled
+    database = Database(dsn, pool_size=config.postgres_pool_size, pooled=pooled)
     keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
     valkey = frames.connect(config.redis_url.get_secret_value())
     resources = await open_resources(config, database, keyring, valkey)

@@ -7,12 +7,21 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import TracebackType
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 GOODBYE_WITHIN_S = 0.1
+# Without iterative scans a tenant's filter can leave an approximate search with no row at all.
+SERVER_SETTINGS = {"jit": "off", "hnsw.iterative_scan": "strict_order"}
+BEHIND_A_POOLER = {
+    # A statement prepared in one transaction may not be there in the next, so none gets a name.
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": str,
+}
 
 
 class Connection(asyncpg.Connection):  # type: ignore[misc]
@@ -22,6 +31,17 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
     async def close(self, *, timeout: float | None = None) -> None:
         await super().close(timeout=min(timeout or GOODBYE_WITHIN_S, GOODBYE_WITHIN_S))
+
+
+class PooledConnection(Connection):
+    """Has PgBouncer between itself and the server, which may be another one with each transaction."""
+
+    __slots__ = ()
+
+    async def set_type_codec(self, typename: str, **how: Any) -> None:
+        """What it asks the server takes several round trips: they must reach the same one."""
+        async with self.transaction():
+            await super().set_type_codec(typename, **how)
 
 
 class Database:
@@ -37,9 +57,14 @@ class Database:
         pool_timeout_s: float = 2.5,
         statement_timeout_s: float = 15.0,
         begin_within_s: float | None = None,
+        pooled: bool = False,
     ) -> None:
-        """`begin_within_s`: the longest from wanting a transaction to having it; unset, the limits of its parts."""
+        """`begin_within_s`: the longest from wanting a transaction to having it; unset, the limits of its parts.
+        `pooled`: the address is that of a PgBouncer in transaction mode."""
         self._begin_within_s = begin_within_s
+        # Our own settings need no quoting; they end with the transaction, as the tenant does.
+        set_again = "".join(f"; SELECT set_config('{name}', '{to}', true)" for name, to in SERVER_SETTINGS.items())
+        self._settings = set_again if pooled else ""
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(dsn),
             isolation_level="AUTOCOMMIT",  # we begin and end transactions ourselves
@@ -49,10 +74,9 @@ class Database:
             pool_recycle=1800,
             connect_args={
                 "timeout": 2.5,
-                "connection_class": Connection,
+                "connection_class": PooledConnection if pooled else Connection,
                 "command_timeout": statement_timeout_s,
-                # Without iterative scans a tenant's filter can leave an approximate search with no row at all.
-                "server_settings": {"jit": "off", "hnsw.iterative_scan": "strict_order"},
+                **(BEHIND_A_POOLER if pooled else {"server_settings": SERVER_SETTINGS}),
             },
         )
 
@@ -81,7 +105,7 @@ class Database:
                 connection = await self._connect(opened)
                 driver = await _driver(connection)
                 opened.push_async_exit(partial(_end, driver))
-                await driver.execute(begin)
+                await driver.execute(f"{begin}{self._settings}")
             yield connection
 
     async def _connect(self, opened: AsyncExitStack) -> AsyncConnection:

@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     """The application role's address, e.g. postgresql://helios_app:…@127.0.0.1:5432/helios"""
     postgres_owner_dsn: SecretStr = SecretStr("")
     """The schema owner's address: migrations and seeding only."""
+    postgres_pooled: bool = False
+    """The application role's address is that of a PgBouncer in transaction mode."""
     postgres_pool_size: int = 12
     """Connections that a process keeps open; a few more in a rush."""
     redis_url: SecretStr = SecretStr("")
@@ -63,6 +65,8 @@ class Settings(BaseSettings):
     """Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, e.g. 10.0.0.0/8."""
     rate_limits: float = Field(default=1.0, ge=0.0)
     """Multiplies every limit of requests (api/limits.py). 0: none is counted."""
+    access_log_window_s: float = Field(default=60.0, gt=0.0)
+    """Who was refused or let into what is counted for so long, by actor and route, and then written as audit events."""
 
     # The embedded stack
     postgres_port: int | None = Field(default=None, ge=1, le=65_535)

@@ -57,7 +57,15 @@ def test_a_service_waits_for_services_that_are_there_in_a_way_that_they_can_fulf
 
 
 def test_what_needs_a_server_waits_for_it() -> None:
-    assert {"postgres", "valkey", "temporal", "temporal-schema", "temporal-namespace", "migrate"} <= ancestors("api")
+    assert {
+        "postgres",
+        "pgbouncer",
+        "valkey",
+        "temporal",
+        "temporal-schema",
+        "temporal-namespace",
+        "migrate",
+    } <= ancestors("api")
     assert ancestors("worker") == ancestors("api")
     assert "migrate" in ancestors("seed")
     assert "temporal-schema" in ancestors("temporal")

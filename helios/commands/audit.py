@@ -81,7 +81,8 @@ async def _export(config: Settings, slug: str, out: Path) -> int:
 
 
 def _open(config: Settings) -> tuple[Database, RootKey]:
-    database = Database(config.postgres_dsn.get_secret_value(), pool_size=2, statement_timeout_s=120)
+    dsn, pooled = config.postgres_dsn.get_secret_value(), config.postgres_pooled
+    database = Database(dsn, pool_size=2, statement_timeout_s=120, pooled=pooled)
     return database, root_key(config.root_key.get_secret_value())
 
 

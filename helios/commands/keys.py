@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _rotate(config: Settings, *, revoke_old: bool) -> Rotated:
     dsn, root = where(config)
-    database = Database(dsn, pool_size=1)
+    database = Database(dsn, pool_size=1, pooled=config.postgres_pooled)
     try:
         return await rotate(database, root_key(root), revoke_old=revoke_old)
     finally:

@@ -50,7 +50,8 @@ async def _examine(config: Settings, conversation_id: UUID) -> Examination:
     from workflows.conversation import ConversationWorkflow
     from workflows.escalation import EscalationWorkflow
 
-    database = Database(config.postgres_dsn.get_secret_value(), pool_size=2)
+    dsn, pooled = config.postgres_dsn.get_secret_value(), config.postgres_pooled
+    database = Database(dsn, pool_size=2, pooled=pooled)
     try:
         keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
         tenant_id = await _tenant_of(database, conversation_id)

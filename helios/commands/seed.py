@@ -29,7 +29,7 @@ async def _seed(*, quiet: bool) -> None:
     path = secrets_file(config.home)
     people = load_secrets(path) or new_secrets()
     save_secrets(path, people)
-    database = Database(config.postgres_dsn.get_secret_value(), pool_size=2)
+    database = Database(config.postgres_dsn.get_secret_value(), pool_size=2, pooled=config.postgres_pooled)
     try:
         report = (lambda _: None) if quiet else (lambda line: print(f"  {line}", flush=True))
         await seed(config, database, root_key(config.root_key.get_secret_value()), people, report)
