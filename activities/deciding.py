@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.exceptions import ApplicationError
 
 from activities.opening import DRAFT
+from activities.reading import settings_of
 from activities.review import Standard, review_written
 from activities.telling import Told, tell
 from helios.crypto import TenantKeys
@@ -78,7 +79,7 @@ async def _standard(connection: AsyncConnection, thread: Any, escalation: Any, w
     context = Context(
         passages=(*(passage.text for passage in passages), written),
         situations=tuple(record.get("situations", ())),
-        allowed_link_domains=tuple(thread.tenant_settings.get("link_domains", ())),
+        allowed_link_domains=settings_of(thread).link_domains,
         language=escalation.language,
     )
     return Standard(context, escalation.language, len(passages))

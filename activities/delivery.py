@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.opening import Cause, open_escalation_row, open_ticket
 from activities.promises import spoken
-from activities.reading import DRAFT, read_thread
+from activities.reading import DRAFT, read_thread, settings_of
 from activities.resources import Resources
 from activities.telling import Told, tell
 from helios import audit, facts
@@ -143,7 +143,7 @@ async def _hand_over(
         priority, queue = listed.priority, listed.queue
     ticket_id = None
     if listed is not None and listed.ticket is not None:
-        ticket_id = await open_ticket(connection, work.ref, listed, turn.received_at, thread.tenant_settings)
+        ticket_id = await open_ticket(connection, work.ref, listed, turn.received_at, settings_of(thread).hours)
     cause = Cause(f"turn:{work.ref.turn}", work.ref.turn, work.reason or work.outcome, priority, queue, number)
     draft = keys.open_text(turn.draft_ct, DRAFT, (work.ref.conversation_id, work.ref.turn)) if turn.draft_ct else None
     citations = turn.draft["citations"] if turn.draft else []
@@ -190,8 +190,7 @@ def _reply(
         # No frame left: what the customer still sees of the attempts is taken back.
         attempt = turn.attempt if released[1] else turn.attempt + 1
         return Told(**common, content=released[0], attempt=attempt, last_frame=released[1], taken_back=every_frame)
-    settings = thread.tenant_settings
-    due = spoken(escalation.due_at, found.language, settings) if escalation is not None else ""
+    due = spoken(escalation.due_at, found.language, settings_of(thread).hours) if escalation is not None else ""
     content = say(_text_key(work), found.language, due=due, bank=thread.tenant_name, case=str(case or "")[-8:].upper())
     return Told(**common, content=content, attempt=turn.attempt + 1, taken_back=every_frame)
 

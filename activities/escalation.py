@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from activities.deciding import deliver_decision
 from activities.opening import Cause, open_escalation_row
 from activities.promises import deadlines, spoken
-from activities.reading import read_thread
+from activities.reading import read_thread, settings_of
 from activities.resources import Resources
 from activities.telling import Told, tell
 from helios import audit, facts
@@ -93,7 +93,7 @@ async def open_escalation(resources: Resources, work: OpenEscalation) -> Escalat
         )
         opened = await open_escalation_row(connection, keys, thread, cause, None)
         language = thread.language or "en"
-        due = spoken(opened.due_at, language, thread.tenant_settings)
+        due = spoken(opened.due_at, language, settings_of(thread).hours)
         notice = Told(
             thread.completed_turn, "system", f"notice:{cause.key}", say("requested", language, due=due), language
         )

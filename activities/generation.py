@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.reading import DRAFT, question_of, read_messages, read_thread
+from activities.reading import DRAFT, question_of, read_messages, read_thread, settings_of
 from activities.resources import Resources
 from activities.review import Gate, Reviewed, Standard, cited, review_whole
 from helios import facts
@@ -141,7 +141,7 @@ async def _begin(connection: AsyncConnection, keys: TenantKeys, work: Generate) 
             passages=tuple(passage.text for passage in passages),
             question=question,
             situations=tuple(found.situations),
-            allowed_link_domains=tuple(thread.tenant_settings.get("link_domains", ())),
+            allowed_link_domains=settings_of(thread).link_domains,
             language=found.language,
         ),
         found.language,

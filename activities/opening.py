@@ -12,10 +12,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.promises import clocks, due_at
+from activities.reading import settings_of
 from helios import audit
 from helios.crypto import TenantKeys
 from helios.detection.situations import Situation
 from helios.ids import new_id
+from helios.tenant_settings import OfficeHours
 from schema.steps import Priority, TurnRef, Understanding
 from schema.tables import Escalation, Ticket
 
@@ -58,7 +60,7 @@ async def open_escalation_row(
     """Writes the escalation with its audit event. The same cause again finds the one that it opened."""
     opened_at = datetime.now(UTC)
     escalation_id = new_id()
-    due = due_at(cause.priority, opened_at, thread.tenant_settings)
+    due = due_at(cause.priority, opened_at, settings_of(thread).hours)
     language = found.language if found is not None else (thread.language or "en")
     row = await connection.execute(
         insert(Escalation)
@@ -98,7 +100,7 @@ async def open_escalation_row(
 
 
 async def open_ticket(
-    connection: AsyncConnection, ref: TurnRef, listed: Situation, received_at: datetime, settings: dict[str, Any]
+    connection: AsyncConnection, ref: TurnRef, listed: Situation, received_at: datetime, hours: OfficeHours
 ) -> UUID:
     """A ticket with its due dates, counted from the receipt of the message."""
     assert listed.ticket is not None
@@ -112,7 +114,7 @@ async def open_ticket(
             kind=listed.ticket.kind,
             priority=listed.priority,
             situation=listed.number,
-            clocks=clocks(listed.ticket, received_at, settings),
+            clocks=clocks(listed.ticket, received_at, hours),
             received_at=received_at,
         )
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from helios.business_time import BusinessHours
 from helios.detection.situations import Ticket
+from helios.tenant_settings import OfficeHours
 from schema.steps import Deadline, Priority
 
 # P0 and P1 are answered day and night; the rest in business hours. Our own choice, not a regulation's.
@@ -26,10 +27,10 @@ MONTHS = {
 }
 
 
-def due_at(priority: Priority, opened_at: datetime, settings: dict[str, Any]) -> datetime:
+def due_at(priority: Priority, opened_at: datetime, hours: OfficeHours) -> datetime:
     """By when a person answers."""
     within, in_business_hours = ANSWER_WITHIN[priority]
-    return BusinessHours.of(settings).add(opened_at, within) if in_business_hours else opened_at + within
+    return BusinessHours.of(hours).add(opened_at, within) if in_business_hours else opened_at + within
 
 
 def deadlines(
@@ -45,12 +46,12 @@ def deadlines(
     return [Deadline("warning", opened_at + (due - opened_at) * WARN_AT), Deadline("breach", due)]
 
 
-def clocks(ticket: Ticket, received_at: datetime, settings: dict[str, Any]) -> list[dict[str, Any]]:
+def clocks(ticket: Ticket, received_at: datetime, hours: OfficeHours) -> list[dict[str, Any]]:
     """A ticket's due dates. They run from the receipt of the message (12 CFR 1005.11(c))."""
-    hours = BusinessHours.of(settings)
+    business = BusinessHours.of(hours)
     running = []
     for clock in ticket.clocks:
-        add = hours.add_business_days if clock.unit == "business" else hours.add_calendar_days
+        add = business.add_business_days if clock.unit == "business" else business.add_calendar_days
         due = add(received_at, clock.days)
         only_new = {"only_new_accounts": True} if clock.only_new_accounts else {}
         running.append(
@@ -59,9 +60,9 @@ def clocks(ticket: Ticket, received_at: datetime, settings: dict[str, Any]) -> l
     return running
 
 
-def spoken(moment: datetime, language: str, settings: dict[str, Any]) -> str:
+def spoken(moment: datetime, language: str, hours: OfficeHours) -> str:
     """A moment as a customer reads it, in the bank's time zone, e.g. `23 Nov 2026, 10:00 (EST)`."""
-    local = moment.astimezone(BusinessHours.of(settings).zone)
+    local = moment.astimezone(BusinessHours.of(hours).zone)
     month = MONTHS.get(language, MONTHS["en"]).split()[local.month - 1]
     dot = "." if language == "de" else ""
     return f"{local.day}{dot} {month} {local.year}, {local:%H:%M} ({local:%Z})"

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.exceptions import ApplicationError
 
 from helios.crypto import TenantKeys
+from helios.tenant_settings import TenantSettings
 from schema.steps import ConversationRef, TurnRef
 
 CONTENT = "messages.content_ct"
@@ -75,6 +76,11 @@ async def read_messages(
         )
         for row in reversed(rows.all())
     ]
+
+
+def settings_of(thread: Any) -> TenantSettings:
+    """What its tenant has decided, as of the transaction that read the conversation."""
+    return TenantSettings.of(thread.tenant_settings)
 
 
 def question_of(messages: Sequence[StoredMessage], turn: int) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.reading import StoredMessage, question_of, read_messages, read_thread
+from activities.reading import StoredMessage, question_of, read_messages, read_thread, settings_of
 from activities.resources import Resources
 from activities.screening import screen
 from helios import facts
@@ -100,7 +100,8 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
     classified_at = time.perf_counter()
     passages = []
     if screened.verdict == "answer" or screened.wants_draft:
-        passages = await retrieve(resources, begun.ref, found, begun.language)
+        spoken = settings_of(begun.thread).language_for(begun.language)
+        passages = await retrieve(resources, begun.ref, found, spoken)
     return Understanding(
         turn=begun.ref.turn,
         state="begun",
@@ -112,7 +113,7 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
         situation=screened.situation,
         reason=screened.reason,
         passages=passages,
-        generators=list(resources.generators),
+        generators=settings_of(begun.thread).chain(tuple(resources.generators)),
         wants_draft=screened.wants_draft,
         channel=shown_channel(begun.thread.channel),
         step_ms=_milliseconds(started, screened_at, classified_at),

@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import (
+    api_keys,
+    audit_events,
     audit_proofs,
     auth,
     conversations,
@@ -26,9 +28,13 @@ from api import (
     operations,
     pages,
     sse,
+    tenant_settings,
+    tenants,
+    users,
     websocket,
     well_known,
 )
+from api.access_log import AccessLog
 from api.bodies import Bodies
 from api.compression import Compression
 from api.counting import Counting
@@ -47,6 +53,7 @@ from helios.keyring import Keyring, root_key
 from helios.mail import open_mailer
 from helios.settings import Settings, settings
 from helios.temporal import Conversations, connect
+from helios.tenants import Tenants
 from helios.token_keys import TokenKeys
 from helios.tokens import Tokens
 
@@ -79,10 +86,13 @@ def create_app(config: Settings | None = None) -> FastAPI:
         lifespan=_lifespan(config),
     )
     conversing = (conversations, messages, sse, websocket)
+    managing = (tenants, tenant_settings, users, api_keys, audit_events, audit_proofs)
     knowing = (knowledge, knowledge_versions, knowledge_search)
-    around = (audit_proofs, operations, demo, help_pages, well_known)
-    for part in (auth, customer_tokens, *conversing, escalations, *knowing, *around):
+    around = (operations, demo, help_pages, well_known)
+    for part in (auth, customer_tokens, *conversing, escalations, *knowing, *managing, *around):
         app.include_router(part.router)
+    app.include_router(tenants.secrets_router)
+    app.include_router(users.invitations_router)
     app.include_router(documents.router(app))
     app.include_router(pages.router())
     errors.install(app)
@@ -99,6 +109,7 @@ def _lifespan(config: Settings) -> Any:
         database = Database(
             config.postgres_dsn.get_secret_value(),
             pool_size=config.postgres_pool_size,
+            pooled=config.postgres_pooled,
             statement_timeout_s=STATEMENT_TIMEOUT_S,
             begin_within_s=STATEMENT_TIMEOUT_S,
         )
@@ -122,9 +133,12 @@ def _lifespan(config: Settings) -> Any:
             lockout=Lockout(valkey),
             breached=(breached := Breached(config.breached_passwords_url)),
             mailer=open_mailer(config),
+            tenants=Tenants(database),
+            access=(access := AccessLog(database, config.access_log_window_s)),
         )
         await hub.start()
         await token_keys.start()
+        access.start()
         try:
             yield
         finally:
@@ -132,6 +146,7 @@ def _lifespan(config: Settings) -> Any:
             await hub.stop()
             await token_keys.stop()
             await breached.close()
+            await access.stop()
             await valkey.aclose()
             await database.close()
 

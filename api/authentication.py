@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import text
 
-from api.permissions import PERMISSIONS, allows
+from api.permissions import PERMISSIONS, SENSITIVE, allows
 from api.problems import Problem
 from api.state import Services, State
 from api.tickets import redeem
@@ -25,7 +26,8 @@ ROLES_NOW = text(
     SELECT users.roles FROM sessions
     JOIN users ON users.tenant_id = sessions.tenant_id AND users.id = sessions.user_id
     WHERE sessions.tenant_id = :tenant_id AND sessions.id = :id AND sessions.user_id = :user_id
-      AND sessions.revoked_at IS NULL AND sessions.expires_at > now() AND users.deleted_at IS NULL
+      AND sessions.revoked_at IS NULL AND sessions.expires_at > now()
+      AND users.deactivated_at IS NULL AND users.deleted_at IS NULL
     """
 )
 
@@ -45,14 +47,27 @@ def caller(permission: str) -> Callable[..., Awaitable[Identity]]:
     async def check(request: Request, services: State, bearer: Bearer) -> Identity:
         if bearer is None:
             raise Problem("unauthenticated", headers=CHALLENGE)
-        identity = await admit(services, identify(services, bearer.credentials))
+        identity = identify(services, bearer.credentials)
+        request.state.identity = identity
+        identity = request.state.identity = await admit(services, identity)
         if not allows(permission, identity.roles):
             raise Problem("forbidden", f"This takes one of the roles {', '.join(sorted(PERMISSIONS[permission]))}.")
-        request.state.identity = identity
+        if permission in SENSITIVE:
+            services.access.note(identity, "access.granted", request, 200)
         return identity
 
     check.permission = permission  # type: ignore[attr-defined]
     return check
+
+
+def asked_by(route: object) -> Iterator[str]:
+    """The permissions that a route's dependencies ask for."""
+    dependants = [route.dependant] if isinstance(route, APIRoute) else []
+    while dependants:
+        each = dependants.pop()
+        if (permission := getattr(each.call, "permission", None)) is not None:
+            yield permission
+        dependants += each.dependencies
 
 
 def stream_caller(permission: str) -> Callable[..., Awaitable[Identity]]:
@@ -65,6 +80,7 @@ def stream_caller(permission: str) -> Callable[..., Awaitable[Identity]]:
             identity = identify(services, bearer.credentials)
         else:
             raise Problem("unauthenticated", headers=CHALLENGE)
+        request.state.identity = identity
         identity = request.state.identity = await require_stream(services, identity, permission)
         return identity
 
@@ -81,10 +97,15 @@ async def require_stream(services: Services, identity: Identity, permission: str
 
 
 async def admit(services: Services, identity: Identity) -> Identity:
-    """The identity with the roles of this moment: a token is older than a demotion or a sign-out.
+    """The identity with the roles of this moment: a token is older than a suspension, a demotion or a sign-out.
 
-    Raises a 401 problem where the account or the session is none any more.
+    Raises a 401 or 403 problem where the tenant, the account or the session is none any more.
     """
+    tenant = await services.tenants.get(identity.tenant_id)
+    if tenant is None or tenant.deleted:
+        raise Problem("unauthenticated", headers=CHALLENGE)
+    if tenant.suspended:
+        raise Problem("tenant_suspended")
     if identity.kind == "customer":
         return identity
     where = {"tenant_id": identity.tenant_id, "id": identity.session_id, "user_id": identity.id}
@@ -96,7 +117,7 @@ async def admit(services: Services, identity: Identity) -> Identity:
 
 
 async def session_is_live(services: Services, identity: Identity) -> bool:
-    """Whether a stream may go on. Customers have no sessions."""
+    """Whether a stream may go on; a customer's does as long as the tenant is open."""
     try:
         await admit(services, identity)
     except Problem:

@@ -26,6 +26,7 @@ from helios.closing import tell_closed
 from helios.crypto import TenantKeys
 from helios.facts import Fact
 from helios.ids import new_id
+from helios.tenant_settings import TenantSettings
 from helios.texts import text as say
 from helios.tokens import Identity
 from schema.steps import RequestHuman, Stop
@@ -62,6 +63,7 @@ CLOSE = text(
     "UPDATE threads SET status = 'closed', closed_at = now(), close_untold = true, updated_at = now() "
     "WHERE tenant_id = :tenant_id AND id = :id AND status <> 'closed'"
 )
+TENANT = text("SELECT name, settings FROM tenants WHERE id = :id")
 RATE = text("UPDATE threads SET rating = :rating WHERE tenant_id = :tenant_id AND id = :id")
 TURNS = text("SELECT * FROM turns WHERE tenant_id = :tenant_id AND conversation_id = :id ORDER BY number")
 
@@ -257,7 +259,9 @@ def _mine(reader: Identity) -> dict[str, Any]:
 async def _open(
     connection: AsyncConnection, keys: TenantKeys, customer: Identity, conversation_id: UUID, body: NewConversation
 ) -> None:
-    tenant = await connection.execute(text("SELECT name FROM tenants WHERE id = :id"), {"id": customer.tenant_id})
+    found = await connection.execute(TENANT, {"id": customer.tenant_id})
+    tenant = found.one()
+    settings = TenantSettings.of(tenant.settings)
     metadata = clean_map(body.metadata or {})
     common = {"tenant_id": customer.tenant_id, "id": conversation_id}
     await connection.execute(
@@ -269,9 +273,9 @@ async def _open(
             metadata_ct=keys.seal_json(metadata, METADATA, conversation_id) if metadata else None,
         )
     )
-    language = (body.locale or "en")[:2].lower()
+    language = settings.language_for(body.locale)
     message_id = new_id()
-    disclosure = say("disclosure", language, bank=tenant.scalar_one())
+    disclosure = disclose(settings, language, tenant.name)
     await connection.execute(
         insert(Message).values(
             tenant_id=customer.tenant_id,
@@ -296,6 +300,12 @@ async def _open(
         actor=("customer", customer.id),
         subject=("conversation", conversation_id),
     )
+
+
+def disclose(settings: TenantSettings, language: str, bank: str) -> str:
+    """The notice that an AI answers: in the tenant's own words, where it has some."""
+    own = settings.disclosure.get(language)
+    return own.format(bank=bank) if own is not None else say("disclosure", language, bank=bank)
 
 
 async def _require_message(

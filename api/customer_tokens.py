@@ -26,9 +26,15 @@ router = APIRouter(prefix="/v1", tags=["Sign-in"], route_class=StrictRoute)
 
 PROFILE = "customers.profile_ct"
 
+SCOPE = "customer_tokens"
 API_KEY = text(
-    "SELECT id, expires_at FROM api_keys WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL "
-    "AND (expires_at IS NULL OR expires_at > now())"
+    "SELECT last_used_at > now() - interval '1 minute' AS noted FROM api_keys WHERE tenant_id = :tenant_id "
+    "AND id = :id AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AND :scope = ANY(scopes)"
+)
+# Once a minute at most: a busy backend would else write one row over and over.
+API_KEY_USED = text(
+    "UPDATE api_keys SET last_used_at = now() WHERE tenant_id = :tenant_id AND id = :id "
+    "AND (last_used_at IS NULL OR last_used_at <= now() - interval '1 minute')"
 )
 API_KEY_TENANT = text("SELECT tenant_id, api_key_id FROM api_key_index WHERE key_hash = :key_hash")
 
@@ -92,8 +98,14 @@ async def _api_key(services: Services, api_key: str | None) -> tuple[UUID, UUID]
         row = (await connection.execute(API_KEY_TENANT, {"key_hash": token_hash(api_key)})).one_or_none()
     if row is None:
         raise Problem("invalid_api_key")
+    tenant = await services.tenants.get(row.tenant_id)
+    if tenant is None or not tenant.open:
+        raise Problem("tenant_suspended" if tenant is not None and not tenant.deleted else "invalid_api_key")
+    where = {"tenant_id": row.tenant_id, "id": row.api_key_id}
     async with services.database.tenant(row.tenant_id) as connection:
-        live = await connection.execute(API_KEY, {"tenant_id": row.tenant_id, "id": row.api_key_id})
-        if live.one_or_none() is None:
+        live = (await connection.execute(API_KEY, {**where, "scope": SCOPE})).one_or_none()
+        if live is None:
             raise Problem("invalid_api_key")
+        if not live.noted:
+            await connection.execute(API_KEY_USED, where)
     return row.tenant_id, row.api_key_id

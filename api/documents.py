@@ -10,9 +10,11 @@ from typing import get_args
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
+from fastapi.routing import iter_route_contexts
 
+from api.authentication import asked_by
 from api.limits import LIMITS, MEANS, Scope
-from api.permissions import PERMISSIONS, ROLES
+from api.permissions import GRANTS, PERMISSIONS, ROLES
 from api.problems import CODES
 
 STYLE = (
@@ -47,11 +49,7 @@ def router(app: FastAPI) -> APIRouter:
 
     @made.get("/docs/permissions")
     async def permissions() -> HTMLResponse:
-        rows = [(f"<code>{name}</code>", *("yes" if role in roles else "" for role in ROLES))
-                for name, roles in PERMISSIONS.items()]  # fmt: skip
-        return HTMLResponse(
-            _page("Permissions", "Which role may do what.", _table(("Permission", *ROLES), rows)), headers=CSP
-        )
+        return HTMLResponse(_permissions(app), headers=CSP)
 
     @made.get("/docs/limits")
     async def limits() -> HTMLResponse:
@@ -81,6 +79,27 @@ def _operations(app: FastAPI) -> str:
         '<a href="/docs/limits">limits</a>.'
     )
     return _page(spec["info"]["title"], intro, _table(("Operation", "What it does"), rows))
+
+
+def _permissions(app: FastAPI) -> str:
+    asking: dict[str, list[str]] = {}
+    for context in iter_route_contexts(app.routes):
+        for permission in asked_by(context.route):
+            for method in sorted(context.methods or ()):
+                asking.setdefault(permission, []).append(f"<code>{method} {_text(str(context.path))}</code>")
+    rows = [
+        (f"<code>{name}</code>", "<br>".join(asking.get(name, ())), *("yes" if role in roles else "" for role in ROLES))
+        for name, roles in PERMISSIONS.items()
+    ]
+    grants = [(giver, ", ".join(sorted(given))) for giver, given in GRANTS.items()]
+    intro = (
+        "Which role may do what. A thing of another tenant does not exist for anybody (404); a customer sees only "
+        "what is their own. Nobody changes his own roles, and a tenant keeps its last admin."
+    )
+    whole = _table(("Permission", "Operations that ask for it", *(each.replace("_", " ") for each in ROLES)), rows)
+    return _page(
+        "Permissions", intro, f"{whole}<h2>Who gives and takes which role</h2>{_table(('Role', 'Roles'), grants)}"
+    )
 
 
 def _page(title: str, intro: str, body: str) -> str:

@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from api.authentication import identify
+from api.authentication import admit, identify
 from api.cleaning import clean_id
 from api.problems import Problem
 from api.state import Services
@@ -146,6 +146,8 @@ async def _reserve(services: Services, request: Request, key: str) -> Reservatio
     if row.request_hash != asked.digest():
         raise Problem("idempotency_conflict")
     if row.status is not None:
+        # The first request was asked for its rights by its route; this one does not get that far.
+        await admit(services, identity)
         kept = keys.open_json(row.response_ct, WHERE, (identity.id, key))
         return JSONResponse(kept["body"], row.status, {"Idempotency-Replayed": "true", **kept["headers"]})
     if not row.mine:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -16,7 +17,11 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
+    create_model,
 )
+
+from helios.tenant_settings import TenantSettings
+from helios.tenants import SLUG
 
 CONTROLS_ALLOWED = frozenset("\t\n\r")
 
@@ -104,7 +109,9 @@ class Assignment(Body):
 
 Email = Annotated[StrictStr, Field(min_length=3, max_length=254), AfterValidator(readable)]
 MailAddress = Annotated[
-    StrictStr, Field(max_length=254, pattern=r"^[^@\s<>,;:\"\\]+@[^@\s<>,;:\"\\]+$"), AfterValidator(readable)
+    StrictStr,
+    Field(max_length=254, pattern=r"^[^@\s<>,;:\"\\]+@[^@\s<>,;:\"\\]+$", examples=["alex@bank.example"]),
+    AfterValidator(readable),
 ]
 # Any Unicode, uncut; what makes a new one good is decided by `helios.identity.strength`.
 Password = Annotated[StrictStr, Field(min_length=1, max_length=256, json_schema_extra={"format": "password"})]
@@ -218,3 +225,65 @@ class KnowledgeSearch(Body):
     top_k: Annotated[StrictInt, Field(ge=1, le=50)] = 8
     filters: SearchFilters | None = None
     as_of: Moment | None = None
+
+
+def _in_two_years(value: datetime) -> datetime:
+    if not datetime.now(UTC) < value <= datetime.now(UTC) + timedelta(days=731):
+        raise ValueError("must be in the future, and within two years")
+    return value
+
+
+RoleName = Literal["platform_admin", "admin", "supervisor", "agent", "knowledge_editor", "knowledge_approver",
+                   "compliance_officer", "auditor", "analyst"]  # fmt: skip
+Roles = Annotated[list[RoleName], Field(min_length=1, max_length=9, examples=[["agent"]])]
+PersonName = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(spoken)]
+
+
+class NewTenant(Body):
+    """A business, with the settings and rules that the product ships."""
+
+    slug: Annotated[StrictStr, Field(pattern=SLUG, max_length=63, examples=["harbour"])]
+    name: PersonName
+
+
+class TenantChange(Body):
+    name: PersonName
+
+
+class NewAdmin(Body):
+    """The first admin of a tenant, or one more where all are gone."""
+
+    email: MailAddress
+
+
+class NewUser(Body):
+    email: MailAddress
+    roles: Roles
+
+
+class UserChange(Body):
+    """What is left out stays as it is."""
+
+    display_name: PersonName | None = None
+    roles: Roles | None = None
+
+
+class NewApiKey(Body):
+    name: Label
+    scopes: Annotated[
+        list[Literal["customer_tokens"]], Field(min_length=1, max_length=8, examples=[["customer_tokens"]])
+    ]
+    expires_at: Annotated[AwareDatetime, AfterValidator(_in_two_years)] | None = None
+
+
+def _optional() -> dict[str, Any]:
+    """Each setting, but the mark of the demo bank, as one that may be left out. Null sets its default again."""
+    fields = {name: each for name, each in TenantSettings.model_fields.items() if name != "demo"}
+    return {
+        name: (Annotated[each.rebuild_annotation() | None, Field(description=each.description)], None)
+        for name, each in fields.items()
+    }
+
+
+SettingsChange = create_model("SettingsChange", __base__=Body, **_optional())
+SettingsChange.__doc__ = "The settings to change, each as a whole; null sets the default again."

@@ -33,6 +33,11 @@ def read_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
         raise Problem("invalid_cursor") from None
 
 
+def position(after: tuple[datetime, UUID] | None) -> dict[str, datetime | UUID | None]:
+    """The same as parameters of a statement."""
+    return {"at": after[0], "after": after[1]} if after is not None else {"at": None, "after": None}
+
+
 def page(
     rows: Sequence[Any], limit: int, show: Callable[[Any], dict[str, Any]], at: str = "created_at"
 ) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who may do what: this one table."""
+"""Who may do what: these tables. `api.authentication.caller` is the one dependency that enforces them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,37 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "escalations.assign": frozenset({"admin", "supervisor"}),
     "audit.verify": frozenset({"auditor", "compliance_officer"}),
     "account.own": frozenset(ROLES),
+    "tenants.manage": frozenset({"platform_admin"}),
+    "tenants.read": frozenset({"platform_admin", "admin"}),
+    "tenants.change": frozenset({"platform_admin", "admin"}),
+    "settings.read": frozenset({"platform_admin", "admin", "supervisor", "compliance_officer", "auditor"}),
+    "settings.change": frozenset({"platform_admin", "admin"}),
+    "users.read": frozenset({"admin", "supervisor", "compliance_officer", "auditor"}),
+    "users.manage": frozenset({"admin"}),
+    "api_keys.manage": frozenset({"admin"}),
+    "audit.read": frozenset({"admin", "compliance_officer", "auditor"}),
 }
+
+SENSITIVE = frozenset(name for name in PERMISSIONS if name.partition(".")[0] in
+                      ("tenants", "settings", "users", "api_keys", "audit", "provenance"))  # fmt: skip
+"""Their use is noted in the access log, not only its refusal."""
+
+GRANTS: dict[str, frozenset[str]] = {
+    "platform_admin": frozenset({"platform_admin", "admin"}),
+    "admin": frozenset(ROLES) - {"platform_admin", "customer"},
+}
+"""Which roles a role may give to others and take from them. Nobody changes his own."""
+
+KEPT = ("admin", "platform_admin")
+"""Roles whose last active holder in a tenant stays: without one nobody could let anybody in again."""
+
+SCOPES: dict[str, str] = {"customer_tokens": "Sign the tenant's customers in with `POST /v1/customer-tokens`"}
+"""What an API key may be for."""
+
+
+def grantable(roles: frozenset[str]) -> frozenset[str]:
+    """The roles that somebody with these roles may give and take."""
+    return frozenset().union(*(GRANTS.get(role, frozenset()) for role in roles))
 
 
 def allows(permission: str, roles: frozenset[str]) -> bool:

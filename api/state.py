@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request, WebSocket
 from redis.asyncio import Redis
 
+from api.access_log import AccessLog
 from api.hub import Hub
 from api.limiter import Limiter
 from api.tenant_walls import TenantWalls
@@ -19,6 +20,7 @@ from helios.keyring import Keyring
 from helios.mail import Mailer
 from helios.settings import Settings
 from helios.temporal import Conversations
+from helios.tenants import Tenants
 from helios.tokens import Tokens
 
 
@@ -37,6 +39,8 @@ class Services:
     lockout: Lockout
     breached: Breached
     mailer: Mailer
+    tenants: Tenants
+    access: AccessLog
 
 
 def services_of(request: Request) -> Services:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import holidays
+
+from helios.tenant_settings import OfficeHours
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +21,17 @@ class BusinessHours:
     closes: time = time(18)
     weekdays: frozenset[int] = frozenset(range(5))
     country: str = "US"
+    closed_on: frozenset[date] = frozenset()
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> BusinessHours:
-        """From a tenant's settings: `{"hours": {"zone", "opens", "closes", "weekdays", "country"}}`, all optional."""
-        hours = settings.get("hours", {})
-        return cls(
-            ZoneInfo(hours.get("zone", "America/New_York")),
-            time.fromisoformat(hours.get("opens", "08:00")),
-            time.fromisoformat(hours.get("closes", "18:00")),
-            frozenset(hours.get("weekdays", range(5))),
-            hours.get("country", "US"),
-        )
+    def of(cls, hours: OfficeHours) -> BusinessHours:
+        """From a tenant's settings."""
+        opens, closes = hours.span
+        days, closed_on = frozenset(hours.weekdays), frozenset(hours.closed_on)
+        return cls(ZoneInfo(hours.zone), opens, closes, days, hours.country, closed_on)
 
     def is_business_day(self, day: date) -> bool:
-        return day.weekday() in self.weekdays and day not in _holidays(self.country)
+        return day.weekday() in self.weekdays and day not in self.closed_on and day not in _holidays(self.country)
 
     def add(self, start: datetime, duration: timedelta) -> datetime:
         """The moment by which `duration` of open time has passed after `start`, which must know its time zone."""

@@ -24,7 +24,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     Limits are counted, and out of reach: all tests come from one address.
     """
     home: Path = tmp_path_factory.mktemp("stack") / "home"
-    config = Settings(home=home, llm=("offline",), workflow_sandbox=True, rate_limits=1_000)
+    config = Settings(home=home, llm=("offline",), workflow_sandbox=True, rate_limits=1_000, access_log_window_s=0.5)
     async with running_stack(config) as running:
         await start_application(running, config, lambda _title, _state: None)
         yield running
@@ -63,6 +63,14 @@ async def tenant_id(database: Database) -> Any:
 async def neighbour(database: Database, keyring: Keyring) -> Neighbour:
     """A second tenant on the same stack."""
     return await make_neighbour(database, keyring.root)
+
+
+@pytest.fixture(scope="session")
+async def operator(stack: Stack, database: Database, keyring: Keyring) -> AsyncIterator[Api]:
+    """A client with the platform admin of a tenant of its own."""
+    made = await make_neighbour(database, keyring.root, ("admin", "platform_admin"))
+    async with made.api(stack.servers.api_url) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

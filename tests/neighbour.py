@@ -7,12 +7,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import insert
 
-from helios import audit
+from helios import tenants
 from helios.crypto import RootKey, token_hash
 from helios.database import Database
 from helios.ids import new_id
 from helios.passwords import hash_password
-from schema.tables import ApiKey, ApiKeyIndex, Tenant, TenantKey, User
+from helios.tenant_settings import TenantSettings
+from schema.tables import ApiKey, ApiKeyIndex, User
 from tests.caller import Api
 
 PASSWORD = "nine green bottles hanging"  # of a tenant that lives as long as one test run
@@ -42,9 +43,15 @@ async def make_neighbour(database: Database, root: RootKey, roles: tuple[str, ..
     users = {role: new_id() for role in roles}
     signs_in = {role: {"email": f"{role}@{slug}.example", "password": PASSWORD} for role in roles}
     async with database.tenant(tenant_id) as connection:
-        await connection.execute(insert(Tenant).values(id=tenant_id, slug=slug, name=name, settings={}))
-        wrapped = root.new_tenant_key(tenant_id, 1)
-        await connection.execute(insert(TenantKey).values(tenant_id=tenant_id, version=1, wrapped_key=wrapped))
+        await tenants.create(
+            connection,
+            root,
+            tenant_id=tenant_id,
+            slug=slug,
+            name=name,
+            settings=TenantSettings(),
+            actor=("system", None),
+        )
         for role, user_id in users.items():
             await connection.execute(
                 insert(User).values(
@@ -58,10 +65,9 @@ async def make_neighbour(database: Database, root: RootKey, roles: tuple[str, ..
             )
         hashed = token_hash(api_key)
         await connection.execute(
-            insert(ApiKey).values(tenant_id=tenant_id, id=key_id, name="test", key_hash=hashed, scopes=[])
-        )
-        await audit.record(
-            connection, tenant_id, "tenant.created", actor=("system", None), subject=("tenant", tenant_id)
+            insert(ApiKey).values(
+                tenant_id=tenant_id, id=key_id, name="test", key_hash=hashed, scopes=["customer_tokens"]
+            )
         )
         await connection.execute(insert(ApiKeyIndex).values(key_hash=hashed, tenant_id=tenant_id, api_key_id=key_id))
     return Neighbour(tenant_id, slug, name, users, {"tenant": slug, "api_key": api_key, "users": signs_in})

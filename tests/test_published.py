@@ -14,10 +14,10 @@ from typing import Any, get_args
 
 import pytest
 import yaml
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
+from fastapi.routing import iter_route_contexts
 
 from api.app import create_app
+from api.authentication import asked_by
 from api.permissions import PERMISSIONS, ROLES
 from api.problems import CODES
 from docs import settings_page
@@ -60,18 +60,10 @@ def operations() -> Iterator[tuple[str, set[str]]]:
     """Every operation of the API with the permissions that its dependencies ask for."""
     for context in iter_route_contexts(create_app(Settings()).routes):
         route = context.route
-        held = set(_permissions(route.dependant)) if isinstance(route, APIRoute | APIWebSocketRoute) else set()
+        held = set(asked_by(route))
         for method in sorted(context.methods or {"WS"}):
             if method != "HEAD":
                 yield f"{method} {context.path}", held
-
-
-def _permissions(dependant: Dependant) -> Iterator[str]:
-    permission = getattr(dependant.call, "permission", None)
-    if permission is not None:
-        yield permission
-    for each in dependant.dependencies:
-        yield from _permissions(each)
 
 
 def pages() -> set[str]:

@@ -29,8 +29,11 @@ router = APIRouter(route_class=StrictRoute)
 
 DEVICE_COOKIE = "helios_device"
 NO_TENANT = UUID(int=0)
-TENANT = text("SELECT id FROM tenants WHERE slug = :slug AND deleted_at IS NULL")
-USER = text("SELECT * FROM users WHERE tenant_id = :tenant_id AND email = :email AND deleted_at IS NULL")
+TENANT = text("SELECT id FROM tenants WHERE slug = :slug AND deleted_at IS NULL AND suspended_at IS NULL")
+USER = text(
+    "SELECT * FROM users WHERE tenant_id = :tenant_id AND email = :email "
+    "AND deleted_at IS NULL AND deactivated_at IS NULL"
+)
 REHASH = text(
     "UPDATE users SET password_hash = :new WHERE tenant_id = :tenant_id AND id = :id AND password_hash = :old"
 )

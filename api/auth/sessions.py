@@ -30,7 +30,10 @@ SESSION: dict[str, Any] = {
     "id": ID, "current": True, "user_agent": "Mozilla/5.0 …", "address": "192.0.2.7", "created_at": TIME,
     "last_used_at": TIME, "expires_at": TIME,
 }  # fmt: skip
-USER = text("SELECT id, roles FROM users WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL")
+USER = text(
+    "SELECT id, roles FROM users WHERE tenant_id = :tenant_id AND id = :id "
+    "AND deleted_at IS NULL AND deactivated_at IS NULL"
+)
 LIST = text(
     """
     SELECT * FROM sessions WHERE tenant_id = :tenant_id AND user_id = :user_id AND revoked_at IS NULL

@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "migrate": "bring the database's schema to a version",
     "ingest": "hand files in as knowledge",
     "seed": "put the demo bank into the database",
+    "tenant": "make a tenant and invite its first admin",
     "keys": "rotate the keys of access tokens",
     "bench": "measure this build on this machine",
     "predict": "run a component over a file of rows, to score it",

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from helios.tenant_settings import TenantSettings
+
 TENANT = "meridian"
 BANK = "Meridian Bank"
-SETTINGS: Mapping[str, Any] = {
-    "demo": True,
-    "languages": ["en", "de", "es"],
-    "link_domains": ["meridian.example"],
-    "hours": {"zone": "America/New_York", "opens": "08:00", "closes": "18:00", "country": "US"},
-}
+SETTINGS = TenantSettings(demo=True, link_domains=("meridian.example",))
 STAFF = {
     "admin": "Ada Admin",
     "supervisor": "Sofia Supervisor",

@@ -14,11 +14,10 @@ from sqlalchemy import delete, insert, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from helios import audit
+from helios import audit, tenants
 from helios.crypto import RootKey, token_hash
 from helios.database import Database
 from helios.demo_bank.people import BANK, SETTINGS, STAFF, TENANT, DemoSecrets
-from helios.detection.situations import all_situations
 from helios.ids import new_id
 from helios.knowledge.articles import Article, read_articles
 from helios.knowledge.lifecycle import publish
@@ -32,10 +31,6 @@ from schema.tables import (
     Chunk,
     KnowledgeSource,
     KnowledgeVersion,
-    Policy,
-    RedactionRule,
-    Tenant,
-    TenantKey,
     User,
 )
 
@@ -60,7 +55,6 @@ async def seed(settings: Settings, database: Database, root: RootKey, people: De
     """Returns the demo bank's tenant id."""
     tenant_id = await _tenant(database, root)
     await _people(database, tenant_id, people)
-    await _rules(database, tenant_id)
     await _knowledge(settings, database, tenant_id, report)
     return tenant_id
 
@@ -72,10 +66,9 @@ async def _tenant(database: Database, root: RootKey) -> UUID:
         return UUID(str(found))
     tenant_id = new_id()
     async with database.tenant(tenant_id) as connection:
-        await connection.execute(insert(Tenant).values(id=tenant_id, slug=TENANT, name=BANK, settings=dict(SETTINGS)))
-        wrapped = root.new_tenant_key(tenant_id, 1)
-        await connection.execute(insert(TenantKey).values(tenant_id=tenant_id, version=1, wrapped_key=wrapped))
-        await _audit(connection, tenant_id, "tenant.created", ("tenant", tenant_id))
+        await tenants.create(
+            connection, root, tenant_id=tenant_id, slug=TENANT, name=BANK, settings=SETTINGS, actor=("system", None)
+        )
     return tenant_id
 
 
@@ -97,29 +90,18 @@ async def _people(database: Database, tenant_id: UUID, people: DemoSecrets) -> N
         key_id, hashed_key = new_id(), token_hash(people.api_key)
         await connection.execute(
             insert(ApiKey).values(
-                tenant_id=tenant_id, id=key_id, name="demo", key_hash=hashed_key, scopes=["customer_tokens"]
+                tenant_id=tenant_id,
+                id=key_id,
+                name="demo",
+                prefix=people.api_key[:12],
+                key_hash=hashed_key,
+                scopes=["customer_tokens"],
             )
         )
         await connection.execute(
             insert(ApiKeyIndex).values(key_hash=hashed_key, tenant_id=tenant_id, api_key_id=key_id)
         )
         await _audit(connection, tenant_id, "demo.people_seeded", ("tenant", tenant_id))
-
-
-async def _rules(database: Database, tenant_id: UUID) -> None:
-    """Version 1 of the policies and redaction rules: the tables that ship with the product."""
-    situations = {
-        str(each.number): {
-            **{"name": each.name, "priority": each.priority, "queue": each.queue},
-            **{"action": each.action, "duties": list(each.duties)},
-        }
-        for each in all_situations()
-    }
-    async with database.tenant(tenant_id) as connection:
-        common = {"tenant_id": tenant_id, "version": 1, "status": "published", "published_at": datetime.now(UTC)}
-        for table, definition in ((Policy, {"situations": situations}), (RedactionRule, {"operators": "default"})):
-            made = upsert(table).values(**common, id=new_id(), definition=definition)
-            await connection.execute(made.on_conflict_do_nothing(index_elements=["tenant_id", "version"]))
 
 
 async def _knowledge(settings: Settings, database: Database, tenant_id: UUID, report: Report) -> None:

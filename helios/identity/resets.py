@@ -36,7 +36,7 @@ FIND = text(
     SELECT users.*, password_resets.id AS reset_id FROM password_resets
     JOIN users ON users.tenant_id = password_resets.tenant_id AND users.id = password_resets.user_id
     WHERE password_resets.tenant_id = :tenant_id AND password_resets.id = :id AND token_hash = :token_hash
-      AND used_at IS NULL AND expires_at > now() AND users.deleted_at IS NULL
+      AND used_at IS NULL AND expires_at > now() AND users.deleted_at IS NULL AND users.deactivated_at IS NULL
     """
 )
 USE = text(

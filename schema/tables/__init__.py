@@ -29,18 +29,23 @@ from schema.tables.people import (
     Session,
     Tenant,
     TenantKey,
+    TenantSettingsVersion,
     TokenKey,
     User,
 )
 from schema.tables.records import Analytics, IdempotencyKey, Policy, RedactionRule
 
-WITHOUT_ROW_LEVEL_SECURITY = frozenset({"tenants", "api_key_index", "token_keys"})
+LOOKED_UP = frozenset({"tenants", "api_key_index"})
+"""Read whole in a transaction without a tenant: sign-in finds its tenant there. Else walled off like the others."""
+OF_THE_PLATFORM = frozenset({"token_keys"})
+"""Of no tenant at all."""
 APPEND_ONLY = frozenset({"audits", "audit_blocks", "audit_checkpoints", "audit_keys", "audit_leaves"})
 
 __all__ = [
     "APPEND_ONLY",
     "EMBEDDING_DIMENSION",
-    "WITHOUT_ROW_LEVEL_SECURITY",
+    "LOOKED_UP",
+    "OF_THE_PLATFORM",
     "Analytics",
     "ApiKey",
     "ApiKeyIndex",
@@ -70,6 +75,7 @@ __all__ = [
     "Session",
     "Tenant",
     "TenantKey",
+    "TenantSettingsVersion",
     "Thread",
     "Ticket",
     "TokenKey",

@@ -18,6 +18,7 @@ class Audit(OfTenant, table=True):
     __tablename__ = "audits"
     __table_args__ = (
         Index("ix_audits_subject", "tenant_id", "subject_type", "subject_id"),
+        Index("ix_audits_time", "tenant_id", "occurred_at", "id"),
         Index("ix_audits_unsealed", "tenant_id", "xid"),
     )
     action: str

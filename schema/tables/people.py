@@ -30,15 +30,30 @@ from schema.tables.columns import (
 
 
 class Tenant(SQLModel, table=True):
-    """A business. No row-level security: sign-in must find its tenant before it knows it."""
+    """A business. Sign-in finds it in a transaction without a tenant; in a tenant's own there is only that one."""
 
     __tablename__ = "tenants"
     id: UUID = Field(primary_key=True)
     slug: str = Field(unique=True)
     name: str
     settings: dict[str, Any] = json_column()
+    """As `helios.tenant_settings.TenantSettings` reads them; earlier versions are in `tenant_settings`."""
+    settings_version: int = Field(default=1, nullable=False, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = now_column()
+    updated_at: datetime = now_column()
+    suspended_at: datetime | None = time_column()
     deleted_at: datetime | None = time_column()
+
+
+class TenantSettingsVersion(OfTenant, table=True):
+    """Every version that a tenant's settings ever had. The role of the application may only add one."""
+
+    __tablename__ = "tenant_settings"
+    __table_args__ = (UniqueConstraint("tenant_id", "version"),)
+    version: int
+    settings: dict[str, Any] = json_column()
+    changed_by: UUID | None = None
+    created_at: datetime = now_column()
 
 
 class TenantKey(SQLModel, table=True):
@@ -65,15 +80,19 @@ class TokenKey(SQLModel, table=True):
 class ApiKey(OfTenant, table=True):
     __tablename__ = "api_keys"
     name: str
+    prefix: str = Field(default="", nullable=False, sa_column_kwargs={"server_default": text("''")})
+    """Its first characters, by which people know it again."""
     key_hash: bytes = Field(sa_type=LargeBinary)
     scopes: list[str] = Field(sa_type=ARRAY(Text))
+    created_by: UUID | None = None
     created_at: datetime = now_column()
     expires_at: datetime | None = time_column()
+    last_used_at: datetime | None = time_column()
     deleted_at: datetime | None = time_column()
 
 
 class ApiKeyIndex(SQLModel, table=True):
-    """From the hash of an API key to its tenant. No row-level security, for the same reason as `tenants`."""
+    """From the hash of an API key to its tenant, found in the same way as `tenants`."""
 
     __tablename__ = "api_key_index"
     key_hash: bytes = Field(primary_key=True, sa_type=LargeBinary)
@@ -95,6 +114,8 @@ class User(OfTenant, table=True):
     """It is shorter than one that stands alone."""
     roles: list[str] = Field(sa_type=ARRAY(Text))
     created_at: datetime = now_column()
+    updated_at: datetime = now_column()
+    deactivated_at: datetime | None = time_column()
     deleted_at: datetime | None = time_column()
 
 

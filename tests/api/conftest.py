@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -13,6 +15,7 @@ from helios import frames
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
+from tests.api.operations import Operation
 from tests.api.problems import Rows
 from tests.caller import Api, Customer
 from tests.knowledge_editing import ingested, submit
@@ -57,32 +60,70 @@ class Things:
     supervisor: dict[str, str]
     """Headers of a supervisor of the same tenant (of its admin, where it has none)."""
     admin: dict[str, str]
+    operator: dict[str, str]
+    """Headers of a platform admin, of another tenant."""
     ids: dict[str, str]
 
+    def callers(self) -> tuple[dict[str, str], ...]:
+        """Credentials of everybody who may do something, the least powerful first."""
+        key = {"X-API-Key": str(self.customer.api.demo["api_key"])}
+        return (self.customer.headers, self.supervisor, self.admin, self.operator, key)
 
-async def make_things(api: Api) -> Things:
-    """A conversation with an escalation, a supervisor's session, and an article that waits for review, all at rest."""
+
+async def make_things(api: Api, operator: Api) -> Things:
+    """One of each thing that a path can name, all at rest."""
     customer = await (await api.customer()).open()
     answer = await customer.say("I want to talk to a human being, please.")
     assert answer.json()["outcome"] == "escalated", answer.text
     escalation_id = (await customer.get()).json()["escalation_id"]
-    supervisor = await api.staff("supervisor" if "supervisor" in api.demo["users"] else "admin")
+    admin = await api.staff("admin")
+    supervisor = await api.staff("supervisor") if "supervisor" in api.demo["users"] else admin
+    me = (await api.http.get("/v1/auth/me", headers=supervisor)).json()
     sessions = (await api.http.get("/v1/auth/sessions", headers=supervisor)).json()["items"]
+    events = (await api.http.get("/v1/audit/events", params={"limit": 1}, headers=admin)).json()["items"]
     article = await submit(api, "The account has no monthly fee.", by="admin")
     assert (await ingested(api, article, by="admin"))["status"] == "pending_review"
-    ids = {"conversation_id": customer.conversation, "escalation_id": escalation_id, "session_id": sessions[0]["id"]}
-    ids |= {"source_id": article["source_id"], "number": str(article["version"])}
-    return Things(customer, supervisor, await api.staff("admin"), ids)
+    ids = {
+        "source_id": article["source_id"],
+        "number": str(article["version"]),
+        "session_id": sessions[0]["id"],
+        "event_id": events[0]["id"],
+        "conversation_id": customer.conversation,
+        "escalation_id": escalation_id,
+        "tenant_id": me["tenant_id"],
+        "user_id": me["id"],
+        "api_key_id": await _made(api, admin, "/v1/api-keys", {"name": "mine", "scopes": ["customer_tokens"]}),
+        "invitation_id": await _made(api, admin, "/v1/users", {"email": f"{uuid4()}@x.example", "roles": ["agent"]}),
+    }
+    return Things(customer, supervisor, admin, await operator.staff("platform_admin"), ids)
+
+
+async def _made(api: Api, admin: dict[str, str], path: str, body: dict[str, Any]) -> str:
+    answer = await api.http.post(path, json=body, headers=admin)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def who_may(things: Things, operation: Operation, **request: Any) -> dict[str, str]:
+    """The credentials of somebody who may do this. `request` is one that is wrong in itself: rights are asked first."""
+    for headers in things.callers():
+        with_own = {**headers, **request.get("headers", {})}
+        answer = await things.customer.api.http.request(
+            operation.method, operation.fill(things.ids), **{**request, "headers": with_own}
+        )
+        if answer.status_code not in (401, 403):
+            return headers
+    raise AssertionError(f"nobody may {operation}")
 
 
 @pytest.fixture(scope="session")
-async def mine(api: Api) -> Things:
-    return await make_things(api)
+async def mine(api: Api, operator: Api) -> Things:
+    return await make_things(api, operator)
 
 
 @pytest.fixture(scope="session")
-async def theirs(next_door: Api) -> Things:
-    return await make_things(next_door)
+async def theirs(next_door: Api, operator: Api) -> Things:
+    return await make_things(next_door, operator)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 from activities.promises import ANSWER_WITHIN, clocks, deadlines, due_at, spoken
 from helios.business_time import BusinessHours
 from helios.detection.situations import all_situations
+from helios.tenant_settings import OfficeHours
 
 NEW_YORK = ZoneInfo("America/New_York")
 HOURS = BusinessHours(NEW_YORK)
@@ -69,14 +70,15 @@ def test_open_time(start: str, hours: int, end: str) -> None:
 
 def test_a_tenant_sets_its_hours() -> None:
     berlin = BusinessHours.of(
-        {"hours": {"zone": "Europe/Berlin", "opens": "09:00", "closes": "17:00", "country": "DE"}}
+        OfficeHours(zone="Europe/Berlin", opens="09:00", closes="17:00", country="DE", closed_on=(date(2026, 7, 6),))
     )
     assert not berlin.is_business_day(date(2026, 5, 1))
     assert berlin.is_business_day(date(2026, 7, 3))
+    assert not berlin.is_business_day(date(2026, 7, 6))
     assert not HOURS.is_business_day(date(2026, 7, 3))
     zone = ZoneInfo("Europe/Berlin")
     assert berlin.add(at("2026-04-02T16:30", zone), timedelta(hours=1)) == at("2026-04-07T09:30", zone)  # over Easter
-    assert BusinessHours.of({}) == HOURS
+    assert BusinessHours.of(OfficeHours()) == HOURS
 
 
 def test_every_clock_of_every_ticket_begins_with_the_receipt() -> None:
@@ -85,7 +87,7 @@ def test_every_clock_of_every_ticket_begins_with_the_receipt() -> None:
     tickets = [each.ticket for each in all_situations() if each.ticket is not None]
     assert tickets
     for ticket in tickets:
-        for clock in clocks(ticket, received, {}):
+        for clock in clocks(ticket, received, OfficeHours()):
             due = datetime.fromisoformat(clock["due_at"])
             add = HOURS.add_business_days if clock["unit"] == "business" else HOURS.add_calendar_days
             assert due == add(received, clock["days"])
@@ -94,7 +96,7 @@ def test_every_clock_of_every_ticket_begins_with_the_receipt() -> None:
 def test_an_unauthorised_debit_has_the_clocks_of_regulation_e() -> None:
     situation = next(each for each in all_situations() if each.number == 1)
     assert situation.ticket is not None
-    made = clocks(situation.ticket, at("2026-03-02T10:00"), {})
+    made = clocks(situation.ticket, at("2026-03-02T10:00"), OfficeHours())
     terms = {(clock["days"], clock["unit"], clock.get("only_new_accounts", False)) for clock in made}
     assert {(10, "business", False), (20, "business", True)} <= terms
     assert {45, 90} <= {clock["days"] for clock in made}
@@ -103,7 +105,7 @@ def test_an_unauthorised_debit_has_the_clocks_of_regulation_e() -> None:
 @pytest.mark.parametrize("priority", list(ANSWER_WITHIN))
 def test_urgent_answers_come_day_and_night(priority: str) -> None:
     night = at("2026-03-07T03:00")
-    due = due_at(priority, night, {})  # type: ignore[arg-type]
+    due = due_at(priority, night, OfficeHours())  # type: ignore[arg-type]
     urgent = priority in ("P0", "P1")
     assert (due - night <= timedelta(minutes=15)) is urgent
     warning, breach = deadlines("open", night, due, False, None)
@@ -114,7 +116,7 @@ def test_urgent_answers_come_day_and_night(priority: str) -> None:
 
 def test_a_moment_is_told_in_the_banks_time() -> None:
     moment = datetime(2026, 11, 23, 15, tzinfo=UTC)
-    assert spoken(moment, "en", {}) == "23 Nov 2026, 10:00 (EST)"
-    assert spoken(moment, "de", {}) == "23. Nov. 2026, 10:00 (EST)"
-    assert spoken(moment, "es", {}) == "23 nov 2026, 10:00 (EST)"
-    assert spoken(moment, "fr", {}) == spoken(moment, "en", {})
+    assert spoken(moment, "en", OfficeHours()) == "23 Nov 2026, 10:00 (EST)"
+    assert spoken(moment, "de", OfficeHours()) == "23. Nov. 2026, 10:00 (EST)"
+    assert spoken(moment, "es", OfficeHours()) == "23 nov 2026, 10:00 (EST)"
+    assert spoken(moment, "fr", OfficeHours()) == spoken(moment, "en", OfficeHours())

@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 
 from helios.embedded.supervisor import Stack
-from schema.tables import APPEND_ONLY, WITHOUT_ROW_LEVEL_SECURITY, SQLModel
+from schema.tables import APPEND_ONLY, LOOKED_UP, OF_THE_PLATFORM, SQLModel
 
 TABLES = sorted(SQLModel.metadata.tables)
-OF_TENANTS = sorted(set(TABLES) - WITHOUT_ROW_LEVEL_SECURITY)
+OF_TENANTS = sorted(set(TABLES) - LOOKED_UP - OF_THE_PLATFORM)
 COLUMNS = (
     "SELECT array_agg(a.attname::text ORDER BY k.n) FROM pg_constraint c "
     "CROSS JOIN LATERAL unnest(c.{keys}) WITH ORDINALITY AS k(num, n) "
@@ -26,12 +26,56 @@ async def test_the_models_know_every_table(admin: asyncpg.Connection) -> None:
 async def test_every_table_with_a_tenant_has_walls(admin: asyncpg.Connection) -> None:
     found = await admin.fetch(
         "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class "
-        "JOIN pg_attribute ON attrelid = pg_class.oid "
-        "WHERE relkind IN ('r', 'p') AND attname = 'tenant_id' AND relnamespace = 'public'::regnamespace"
+        "WHERE relkind IN ('r', 'p') AND relname <> 'alembic_version' AND relnamespace = 'public'::regnamespace"
     )
     walls = {row["relname"]: (row["relrowsecurity"], row["relforcerowsecurity"]) for row in found}
-    assert set(walls) - {"api_key_index"} == set(OF_TENANTS)
-    assert {name for name, wall in walls.items() if wall != (True, True)} == {"api_key_index"}
+    assert set(walls) == set(TABLES)
+    assert {name for name, wall in walls.items() if wall != (True, True)} == OF_THE_PLATFORM
+
+
+@pytest.mark.parametrize(("table", "key"), [("tenants", "id"), ("api_key_index", "tenant_id")])
+async def test_what_sign_in_looks_up_is_read_whole_outside_of_a_tenant_only(
+    admin: asyncpg.Connection, table: str, key: str
+) -> None:
+    assert table in LOOKED_UP
+    mine = MINE.replace("tenant_id = ", f"{key} = ", 1)
+    found = await admin.fetch("SELECT * FROM pg_policies WHERE schemaname = 'public' AND tablename = $1", table)
+    policies = {row["policyname"]: (row["cmd"], row["qual"], row["with_check"]) for row in found}
+    assert policies == {
+        "to_change": ("ALL", mine, mine),
+        "to_look_up": ("SELECT", f"({MINE[13:-1]} IS NULL) OR {mine}".join("()"), None),
+    }
+
+
+PRIVILEGES = {
+    "tenants": {"SELECT", "INSERT"},
+    "tenant_settings": {"SELECT", "INSERT"},
+    "tenant_keys": {"SELECT", "INSERT"},
+    "api_key_index": {"SELECT", "INSERT", "DELETE"},
+    "api_keys": {"SELECT", "INSERT", "UPDATE"},
+    "users": {"SELECT", "INSERT", "UPDATE"},
+    "audits": {"SELECT", "INSERT"},
+}
+"""All that the application may do with what decides who gets in; sealing, rotating and migrating is the owner's."""
+
+
+@pytest.mark.parametrize("table", PRIVILEGES)
+async def test_the_application_may_do_no_more_than_it_needs(admin: asyncpg.Connection, table: str) -> None:
+    granted = await admin.fetch(
+        "SELECT privilege_type FROM information_schema.role_table_grants "
+        "WHERE table_name = $1 AND grantee IN ('helios_app', 'PUBLIC')",
+        table,
+    )
+    assert {row[0] for row in granted} == PRIVILEGES[table]
+
+
+async def test_a_tenants_id_and_short_name_stay(admin: asyncpg.Connection) -> None:
+    changeable = await admin.fetch(
+        "SELECT column_name FROM information_schema.column_privileges "
+        "WHERE table_name = 'tenants' AND privilege_type = 'UPDATE' AND grantee = 'helios_app'"
+    )
+    columns = {row[0] for row in changeable}
+    assert columns == {"name", "settings", "settings_version", "updated_at", "suspended_at", "deleted_at"}
 
 
 @pytest.mark.parametrize("table", OF_TENANTS)

@@ -1,0 +1,45 @@
+"""Tenants, people and keys as the API's document shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.described import ID
+from api.described import TIME as WHEN
+
+TENANT = {"id": ID, "slug": "harbour", "name": "Harbour Bank", "status": "active", "created_at": WHEN,
+          "updated_at": WHEN, "settings_version": 1}  # fmt: skip
+SETTINGS = {
+    "version": 2,
+    "settings": {
+        "languages": ["en", "de"],
+        "hours": {"zone": "Europe/Berlin", "opens": "09:00", "closes": "17:00", "weekdays": [0, 1, 2, 3, 4],
+                  "country": "DE", "closed_on": ["2026-12-24"]},
+        "disclosure": {"de": "Hier antwortet die KI der {bank}."},
+        "retention": {"communications": 3, "complaints": 4, "disputes": 2, "money_laundering": 5, "books": 6},
+        "link_domains": ["harbour.example"],
+        "allowed_origins": ["https://www.harbour.example"],
+        "generators": [],
+        "limits": {"tenant": None, "user": None, "customer": None, "api_key": None},
+        "self_registration": False,
+        "mfa_required_roles": ["admin"],
+        "reveal_roles": ["compliance_officer"],
+        "demo": False,
+    },
+}  # fmt: skip
+SETTINGS_VERSION = {"id": ID, "version": 2, "settings": {"languages": ["en", "de"]}, "changed_by": ID,
+                    "created_at": WHEN}  # fmt: skip
+USER = {"id": ID, "email": "alex@bank.example", "display_name": "Alex Agent", "roles": ["agent"], "status": "active",
+        "created_at": WHEN, "updated_at": WHEN}  # fmt: skip
+INVITATION = {"id": ID, "email": "alex@bank.example", "roles": ["agent"], "created_at": WHEN, "expires_at": WHEN}
+INVITED = {**INVITATION, "token": "shown once: hand it to the invited person"}
+API_KEY = {"id": ID, "name": "website", "prefix": "hk_live_3kZq", "scopes": ["customer_tokens"], "created_at": WHEN,
+           "expires_at": None, "last_used_at": None, "status": "active"}  # fmt: skip
+NEW_API_KEY = {**API_KEY, "key": "hk_live_3kZq… (shown once)"}
+AUDIT_EVENT = {"id": ID, "action": "user.changed", "actor": {"type": "user", "id": ID},
+               "subject": {"type": "user", "id": ID}, "detail": {"roles": ["agent"]}, "occurred_at": WHEN}  # fmt: skip
+
+
+def page(of: Any) -> dict[str, Any]:
+    """A list with one of them."""
+    return {"items": [of], "next_cursor": None}

@@ -1,0 +1,185 @@
+"""What each tenant decides for itself: one typed document, with a default for every part, checked strictly.
+
+It is stored in `tenants.settings`, numbered by `tenants.settings_version`. Steps of a turn read it in the transaction
+in which they read the conversation, so that a change holds from the next step on; the API reads it through
+`helios.tenants`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, time
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import available_timezones
+
+import holidays
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+
+SAYS_AI = {
+    "en": re.compile(r"\bA\.?I\b|artificial|automated|virtual assistant", re.IGNORECASE),
+    "de": re.compile(r"\bKI\b|künstlich|automatisch", re.IGNORECASE),
+    "es": re.compile(r"\bIA\b|inteligencia artificial|automátic", re.IGNORECASE),
+}
+"""A disclosure must disclose: known by one of these words, in the languages that we read."""
+DOMAIN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$"
+ORIGIN = r"^https?://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[1-9][0-9]{0,4})?$"
+CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+
+Staff = Literal["admin", "supervisor", "agent", "knowledge_editor", "knowledge_approver", "compliance_officer",
+                "auditor", "analyst"]  # fmt: skip
+
+
+def _zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("no time zone of the IANA database")
+    return value
+
+
+def _country(value: str) -> str:
+    if value not in holidays.list_supported_countries():
+        raise ValueError("no country (ISO 3166) whose holidays we know")
+    return value
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("one of them stands there twice")
+    return values
+
+
+def _plain(value: str) -> str:
+    if not value.strip() or any(character < " " and character != "\n" for character in value):
+        raise ValueError("must be text without control characters")
+    # Filled in by `str.format`: anything but the one field would fail in the middle of a conversation.
+    if set(re.findall(r"\{[^}]*\}?|\}", value)) - {"{bank}"}:
+        raise ValueError("the only field in braces is {bank}")
+    return value
+
+
+Language = Annotated[StrictStr, Field(pattern=r"^[a-z]{2}$", description="ISO 639-1")]
+Domain = Annotated[StrictStr, Field(pattern=DOMAIN, max_length=253, description="A host; its subdomains are meant too")]
+Origin = Annotated[StrictStr, Field(pattern=ORIGIN, max_length=268, description="Scheme, host and port, no path")]
+Clock = Annotated[StrictStr, Field(pattern=CLOCK, description="HH:MM, the tenant's time")]
+Disclosure = Annotated[StrictStr, Field(min_length=1, max_length=1_000), AfterValidator(_plain)]
+Years = Annotated[StrictInt, Field(ge=1, le=30, description="Years after the conversation was closed")]
+PerMinute = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OfficeHours(_Strict):
+    """When people answer. Deadlines of P0 and P1 run day and night."""
+
+    zone: Annotated[StrictStr, Field(max_length=64), AfterValidator(_zone)] = "America/New_York"
+    opens: Clock = "08:00"
+    closes: Clock = "18:00"
+    weekdays: Annotated[
+        tuple[Annotated[StrictInt, Field(ge=0, le=6)], ...],
+        Field(min_length=1, max_length=7, description="0 is Monday"),
+        AfterValidator(_distinct),
+    ] = (0, 1, 2, 3, 4)
+    country: Annotated[StrictStr, Field(max_length=2), AfterValidator(_country)] = "US"
+    closed_on: Annotated[
+        tuple[date, ...], Field(max_length=366, description="Days off besides the country's holidays")
+    ] = ()
+
+    @model_validator(mode="after")
+    def _opens_before_it_closes(self) -> Self:
+        if self.opens >= self.closes:
+            raise ValueError("must open before it closes, on the same day")
+        return self
+
+    @property
+    def span(self) -> tuple[time, time]:
+        return time.fromisoformat(self.opens), time.fromisoformat(self.closes)
+
+
+class Retention(_Strict):
+    """How long records are kept. Lower bounds: SEC 17a-4, FINRA 4511 and 4513, Reg E 1005.13, BSA."""
+
+    communications: Annotated[Years, Field(ge=3)] = 3
+    complaints: Annotated[Years, Field(ge=4)] = 4
+    disputes: Annotated[Years, Field(ge=2)] = 2
+    money_laundering: Annotated[Years, Field(ge=5)] = 5
+    books: Annotated[Years, Field(ge=6)] = 6
+
+
+class Limits(_Strict):
+    """Requests a minute. Unset: the platform's own limit, which none of these can exceed."""
+
+    tenant: PerMinute | None = None
+    user: PerMinute | None = None
+    customer: PerMinute | None = None
+    api_key: PerMinute | None = None
+
+
+class TenantSettings(_Strict):
+    """A tenant's settings."""
+
+    languages: Annotated[
+        tuple[Language, ...],
+        Field(min_length=1, max_length=16, description="What the tenant serves; the first where a customer's is none"),
+        AfterValidator(_distinct),
+    ] = ("en", "de", "es")
+    hours: OfficeHours = OfficeHours()
+    disclosure: Annotated[
+        dict[Language, Disclosure],
+        Field(max_length=16, description="By language: the notice that an AI answers. `{bank}` is the tenant's name"),
+    ] = {}
+    retention: Retention = Retention()
+    link_domains: Annotated[
+        tuple[Domain, ...],
+        Field(max_length=100, description="Hosts that an answer may link to"),
+        AfterValidator(_distinct),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[Origin, ...],
+        Field(max_length=100, description="Web pages that may call the API from a browser (CORS)"),
+        AfterValidator(_distinct),
+    ] = ()
+    generators: Annotated[
+        tuple[Literal["anthropic", "openai", "offline"], ...],
+        Field(
+            max_length=3, description="The only generators that see this tenant's text, in order. Empty: the platform's"
+        ),
+        AfterValidator(_distinct),
+    ] = ()
+    limits: Limits = Limits()
+    self_registration: StrictBool = False
+    mfa_required_roles: Annotated[tuple[Staff, ...], Field(max_length=8), AfterValidator(_distinct)] = ()
+    reveal_roles: Annotated[
+        tuple[Staff, ...],
+        Field(max_length=8, description="Who may see masked personal data in clear"),
+        AfterValidator(_distinct),
+    ] = ("compliance_officer",)
+    demo: Annotated[StrictBool, Field(description="The demo bank, whose visitors need no backend. Set by its seed")] = (
+        False
+    )
+
+    @model_validator(mode="after")
+    def _disclosures_disclose(self) -> Self:
+        for language, text in self.disclosure.items():
+            if language in SAYS_AI and not SAYS_AI[language].search(text):
+                raise ValueError("a disclosure must say that it is an AI that answers")
+        return self
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """From `tenants.settings`: what is not set has its default."""
+        return cls.model_validate(dict(stored))
+
+    def language_for(self, wanted: str | None) -> str:
+        """The customer's language where the tenant serves it, else the tenant's first."""
+        language = (wanted or "")[:2].lower()
+        return language if language in self.languages else self.languages[0]
+
+    def chain(self, available: tuple[str, ...]) -> list[str]:
+        """Generators in the order in which this tenant wants them tried; one that it does not name sees nothing."""
+        return [name for name in self.generators or available if name in available]
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON, with the defaults left out: a new default reaches whoever has not chosen."""
+        return self.model_dump(mode="json", exclude_defaults=True)

@@ -1,0 +1,114 @@
+"""The operator makes tenants, suspends and deletes them; a tenant's admin reaches his own and no other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from uuid import UUID, uuid4
+
+from helios import invitations
+from helios.database import Database
+from tests.api.problems import assert_problem
+from tests.caller import Api
+from tests.tenants.conftest import Bank
+
+
+async def test_a_new_tenant_is_whole_and_its_first_admin_can_be_invited(operator: Api, database: Database) -> None:
+    headers = {**await operator.staff("platform_admin"), "Idempotency-Key": str(uuid4())}
+    body = {"slug": f"harbour-{uuid4().hex[:8]}", "name": "Harbour Bank"}
+    made = await operator.http.post("/v1/tenants", json=body, headers=headers)
+    assert made.status_code == 201, made.text
+    tenant = made.json()
+    assert (tenant["slug"], tenant["name"], tenant["status"]) == (*body.values(), "active")
+    again = await operator.http.post("/v1/tenants", json=body, headers=headers)
+    assert (again.json(), again.headers["idempotency-replayed"]) == (tenant, "true")
+    taken = {k: v for k, v in headers.items() if k != "Idempotency-Key"}
+    assert_problem(await operator.http.post("/v1/tenants", json=body, headers=taken), code="slug_taken")
+
+    path = f"/v1/tenants/{tenant['id']}"
+    invited = await operator.http.post(f"{path}/admins", json={"email": "first@harbour.example"}, headers=headers)
+    assert invited.status_code == 201
+    assert invited.headers["cache-control"] == "no-store"
+    async with database.tenant(UUID(tenant["id"])) as connection:
+        row = await invitations.redeem(connection, UUID(tenant["id"]), invited.json()["token"], uuid4())
+    assert row is not None
+    assert row.roles == ["admin"]
+    settings = await operator.http.get(f"{path}/settings", headers=headers)
+    assert settings.json()["settings"]["retention"]["books"] == 6
+    listed = (await operator.http.get("/v1/tenants", params={"limit": 1}, headers=headers)).json()
+    assert listed["next_cursor"]
+    assert len(listed["items"]) == 1
+
+
+async def test_a_suspended_tenant_lets_nobody_in_and_closes_its_streams(bank: Bank, operator: Api) -> None:
+    customer = await (await bank.api.customer()).open()
+    agent = await bank.api.staff("agent")
+    headers = await operator.staff("platform_admin")
+    path = f"/v1/tenants/{bank.id}"
+    once = {**customer.headers, "Idempotency-Key": "before"}
+    assert (await bank.api.http.post("/v1/conversations", json={}, headers=once)).status_code == 201
+    async with bank.api.http.stream("GET", f"{customer.path}/events", headers=customer.headers) as stream:
+        lines = stream.aiter_lines()
+        assert await anext(lines) == ": stream"
+        suspended = await operator.http.post(f"{path}/suspend", headers=headers)
+        assert suspended.json()["status"] == "suspended"
+        left = time.monotonic()
+        async with asyncio.timeout(8):
+            async for _ in lines:
+                pass
+    assert time.monotonic() - left < 8
+    assert_problem(await bank.api.http.get(customer.path, headers=customer.headers), code="tenant_suspended")
+    replayed = await bank.api.http.post("/v1/conversations", json={}, headers=once)
+    assert_problem(replayed, code="tenant_suspended")
+    assert_problem(await bank.api.http.get("/v1/conversations", headers=agent), code="tenant_suspended")
+    key = {"X-API-Key": str(bank.api.demo["api_key"])}
+    refused = await bank.api.http.post("/v1/customer-tokens", json={"external_id": "x"}, headers=key)
+    assert_problem(refused, code="tenant_suspended")
+    login = {"tenant": bank.tenant.slug, **bank.api.demo["users"]["agent"]}
+    assert_problem(await bank.api.http.post("/v1/auth/login", json=login), code="invalid_credentials")
+    assert (await operator.http.post(f"{path}/resume", headers=headers)).json()["status"] == "active"
+    assert (await bank.api.http.get(customer.path, headers=customer.headers)).status_code == 200
+    assert [each["action"] for each in await bank.events("tenant")] == [
+        "tenant.resumed",
+        "tenant.suspended",
+        "tenant.created",
+    ]
+
+
+async def test_a_deleted_tenant_is_as_if_it_had_never_been_and_can_come_back(bank: Bank, operator: Api) -> None:
+    agent, headers = await bank.api.staff("agent"), await operator.staff("platform_admin")
+    path = f"/v1/tenants/{bank.id}"
+    assert (await operator.http.delete(path, headers=headers)).status_code == 204
+    assert (await operator.http.get(path, headers=headers)).json()["status"] == "deleted"
+    deleted = await operator.http.get("/v1/tenants", params={"status": "deleted"}, headers=headers)
+    assert str(bank.id) in {each["id"] for each in deleted.json()["items"]}
+    assert_problem(await bank.api.http.get("/v1/conversations", headers=agent), code="unauthenticated")
+    assert (await operator.http.post(f"{path}/restore", headers=headers)).json()["status"] == "active"
+    assert (await bank.api.http.get("/v1/conversations", headers=agent)).status_code == 200
+
+
+async def test_nobody_shuts_himself_out(operator: Api) -> None:
+    headers = await operator.staff("platform_admin")
+    own = (await operator.http.get("/v1/auth/me", headers=headers)).json()["tenant_id"]
+    assert_problem(await operator.http.post(f"/v1/tenants/{own}/suspend", headers=headers), code="own_tenant")
+    assert_problem(await operator.http.delete(f"/v1/tenants/{own}", headers=headers), code="own_tenant")
+
+
+async def test_an_admin_reaches_his_own_tenant_only(bank: Bank, operator: Api, api: Api) -> None:
+    own, other = f"/v1/tenants/{bank.id}", f"/v1/tenants/{uuid4()}"
+    renamed = await bank.ask("PATCH", own, json={"name": "Another Name"})
+    assert renamed.json()["name"] == (await bank.ask("GET", own)).json()["name"] == "Another Name"
+    theirs = (await api.http.get("/v1/auth/me", headers=await api.staff("admin"))).json()["tenant_id"]
+    for foreign in (f"/v1/tenants/{theirs}", other):
+        for path in (foreign, f"{foreign}/settings", f"{foreign}/settings/versions"):
+            assert_problem(await bank.ask("GET", path), code="not_found")
+        assert_problem(await bank.ask("PATCH", foreign, json={"name": "Mine"}), code="not_found")
+        match = {"If-Match": '"1"'}
+        assert_problem(await bank.ask("PATCH", f"{foreign}/settings", json={}, headers=match), code="not_found")
+    for verb in ("suspend", "resume", "restore", "admins"):
+        body = {"email": "x@y.example"} if verb == "admins" else {}
+        assert_problem(await bank.ask("POST", f"{own}/{verb}", json=body), code="forbidden")
+    assert_problem(await bank.ask("GET", "/v1/tenants"), code="forbidden")
+    operators = await operator.staff("platform_admin")
+    for path in ("/v1/conversations", "/v1/users", "/v1/audit/events", "/v1/api-keys"):
+        assert_problem(await operator.http.get(path, headers=operators), code="forbidden")
