@@ -1,0 +1,234 @@
+"""Two tenants over every operation of the API's document: what belongs to one does not exist for the other.
+
+A new operation is attacked without anybody thinking of it: with the other tenant's ids in its path, its query and its
+body, with the other's cursors, idempotency keys and stream tickets. One that names a thing which `make_things` does not
+make fails here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from helios.embedded.supervisor import Stack
+from schema.tables import OF_THE_PLATFORM, SQLModel
+from tests.api.conftest import Things
+from tests.api.operations import Operation, example, kinds, operations
+from tests.api.problems import SEALERS
+from tests.caller import Api, Customer
+from tests.neighbour import Neighbour
+
+STREAMS = frozenset({"GET /v1/conversations/{conversation_id}/events"})
+"""Their own answer has no end, so only what is refused is read here."""
+ENDS_THE_CALLER = ("/v1/auth/",)
+"""What these do to the caller's own account is tested where they are; of others they are given ids only."""
+BODIES = {"POST /v1/escalations/{escalation_id}/decision": {"action": "resolve"}}
+"""Where fields depend on each other."""
+ROLES = ("admin", "supervisor", "agent", "auditor", "compliance_officer", "knowledge_editor", "analyst")
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    things: Things
+    canaries: frozenset[str]
+    """What nobody of the other tenant may ever read."""
+    cursor: str
+    idempotency_key: str
+
+
+@pytest.fixture(scope="module")
+async def victim(next_door: Api, neighbour: Neighbour, theirs: Things) -> Victim:
+    """The other tenant, with words that exist nowhere else."""
+    word, http, admin = f"kanarienvogel{uuid4().hex}", next_door.http, theirs.admin
+    key = str(uuid4())
+    headers = {**theirs.customer.headers, "Idempotency-Key": key}
+    made = await http.post("/v1/conversations", json={}, headers=headers)
+    said = await http.post(f"{theirs.customer.path}/messages", json={"content": word}, headers=theirs.customer.headers)
+    assert (made.status_code, said.status_code) == (201, 202)
+    for path, body in (
+        ("/v1/users", {"email": f"{word}@x.example", "roles": ["agent"]}),
+        ("/v1/api-keys", {"name": word[:64], "scopes": ["customer_tokens"]}),
+    ):
+        assert (await http.post(path, json=body, headers=admin)).status_code == 201
+    domain = {"link_domains": [f"{word}.example"]}
+    settings = f"/v1/tenants/{neighbour.tenant_id}/settings"
+    current = (await http.get(settings, headers=admin)).headers["etag"]
+    assert (await http.patch(settings, json=domain, headers={**admin, "If-Match": current})).status_code == 200
+    page = await http.get("/v1/conversations", params={"limit": 1}, headers=admin)
+    cursor = str(page.json()["next_cursor"])
+    words = {word, neighbour.slug, neighbour.name, made.json()["id"], theirs.customer.id}
+    canaries = frozenset(
+        words | {each for each in theirs.ids.values() if not each.isdigit()} | {str(next_door.demo["api_key"])}
+    )
+    return Victim(theirs, canaries, cursor, key)
+
+
+@pytest.fixture(scope="module")
+async def attackers(api: Api, mine: Things, stranger: Customer) -> list[dict[str, str]]:
+    """Everybody of the one tenant."""
+    return [mine.customer.headers, stranger.headers, *[await api.staff(role) for role in ROLES]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def untouched(stack: Stack, victim: Victim, neighbour: Neighbour) -> AsyncIterator[None]:
+    """Every row of the victim is the same after all attacks as it was before them."""
+    owner = await asyncpg.connect(stack.servers.admin_dsn)
+    try:
+        before = await _rows(owner, neighbour)
+        yield
+        after = await _rows(owner, neighbour)
+        assert {table for table in before if before[table] != after[table]} == set()
+    finally:
+        await owner.close()
+
+
+async def _rows(owner: asyncpg.Connection, neighbour: Neighbour) -> dict[str, str]:
+    """A digest of each table's rows of this tenant, without the log of its own people's requests."""
+    found = {}
+    for table in set(SQLModel.metadata.tables) - OF_THE_PLATFORM - SEALERS:
+        key = "id" if table == "tenants" else "tenant_id"
+        found[table] = await owner.fetchval(
+            f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t WHERE {key} = $1 "
+            + ("AND action NOT LIKE 'access.%'" if table == "audits" else ""),
+            neighbour.tenant_id,
+        )
+    return found
+
+
+def silent(answer: httpx.Response, victim: Victim, sent: object = "") -> None:
+    """No byte of the victim's, and no breakdown. What the attacker sent himself may come back to him."""
+    assert answer.status_code < 500, answer.text[:300]
+    whole = f"{answer.headers}{answer.text}"
+    leaked = [canary for canary in victim.canaries if canary in whole and canary not in str(sent)]
+    assert not leaked, (answer.request.method, answer.request.url.path, leaked)
+
+
+def body_of(operation: Operation) -> dict[str, Any] | None:
+    return None if operation.body is None else BODIES.get(str(operation), example(operation.body))
+
+
+@pytest.mark.parametrize("operation", [each for each in operations() if each.path_parameters], ids=str)
+async def test_the_others_ids_in_the_path(
+    api: Api, mine: Things, victim: Victim, attackers: list[dict[str, str]], operation: Operation
+) -> None:
+    """All of them, and each one among one's own."""
+    theirs = victim.things.ids
+    paths = {operation.fill(theirs), *(operation.fill({**mine.ids, name: theirs[name]})
+             for name in operation.path_parameters if theirs[name] != mine.ids[name])}  # fmt: skip
+    for headers in attackers:
+        for path in paths:
+            answer = await api.http.request(
+                operation.method, path, headers={**headers, "If-Match": '"1"'}, json=body_of(operation)
+            )
+            assert answer.status_code in (403, 404), (operation, answer.status_code, answer.text[:200])
+            silent(answer, victim)
+
+
+@pytest.mark.parametrize(
+    "operation", [each for each in operations() if each.query and str(each) not in STREAMS], ids=str
+)
+async def test_the_others_ids_and_cursors_in_the_query(
+    api: Api, mine: Things, victim: Victim, attackers: list[dict[str, str]], operation: Operation
+) -> None:
+    values = {*victim.things.ids.values(), victim.cursor}
+    for headers in attackers:
+        for name in operation.query:
+            for value in values if operation.method == "GET" else list(values)[:1]:
+                answer = await api.http.request(
+                    operation.method, operation.fill(mine.ids), params={name: value}, headers=headers,
+                    json=body_of(operation),
+                )  # fmt: skip
+                silent(answer, victim, value)
+
+
+def with_their_id(schema: dict[str, Any], value: str) -> Iterator[dict[str, Any]]:
+    """Parts of a body that name a thing: fields that are or end in an id, and lists of ids one level down."""
+    for name, about in schema["properties"].items():
+        known = kinds(about)
+        if "string" in known and (known["string"].get("format") == "uuid" or name.endswith("_id")):
+            yield {name: value}
+        for field in known.get("object", {}).get("properties", {}):
+            if field.endswith("_ids"):
+                yield {name: {field: [value]}}
+
+
+NAMING = [each for each in operations() if each.body is not None and any(with_their_id(each.body, ""))]
+
+
+@pytest.mark.parametrize("operation", NAMING, ids=str)
+async def test_the_others_ids_in_the_body(
+    api: Api, mine: Things, victim: Victim, attackers: list[dict[str, str]], operation: Operation
+) -> None:
+    assert operation.body is not None
+    for headers in attackers:
+        for value in victim.things.ids.values():
+            for part in with_their_id(operation.body, value):
+                body = {**(body_of(operation) or {}), **part}
+                path = operation.fill(mine.ids)
+                answer = await api.http.request(operation.method, path, headers=headers, json=body)
+                silent(answer, victim, value)
+                about = kinds(operation.body["properties"][next(iter(part))])
+                if about.get("string", {}).get("format") == "uuid":
+                    assert answer.status_code >= 400, (operation, part)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [each for each in operations() if str(each) not in STREAMS and not each.path.startswith(ENDS_THE_CALLER)
+     and each.method == "GET"],
+    ids=str,
+)  # fmt: skip
+async def test_plain_looks_show_nothing_of_the_other(
+    api: Api, mine: Things, victim: Victim, attackers: list[dict[str, str]], operation: Operation
+) -> None:
+    for headers in attackers:
+        limit = {"limit": 200} if "limit" in operation.query else {}
+        silent(await api.http.get(operation.fill(mine.ids), params=limit, headers=headers), victim)
+
+
+@pytest.mark.parametrize("operation", [each for each in operations() if each.path == "/v1/conversations"
+                                       or each.path.endswith("/messages")], ids=str)  # fmt: skip
+async def test_the_others_idempotency_key_brings_back_nothing_of_theirs(
+    api: Api, mine: Things, victim: Victim, operation: Operation
+) -> None:
+    if operation.method != "POST":
+        return
+    headers = {**mine.customer.headers, "Idempotency-Key": victim.idempotency_key}
+    body = {"content": "Hello?"} if operation.path.endswith("/messages") else {}
+    answer = await api.http.post(operation.fill(mine.ids), json=body, headers=headers)
+    assert answer.status_code in (201, 202, 409), answer.text
+    assert "idempotency-replayed" not in answer.headers
+    silent(answer, victim)
+
+
+async def test_a_stream_ticket_opens_no_stream_of_the_other(api: Api, mine: Things, victim: Victim) -> None:
+    for operation in operations():
+        if str(operation) in STREAMS:
+            for whose, ids in ((mine, victim.things.ids), (victim.things, mine.ids)):
+                issued = await api.http.post("/v1/auth/stream-tickets", headers=whose.customer.headers)
+                answer = await api.http.get(operation.fill(ids), params={"ticket": issued.json()["ticket"]})
+                assert answer.status_code == 404, answer.text[:200]
+                silent(answer, victim)
+
+
+def test_no_operation_is_left_out() -> None:
+    """Each has ids in its path, a query, ids in its body, or is looked at plainly; or it makes something new."""
+    own = [
+        str(each)
+        for each in operations()
+        if not each.path_parameters and not each.query and each.method != "GET" and each not in NAMING
+    ]
+    assert set(own) <= {
+        "POST /v1/conversations",
+        "POST /v1/tenants",
+        "POST /v1/users",
+        "POST /v1/api-keys",
+        "POST /v1/audit/exports",
+        *(each for each in own if each.split()[1].startswith(ENDS_THE_CALLER)),
+    }
