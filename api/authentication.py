@@ -23,8 +23,13 @@ CHALLENGE = {"WWW-Authenticate": "Bearer"}
 ENDED = "The session has ended: sign in again."
 ROLES_NOW = text(
     """
-    SELECT users.roles FROM sessions
+    SELECT users.roles,
+        coalesce(tenants.settings->'mfa_required_roles', '[]'::jsonb) ?| users.roles AND NOT EXISTS (
+            SELECT FROM second_factors AS factor WHERE factor.tenant_id = users.tenant_id
+            AND factor.user_id = users.id AND factor.confirmed_at IS NOT NULL) AS enrolling
+    FROM sessions
     JOIN users ON users.tenant_id = sessions.tenant_id AND users.id = sessions.user_id
+    JOIN tenants ON tenants.id = sessions.tenant_id
     WHERE sessions.tenant_id = :tenant_id AND sessions.id = :id AND sessions.user_id = :user_id
       AND sessions.revoked_at IS NULL AND sessions.expires_at > now()
       AND users.deactivated_at IS NULL AND users.deleted_at IS NULL
@@ -50,6 +55,7 @@ def caller(permission: str) -> Callable[..., Awaitable[Identity]]:
         identity = identify(services, bearer.credentials)
         request.state.identity = identity
         identity = request.state.identity = await admit(services, identity)
+        require_enrolled(identity, permission)
         if not allows(permission, identity.roles):
             raise Problem("forbidden", f"This takes one of the roles {', '.join(sorted(PERMISSIONS[permission]))}.")
         if permission in SENSITIVE:
@@ -91,6 +97,7 @@ def stream_caller(permission: str) -> Callable[..., Awaitable[Identity]]:
 async def require_stream(services: Services, identity: Identity, permission: str) -> Identity:
     """The same without a request: for what opens a stream in its own way."""
     now = await admit(services, identity)
+    require_enrolled(now, permission)
     if not allows(permission, now.roles):
         raise Problem("forbidden")
     return now
@@ -110,10 +117,16 @@ async def admit(services: Services, identity: Identity) -> Identity:
         return identity
     where = {"tenant_id": identity.tenant_id, "id": identity.session_id, "user_id": identity.id}
     async with services.database.tenant(identity.tenant_id) as connection:
-        roles = (await connection.execute(ROLES_NOW, where)).scalar_one_or_none()
-    if roles is None:
+        now = (await connection.execute(ROLES_NOW, where)).one_or_none()
+    if now is None:
         raise Problem("unauthenticated", ENDED, headers=CHALLENGE)
-    return replace(identity, roles=frozenset(roles))
+    return replace(identity, roles=frozenset(now.roles), enrolling=now.enrolling)
+
+
+def require_enrolled(identity: Identity, permission: str) -> None:
+    """Where a second factor is required and missing, one's own account is all that is open: there it is set up."""
+    if identity.enrolling and permission != "account.own":
+        raise Problem("mfa_enrolment_required")
 
 
 async def session_is_live(services: Services, identity: Identity) -> bool:

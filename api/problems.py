@@ -40,6 +40,7 @@ CODES: dict[str, Code] = {
     "mfa_not_begun": Code(409, "There is nothing to confirm", "Begin with `POST /v1/auth/mfa/totp`."),
     "mfa_not_enabled": Code(409, "There is no second factor", "Nothing is to be done."),
     "password_needs_factor": Code(409, "The password is too short to stand alone", "Change it to one of at least 15 characters first."),
+    "mfa_enrolment_required": Code(403, "A second factor must be set up first", "Your role needs one: `POST /v1/auth/mfa/totp`, then `/confirm`. The same token is good for everything afterwards."),
     "wrong_password": Code(403, "The password is wrong", "Send your present password. Failures count as failed sign-ins."),
     "weak_password": Code(422, "The password is too easy to guess", "`errors` says why and what to do instead. Length counts, kinds of characters don't."),
     "invalid_reset_token": Code(422, "The code is not valid any more", "Codes are good once and for 30 minutes: ask for a new one with `POST /v1/auth/password/reset-request`."),

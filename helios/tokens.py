@@ -37,6 +37,8 @@ class Identity:
     kind: Literal["user", "customer"]
     roles: frozenset[str]
     session_id: UUID
+    enrolling: bool = False
+    """Has no second factor where one is required. Not in the token: looked up with the roles."""
 
 
 @dataclass(frozen=True, slots=True)

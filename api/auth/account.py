@@ -17,12 +17,22 @@ router = APIRouter(route_class=StrictRoute)
 @router.get(
     "/me",
     summary="Who you are",
-    **described({"id": ID, "tenant_id": ID, "kind": "user", "roles": ["agent"]}, "unauthenticated", about="You"),
+    **described(
+        {"id": ID, "tenant_id": ID, "kind": "user", "roles": ["agent"], "mfa_enrolment_required": False},
+        "unauthenticated",
+        about="You",
+    ),
 )
 async def me(caller: Anybody) -> Response:
     """Who this token speaks for."""
     return JSONResponse(
-        {"id": str(caller.id), "tenant_id": str(caller.tenant_id), "kind": caller.kind, "roles": sorted(caller.roles)},
+        {
+            "id": str(caller.id),
+            "tenant_id": str(caller.tenant_id),
+            "kind": caller.kind,
+            "roles": sorted(caller.roles),
+            "mfa_enrolment_required": caller.enrolling,
+        },
         headers=NO_STORE,
     )
 

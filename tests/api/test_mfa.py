@@ -160,6 +160,23 @@ async def test_a_short_password_leans_on_the_factor(bank: Api, admin: asyncpg.Co
     assert_problem(await change("six words that only you know", short), code="weak_password")
 
 
+async def test_where_it_is_required_the_token_opens_nothing_else_before(bank: Api, admin: asyncpg.Connection) -> None:
+    await admin.execute(
+        """UPDATE tenants SET settings = settings || '{"mfa_required_roles": ["admin", "agent"]}' WHERE slug = $1""",
+        bank.demo["tenant"],
+    )
+    headers = await signed_in(bank)
+    assert (await bank.http.get("/v1/auth/me", headers=headers)).json()["mfa_enrolment_required"]
+    customer = await (await bank.customer()).open()
+    for path in ("/v1/conversations", customer.path, f"{customer.path}/events", "/v1/escalations"):
+        assert_problem(await bank.http.get(path, headers=headers), code="mfa_enrolment_required", why=path)
+    secret = await begin(bank, headers)
+    assert_problem(await bank.http.get("/v1/conversations", headers=headers), code="mfa_enrolment_required")
+    assert (await confirm(bank, headers, code(secret))).status_code == 200
+    assert (await bank.http.get("/v1/conversations", headers=headers)).status_code == 200
+    assert (await bank.http.get("/v1/conversations", headers=customer.headers)).status_code == 200
+
+
 async def test_customers_have_no_factor_here(bank: Api) -> None:
     customer = await bank.customer()
     assert_problem(await bank.http.post(PATH, headers=customer.headers), code="not_found")
