@@ -15,7 +15,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -74,10 +74,19 @@ def last_of_epoch(epoch: int) -> int:
 
 
 def connect(url: str) -> Redis:
-    """One pool a process. Short timeouts: whoever waits for Valkey is slower than without it."""
-    return Redis.from_url(
-        url, socket_timeout=2.0, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0), max_connections=64
+    """One pool a process. Short timeouts: whoever waits for Valkey is slower than without it.
+
+    In a rush the 65th stands in line for a moment: a pool that refuses would look like a Valkey that is away.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        socket_timeout=2.0,
+        socket_connect_timeout=0.5,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=64,
+        timeout=2.0,
     )
+    return Redis.from_pool(pool)
 
 
 class Frames:

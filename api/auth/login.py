@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,6 +28,8 @@ from helios.tokens import Identity
 
 router = APIRouter(route_class=StrictRoute)
 
+AT_A_TIME = asyncio.Semaphore(4)
+WAIT_S = 30
 DEVICE_COOKIE = "helios_device"
 NO_TENANT = UUID(int=0)
 TENANT = text("SELECT id FROM tenants WHERE slug = :slug AND deleted_at IS NULL AND suspended_at IS NULL")
@@ -52,6 +55,25 @@ REHASH = text(
 async def login(body: SignIn, request: Request, services: State) -> Response:
     """Gives an access token (10 min) and a refresh token. Wrong tenant, e-mail and password are answered alike, in the
     same time. A browser that has signed in before is known by a cookie, and nobody else's failures shut it out."""
+    async with in_line():
+        return await _log_in(body, request, services)
+
+
+@asynccontextmanager
+async def in_line() -> AsyncIterator[None]:
+    """A few at a time: hashing is what takes the time, and a rush that waits here holds no connection meanwhile."""
+    try:
+        async with asyncio.timeout(WAIT_S):
+            await AT_A_TIME.acquire()
+    except TimeoutError:
+        raise Problem("dependency_unavailable", "Too many are signing in at once.", retry_after_s=5) from None
+    try:
+        yield
+    finally:
+        AT_A_TIME.release()
+
+
+async def _log_in(body: SignIn, request: Request, services: Services) -> Response:
     tenant_id = await find_tenant(services, body.tenant)
     user = await find_user(services, tenant_id, body.email)
     keys = await services.keyring.tenant(user.tenant_id) if user is not None else None
