@@ -40,9 +40,10 @@ FREE_FAILURES = 4
 
 @dataclass(frozen=True, slots=True)
 class Rush:
-    """Times in ms. `seconds`: how long the sign-ins took together."""
+    """Times in ms. `refused`: answered 503 rather than late. `seconds`: how long the sign-ins took together."""
 
     logins: int
+    refused: int
     seconds: float
     alone_p50: float
     alone_p99: float
@@ -104,8 +105,8 @@ async def measure_rush(stack: Stack) -> Rush:
             beside = []
             while not ended.done():
                 beside.append(await read())
-            seconds = (await ended)["seconds"]
-    return Rush(LOGINS, seconds, *_both(alone), *_both(beside))
+            end = await ended
+    return Rush(LOGINS, end["refused"], end["seconds"], *_both(alone), *_both(beside))
 
 
 def _both(values: Sequence[float]) -> tuple[float, float]:
@@ -122,10 +123,10 @@ async def rush(url: str) -> None:
         bodies = [asked["bodies"][n % len(asked["bodies"])] for n in range(asked["logins"])]
         answers = await asyncio.gather(*(client.post("/v1/auth/login", json=body) for body in bodies))
         seconds = time.perf_counter() - began
-    wrong = [answer.status_code for answer in answers if answer.status_code != 200]
-    if wrong:
-        raise RuntimeError(f"{len(wrong)} sign-ins failed: {sorted(set(wrong))}")
-    print(json.dumps({"event": "end", "seconds": seconds}), flush=True)
+    refused = sum(answer.status_code == 503 for answer in answers)
+    if {answer.status_code for answer in answers} - {200, 503}:
+        raise RuntimeError(f"answers were {sorted({answer.status_code for answer in answers})}")
+    print(json.dumps({"event": "end", "seconds": seconds, "refused": refused}), flush=True)
 
 
 async def measure_timing(stack: Stack) -> Timing:
@@ -178,8 +179,8 @@ def main() -> None:
         print(json.dumps(results, indent=1))
         return
     print(
-        f"Rush: {one.logins} sign-ins in {one.seconds:.1f} s; a read takes p50/p99 {one.alone_p50:.1f}/"
-        f"{one.alone_p99:.1f} ms alone, {one.beside_p50:.1f}/{one.beside_p99:.1f} ms beside them: "
+        f"Rush: {one.logins} sign-ins in {one.seconds:.1f} s, {one.refused} refused; a read takes p50/p99 "
+        f"{one.alone_p50:.1f}/{one.alone_p99:.1f} ms alone, {one.beside_p50:.1f}/{one.beside_p99:.1f} ms beside them: "
         f"{one.ratio:.2f} times.\n"
         f"Timing: {timing.samples} wrong passwords each; median {timing.known_median:.1f} ms with an account, "
         f"{timing.unknown_median:.1f} ms without; p = {timing.p:.2f}, superiority {timing.superiority:.3f}."
