@@ -30,6 +30,7 @@ from helios.llm.chain import build_chain
 from helios.models.embedder import Embedder
 from helios.models.intent import IntentClassifier
 from helios.models.language import LanguageIdentifier
+from helios.models.tagger import Tagger, tag
 from helios.settings import Settings, settings
 from helios.sources import sources_hash
 from helios.sweeper import repeat_for_ever, sweep_for_ever
@@ -50,9 +51,11 @@ async def open_resources(config: Settings, database: Database, keyring: Keyring,
     encoder = await asyncio.to_thread(Embedder.load, config)
     intents = await asyncio.to_thread(IntentClassifier.load, config, encoder)
     languages = LanguageIdentifier.load()
+    find_names = partial(tag, encoder, await asyncio.to_thread(Tagger.load))
     await asyncio.to_thread(warm_up)
     generators = {generator.name: generator for generator in build_chain(config, encoder)}
-    return Resources(config, database, keyring, frames.Frames(valkey), encoder, intents, languages, generators)
+    stream = frames.Frames(valkey)
+    return Resources(config, database, keyring, stream, encoder, intents, languages, find_names, generators)
 
 
 def workflow_runner(config: Settings) -> WorkflowRunner:

@@ -15,14 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.masking import without_personal_data
 from activities.reading import DRAFT, question_of, read_messages, read_thread, settings_of
 from activities.resources import Resources
 from activities.review import Gate, Reviewed, Standard, cited, review_whole
 from helios import facts
 from helios.crypto import TenantKeys
 from helios.detection.output import Context
-from helios.detection.personal import find as find_personal_data
-from helios.detection.redaction import Tokens, tokenise
 from helios.frames import Frame, Release, frame_number
 from helios.knowledge.retrieval import load_passages
 from helios.llm.base import Finished, GeneratorError, PastMessage, Prompt, TextDelta
@@ -91,7 +90,7 @@ class Answer:
 async def generate(resources: Resources, work: Generate) -> Generated:
     keys = await resources.keyring.tenant(work.ref.tenant_id)
     async with resources.database.tenant(work.ref.tenant_id) as connection:
-        answer = await _begin(connection, keys, work)
+        answer = await _begin(resources, connection, keys, work)
     if isinstance(answer, Generated):
         return answer
     if answer.streams:
@@ -107,7 +106,9 @@ async def generate(resources: Resources, work: Generate) -> Generated:
     return await asyncio.shield(_finish(resources, keys, work, answer))
 
 
-async def _begin(connection: AsyncConnection, keys: TenantKeys, work: Generate) -> Answer | Generated:
+async def _begin(
+    resources: Resources, connection: AsyncConnection, keys: TenantKeys, work: Generate
+) -> Answer | Generated:
     """Counts the attempt and reads what the model may know. An answer that an earlier attempt finished is kept."""
     ref, found = work.ref, work.understanding
     where = {"tenant_id": ref.tenant_id, "conversation_id": ref.conversation_id, "turn": ref.turn}
@@ -125,16 +126,16 @@ async def _begin(connection: AsyncConnection, keys: TenantKeys, work: Generate) 
         epoch, attempt = (await connection.execute(NEXT_ATTEMPT, where)).one()
     passages = await load_passages(connection, ref.tenant_id, found.passages)
     messages = await read_messages(connection, keys, ref)
-    tokens = Tokens()
-    history = []
-    for message in messages:
-        if message.turn < ref.turn:
-            redacted = tokenise(message.content, find_personal_data(message.content, found.language), tokens).text
-            history.append(PastMessage("customer" if message.role == "customer" else "assistant", redacted))
+    past = [message for message in messages if message.turn < ref.turn]
     question = question_of(messages, ref.turn)
     if not for_customer:
         question = f"What do we do about {found.reason.replace('_', ' ')}? {question}"
-    question = tokenise(question, find_personal_data(question, found.language), tokens).text
+    texts = [*(message.content for message in past), question]
+    *said, question = await without_personal_data(resources, texts, found.language, found.generators)
+    history = [
+        PastMessage("customer" if message.role == "customer" else "assistant", words)
+        for message, words in zip(past, said, strict=True)
+    ]
     prompt = Prompt(thread.tenant_name, found.language, question, None, passages, tuple(history))
     standard = Standard(
         Context(

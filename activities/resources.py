@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from helios.database import Database
+from helios.detection.spans import Span
 from helios.frames import Frames
 from helios.keyring import Keyring
 from helios.llm.base import Generator
@@ -24,5 +25,7 @@ class Resources:
     encoder: TextEncoder
     intents: IntentClassifier
     languages: LanguageIdentifier
+    find_names: Callable[[str], list[Span]]
+    """Names, places and the like in a text of any length: see helios/models/tagger.py."""
     generators: Mapping[str, Generator]
     """By name, in the order in which they are tried."""

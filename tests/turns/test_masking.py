@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from activities.masking import without_personal_data
+from activities.resources import Resources
+from helios.detection.spans import Span
+
+TEXTS = ["Oda Bjørnstad owes me money", "please write to oda@example.com, Oda Bjørnstad is my friend"]
+
+
+@dataclass
+class Tagged:
+    """Stands for a worker's resources: of all of them only the tagger is asked."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def find_names(self, text: str) -> list[Span]:
+        self.asked.append(text)
+        start = text.index("Oda Bjørnstad")
+        return [Span(start, start + 13, "PERSON", 0.9)]
+
+
+async def read_by(generators: list[str]) -> tuple[list[str], list[str]]:
+    resources = Tagged()
+    texts = await without_personal_data(cast(Resources, cast(Any, resources)), TEXTS, "en", generators)
+    return texts, resources.asked
+
+
+async def test_a_model_outside_reads_tokens_and_equal_names_are_one() -> None:
+    texts, _ = await read_by(["openai", "offline"])
+    assert texts == ["<PERSON_1> owes me money", "please write to <EMAIL_1>, <PERSON_1> is my friend"]
+
+
+async def test_what_stays_in_the_house_costs_no_pass_of_the_encoder() -> None:
+    texts, asked = await read_by(["offline"])
+    assert asked == []
+    assert "oda@example.com" not in texts[1]
