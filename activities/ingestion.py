@@ -26,7 +26,8 @@ from helios.knowledge.chunking import chunk_text
 from helios.knowledge.embedding import EmbeddedChunk
 from helios.knowledge.embedding import embed_chunks as encode
 from helios.knowledge.lifecycle import publish_approved
-from helios.knowledge.parsing import ParsingError, to_text
+from helios.knowledge.parsing import ParsingError
+from helios.knowledge.parsing_process import parse_apart
 from helios.knowledge.submission import ORIGINAL
 from schema.ingestion import FailVersion, Progress, Publish, VersionRef
 from schema.tables import Chunk
@@ -90,10 +91,12 @@ async def parse_version(resources: Resources, ref: VersionRef) -> Progress:
     keys = await resources.keyring.tenant(ref.tenant_id)
     original = keys.open(version.original_ct, ORIGINAL, (ref.source_id, ref.version))
     try:
-        content = await _beating(asyncio.to_thread(to_text, original, version.media_type))
+        content = await _beating(parse_apart(original, version.media_type))
+        total = len(await _beating(asyncio.to_thread(_pieces, content)))
+        if not total:
+            raise ParsingError("empty")
     except ParsingError as error:
         raise ApplicationError("the document has no text to be had", type=error.code, non_retryable=True) from None
-    total = len(await _beating(asyncio.to_thread(_pieces, content)))
     async with resources.database.tenant(ref.tenant_id) as connection:
         await connection.execute(PARSED, {**_where(ref), "content": content, "total": total})
     return Progress(total, 0)

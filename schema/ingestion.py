@@ -15,6 +15,9 @@ FAILURES: dict[str, str] = {
     "empty": "There is no text in it.",
     "not_text": "It is not readable as text in any encoding that we know.",
     "too_long": "It has more than 2,000,000 characters of text: hand it in as several sources.",
+    "protected": "It opens with a password only.",
+    "malformed": "It is damaged, or not what its name says.",
+    "too_costly": "Reading it takes more than 30 s or 512 MiB.",
     "unsupported": "Files of this kind are not read.",
     "internal": "It could not be ingested for a reason on our side: hand it in again.",
 }

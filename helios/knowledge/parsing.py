@@ -1,4 +1,4 @@
-"""From what was handed in to text: Markdown and plain text as they are, HTML with its headings, lists and tables."""
+"""From what was handed in to text: text as it is, HTML with its headings, lists and tables, and `documents`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from helios.detection.secrets import mask
 from helios.knowledge.articles import FRONT_MATTER
+from helios.knowledge.documents import DOCX, PDF, READERS, Damaged, Protected
 
 MEDIA_TYPES = {
     ".md": "text/markdown",
@@ -15,6 +16,10 @@ MEDIA_TYPES = {
     ".txt": "text/plain",
     ".html": "text/html",
     ".htm": "text/html",
+    ".pdf": PDF,
+    ".docx": DOCX,
+    ".csv": "text/csv",
+    ".eml": "message/rfc822",
 }
 """What is read, by the ending of a file's name."""
 CHARACTERS_MAX = 2_000_000
@@ -42,7 +47,7 @@ def to_text(original: bytes, media_type: str) -> str:
     """The text of a document, as Markdown, without card numbers and secrets. Raises `ParsingError`."""
     if media_type not in MEDIA_TYPES.values():
         raise ParsingError("unsupported")
-    text = decode(original)
+    text = _read(original, media_type)
     if len(text) > CHARACTERS_MAX:
         raise ParsingError("too_long")
     if media_type == "text/html":
@@ -55,6 +60,18 @@ def to_text(original: bytes, media_type: str) -> str:
     if not any(map(str.isalnum, text)):
         raise ParsingError("empty")
     return text
+
+
+def _read(original: bytes, media_type: str) -> str:
+    if media_type not in READERS:
+        return decode(original)
+    try:
+        # What a library makes of a file may hold what no text does.
+        return _CONTROLS.sub(" ", READERS[media_type](original, decode))
+    except Protected:
+        raise ParsingError("protected") from None
+    except Damaged:
+        raise ParsingError("malformed") from None
 
 
 def decode(original: bytes) -> str:

@@ -21,7 +21,7 @@ def test_text_is_read_in_any_usual_encoding(encoding: str) -> None:
         (b"\x00\x01\x02", "text/plain", "not_text"),
         (b"\xff\xfe\x00", "text/plain", "not_text"),
         (b"x" * (CHARACTERS_MAX + 1), "text/plain", "too_long"),
-        (b"%PDF-1.7", "application/pdf", "unsupported"),
+        (b"PK", "application/vnd.oasis.opendocument.text", "unsupported"),
     ],
 )
 def test_what_has_no_text_is_refused_with_a_code(original: bytes, media_type: str, code: str) -> None:

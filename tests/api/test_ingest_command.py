@@ -1,0 +1,53 @@
+"""`python -m helios ingest`: files and folders, told one by one, the same again unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from helios.embedded.supervisor import Stack
+from helios.settings import PROJECT
+
+ARTICLE = """---
+title: The {name} card
+visibility: internal
+language: en
+category: cards
+tags: [cards]
+effective: 2026-01-01
+---
+The {name} card costs 6 dollars a year.
+"""
+
+
+async def ingest(stack: Stack, *arguments: str) -> tuple[int | None, list[dict[str, Any]]]:
+    """The exit code, and what was printed of each file."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "helios", "ingest", "--json", *arguments),
+        cwd=PROJECT,
+        env={"HELIOS_HOME": str(stack.servers.home.root), "PYTHONUTF8": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, [json.loads(line) for line in output.splitlines()]
+
+
+async def test_a_folder_is_handed_in_and_what_is_bad_in_it_does_not_stop_the_rest(stack: Stack, tmp_path: Path) -> None:
+    name = uuid4().hex[:8]
+    (tmp_path / f"{name}.md").write_text(ARTICLE.format(name=name))
+    (tmp_path / f"empty-{name}.txt").write_text("---")
+    (tmp_path / f"page-{name}.html").write_text(f"<h1>{name}</h1><p>The fee of {name} is 2 dollars.</p>")
+    (tmp_path / "picture.png").write_bytes(b"PNG")
+    code, told = await ingest(stack, str(tmp_path), "--tags", "batch")
+    assert code == 1
+    seen = {Path(each["path"]).stem.replace(name, "x"): (each["status"], each["code"]) for each in told}
+    assert seen == {"x": ("pending_review", None), "empty-x": ("failed", "empty"), "page-x": ("pending_review", None)}
+    code, told = await ingest(stack, str(tmp_path / f"{name}.md"), "--tags", "batch")
+    assert (code, told[0]["duplicate"], told[0]["version"], told[0]["chunks"]) == (0, True, 1, 1)
+    code, _ = await ingest(stack, str(tmp_path / "picture.png"))
+    assert code == 1
