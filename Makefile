@@ -19,7 +19,7 @@ export PYTHONUTF8 := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check bench eval train setup lock clean
+.PHONY: help up demo test check bench eval train setup lock clean fuzz
 .SUFFIXES:
 
 help: ## list the targets
@@ -39,6 +39,9 @@ check: setup ## linters, formatting, types, structure
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy .
 	@.venv/bin/python -m pytest -q tests/test_locks.py tests/test_structure.py tests/test_published.py tests/test_compose.py
+
+fuzz: setup ## thousands of cases for each operation of the API's document; goes on where it was stopped
+	@$(WATCH) exec .venv/bin/python -m tests.fuzz $(ARGS)
 
 bench: setup .venv-bench/requirements.lock ## the benchmarks, beside the same steps as a LangGraph
 	@$(WATCH) exec .venv-bench/bin/python -m helios bench $(ARGS)

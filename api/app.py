@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from api import (
     api_keys,
@@ -25,6 +24,7 @@ from api import (
     knowledge_search,
     knowledge_versions,
     messages,
+    openapi,
     operations,
     pages,
     sse,
@@ -42,7 +42,6 @@ from api.hub import Hub
 from api.limiter import Limiter
 from api.middleware import Edge
 from api.origins import Origins
-from api.problems import EXAMPLE, MEDIA_TYPE
 from api.state import Services
 from api.tenant_walls import TenantWalls
 from helios import frames
@@ -59,18 +58,6 @@ from helios.tokens import Tokens
 
 # The promise is a 503 within 3 s: the rest is for what a busy machine does in between.
 STATEMENT_TIMEOUT_S = 1.8
-PROBLEM: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "request_id"],
-    "properties": {
-        **{name: {"type": "string"} for name in ("type", "title", "detail", "code", "request_id")},
-        "status": {"type": "integer"},
-        "errors": {
-            "type": "array",
-            "items": {"type": "object", "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}}},
-        },
-    },
-}
 
 
 def create_app(config: Settings | None = None) -> FastAPI:
@@ -96,10 +83,13 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.include_router(documents.router(app))
     app.include_router(pages.router())
     errors.install(app)
-    for layer in (Bodies, Compression, Counting, Origins):  # the last one is the outermost
-        app.add_middleware(layer)
+    # The last one is the outermost.
+    app.add_middleware(Bodies)
+    app.add_middleware(Compression)
+    app.add_middleware(Counting, config=config)
+    app.add_middleware(Origins)
     app.add_middleware(Edge, config=config)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     return app
 
 
@@ -151,21 +141,3 @@ def _lifespan(config: Settings) -> Any:
             await database.close()
 
     return lifespan
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, with our problems as the errors of every operation."""
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
-        answer = {
-            "description": "A problem (RFC 9457); the codes are explained at /docs/errors",
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": EXAMPLE}},
-        }
-        for verbs in document["paths"].values():
-            for operation in verbs.values():
-                if "HTTPValidationError" in str(operation["responses"].get("422")):  # FastAPI's own, not ours
-                    del operation["responses"]["422"]
-                operation["responses"]["default"] = answer
-        app.openapi_schema = document
-    return app.openapi_schema

@@ -14,9 +14,11 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.background import BackgroundTask
 
 from api.authentication import caller
+from api.described import ID, TIME, binary_content, described
 from api.models import Nothing
 from api.problems import Problem, not_found
 from api.state import State
+from api.validation import StrictRoute
 from helios import audit
 from helios.audit_log.checkpoints import read, verifier_key
 from helios.audit_log.export import NothingSealed, TooManyEvents, write_export
@@ -27,13 +29,24 @@ from helios.tokens import Identity
 EVENTS_MAX = 100_000
 """In an archive that the API makes: about 100 MB of its memory. The command line has no limit."""
 
-router = APIRouter(prefix="/v1/audit", tags=["Audit"])
+router = APIRouter(prefix="/v1/audit", tags=["Audit"], route_class=StrictRoute)
 
 Examiner = Annotated[Identity, Depends(caller("audit.verify"))]
 Since = Annotated[int | None, Query(ge=1, le=2**62, description="The size of a checkpoint that you have")]
 
+ROOT = "0qgBmhDc7Y9DmWmHk0kC0n8m3pXz1vYQ5m8s5b0y7Xk="
+NOTE = f"helioscs/audit/{ID}\n42\n{ROOT}\n\n— helioscs/audit/{ID} 5q…\n"
+CHECKPOINT = {"size": 42, "root": ROOT, "note": NOTE, "keys": [f"helioscs/audit/{ID}+e6a8…+AT…"]}
+PROOF = {
+    "event": {"id": ID, "action": "auth.login", "created_at": TIME},
+    "canonical": f'{{"action":"auth.login","created_at":"{TIME}","id":"{ID}"}}',
+    "position": 17,
+    "path": [ROOT],
+    "note": NOTE,
+}
 
-@router.get("/checkpoint")
+
+@router.get("/checkpoint", **described(CHECKPOINT, "forbidden", "not_found", about="The newest checkpoint"))
 async def read_checkpoint(services: State, examiner: Examiner, since: Since = None) -> Response:
     """The newest signed checkpoint with the keys that sign; `since` adds the proof that it continues an older one.
 
@@ -63,7 +76,9 @@ async def read_checkpoint(services: State, examiner: Examiner, since: Since = No
     return JSONResponse(answer)
 
 
-@router.get("/events/{event_id}/proof")
+@router.get(
+    "/events/{event_id}/proof", **described(PROOF, "forbidden", "not_found", "not_sealed_yet", about="The proof")
+)
 async def prove(event_id: UUID, services: State, examiner: Examiner) -> Response:
     """That an event is in the log: its canonical JSON, its place, and the hashes that lead to the checkpoint's root."""
     async with services.database.tenant(examiner.tenant_id) as connection:
@@ -83,7 +98,18 @@ async def prove(event_id: UUID, services: State, examiner: Examiner) -> Response
     )
 
 
-@router.post("/exports", response_class=FileResponse)
+@router.post(
+    "/exports",
+    response_class=FileResponse,
+    **described(
+        None,
+        "forbidden",
+        "not_found",
+        "export_too_large",
+        body={},
+        also={200: {"description": "The archive", "content": binary_content("application/zip", "PK…")}},
+    ),
+)
 async def export(services: State, examiner: Examiner, body: Nothing | None = None) -> Response:
     """A zip archive with every sealed event and a verifier that needs neither us nor a database."""
     with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file:

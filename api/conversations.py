@@ -13,8 +13,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.service import RPCError
 
+from api import conversation_examples as examples
 from api.authentication import caller
 from api.cleaning import clean, clean_map
+from api.described import ID, TIME, described
 from api.idempotency import IdempotentRoute, resource_id
 from api.models import EscalationRequest, NewConversation, NewFeedback, Nothing
 from api.pagination import Cursor, Limit, page, read_cursor
@@ -68,7 +70,17 @@ RATE = text("UPDATE threads SET rating = :rating WHERE tenant_id = :tenant_id AN
 TURNS = text("SELECT * FROM turns WHERE tenant_id = :tenant_id AND conversation_id = :id ORDER BY number")
 
 
-@router.post("", status_code=201)
+@router.post(
+    "",
+    **described(
+        examples.CONVERSATION,
+        "forbidden",
+        "idempotency_conflict",
+        status=201,
+        body={"channel": "web", "locale": "en", "metadata": {"page": "fees"}},
+        about="The conversation",
+    ),
+)
 async def create_conversation(
     body: NewConversation,
     request: Request,
@@ -85,7 +97,7 @@ async def create_conversation(
     return JSONResponse(conversation_json(row), 201, {"Location": f"/v1/conversations/{conversation_id}"})
 
 
-@router.get("")
+@router.get("", **described(examples.page(examples.CONVERSATION), "invalid_cursor", about="The conversations"))
 async def list_conversations(services: State, reader: Reader, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """The caller's conversations, newest first; for staff, the tenant's."""
     after = read_cursor(cursor)
@@ -95,14 +107,17 @@ async def list_conversations(services: State, reader: Reader, limit: Limit = 50,
     return JSONResponse(page(rows, limit, conversation_json))
 
 
-@router.get("/{conversation_id}")
+@router.get("/{conversation_id}", **described(examples.CONVERSATION, "not_found", about="The conversation"))
 async def read_conversation(conversation_id: UUID, services: State, reader: Reader) -> Response:
     async with services.database.tenant(reader.tenant_id) as connection:
         row = await visible(connection, reader, conversation_id)
     return JSONResponse(conversation_json(row))
 
 
-@router.get("/{conversation_id}/messages")
+@router.get(
+    "/{conversation_id}/messages",
+    **described(examples.page(examples.MESSAGE), "not_found", "invalid_cursor", about="The messages"),
+)
 async def list_messages(
     conversation_id: UUID, services: State, reader: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
@@ -116,7 +131,17 @@ async def list_messages(
     return JSONResponse(page(rows, limit, lambda row: message_json(row, keys)))
 
 
-@router.post("/{conversation_id}/stop", status_code=202)
+@router.post(
+    "/{conversation_id}/stop",
+    **described(
+        {"turn": 1},
+        "not_found",
+        "workflow_unavailable",
+        status=202,
+        body={},
+        about="The turn that is stopped, if one is being answered",
+    ),
+)
 async def stop_answer(
     conversation_id: UUID,
     services: State,
@@ -134,7 +159,18 @@ async def stop_answer(
     return JSONResponse({"turn": turn if row.sealed_turn >= turn else None}, 202)
 
 
-@router.post("/{conversation_id}/escalate", status_code=202)
+@router.post(
+    "/{conversation_id}/escalate",
+    **described(
+        {"status": "requested"},
+        "not_found",
+        "conversation_closed",
+        "workflow_unavailable",
+        status=202,
+        body={"reason": "I would like to talk to somebody"},
+        about="A person is asked",
+    ),
+)
 async def request_human(
     conversation_id: UUID,
     request: Request,
@@ -153,7 +189,16 @@ async def request_human(
     return JSONResponse({"status": "requested" if row.status == "active" else row.status}, 202)
 
 
-@router.post("/{conversation_id}/feedback", status_code=201)
+@router.post(
+    "/{conversation_id}/feedback",
+    **described(
+        {"id": ID, "rating": 5},
+        "not_found",
+        status=201,
+        body={"rating": 5, "comment": "Quick and clear", "helpful": True},
+        about="The feedback",
+    ),
+)
 async def give_feedback(
     conversation_id: UUID,
     body: NewFeedback,
@@ -197,7 +242,15 @@ async def give_feedback(
     return JSONResponse({"id": str(feedback_id), "rating": body.rating}, 201)
 
 
-@router.post("/{conversation_id}/close")
+@router.post(
+    "/{conversation_id}/close",
+    **described(
+        {**examples.CONVERSATION, "status": "closed", "closed_at": TIME},
+        "not_found",
+        body={},
+        about="The closed conversation",
+    ),
+)
 async def close_conversation(
     conversation_id: UUID,
     services: State,
@@ -231,7 +284,10 @@ async def close_conversation(
     return JSONResponse(conversation_json(row))
 
 
-@router.get("/{conversation_id}/provenance")
+@router.get(
+    "/{conversation_id}/provenance",
+    **described(examples.PROVENANCE, "forbidden", "not_found", about="How each turn came about"),
+)
 async def read_provenance(
     conversation_id: UUID, services: State, reader: Annotated[Identity, Depends(caller("provenance.read"))]
 ) -> Response:

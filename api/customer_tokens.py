@@ -12,6 +12,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from api.auth.answers import NO_STORE
 from api.cleaning import clean, clean_map
+from api.conversation_examples import CUSTOMER_TOKEN
+from api.described import described
 from api.models import CustomerToken
 from api.problems import Problem
 from api.state import Services, State
@@ -39,7 +41,15 @@ API_KEY_USED = text(
 API_KEY_TENANT = text("SELECT tenant_id, api_key_id FROM api_key_index WHERE key_hash = :key_hash")
 
 
-@router.post("/customer-tokens")
+@router.post(
+    "/customer-tokens",
+    **described(
+        CUSTOMER_TOKEN,
+        "invalid_api_key",
+        body={"external_id": "c-1029", "display_name": "Ada", "locale": "en"},
+        about="A token for the customer",
+    ),
+)
 async def create_customer_token(
     body: CustomerToken,
     services: State,

@@ -12,7 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import WorkflowUpdateStage
 
+from api import conversation_examples as examples
 from api.authentication import caller
+from api.described import ID, described
 from api.idempotency import IdempotentRoute, resource_id
 from api.models import Assignment, NewDecision, Nothing
 from api.pagination import Cursor, Limit, page, read_cursor
@@ -34,6 +36,13 @@ Agent = Annotated[Identity, Depends(caller("escalations.decide"))]
 CONTENT, NOTE = "decisions.content_ct", "decisions.note_ct"
 NEEDS_CONTENT = ("edit", "respond")
 UPDATE_WITHIN_S = 2.5
+DECISIONS = {
+    "approve": {"action": "approve"},
+    "edit": {"action": "edit", "content": "I have opened a claim for you; you will hear from us in 10 business days."},
+    "reject": {"action": "reject", "note": "It promises what we cannot keep."},
+    "respond": {"action": "respond", "content": "My name is Alex, and I am looking into it."},
+    "hand_back": {"action": "hand_back"},
+}
 
 COLUMNS = """
     SELECT escalations.*, decisions.action AS decision_action,
@@ -60,7 +69,7 @@ PriorityName = Literal["P0", "P1", "P2", "P3", "P4"]
 QueueName = Annotated[str | None, Query(max_length=64)]
 
 
-@router.get("")
+@router.get("", **described(examples.page(examples.ESCALATION), "forbidden", "invalid_cursor", about="The escalations"))
 async def list_escalations(
     services: State,
     reader: Reader,
@@ -80,18 +89,40 @@ async def list_escalations(
     return JSONResponse(page(rows, limit, lambda row: _with_ticket(row, keys), at="opened_at"))
 
 
-@router.get("/{escalation_id}")
+@router.get("/{escalation_id}", **described(examples.ESCALATION, "not_found", about="The escalation"))
 async def read_escalation(escalation_id: UUID, services: State, reader: Reader) -> Response:
     return await _shown(services, reader, escalation_id)
 
 
-@router.post("/{escalation_id}/claim")
+@router.post(
+    "/{escalation_id}/claim",
+    **described(
+        {**examples.ESCALATION, "status": "claimed", "claimed_by": ID},
+        "claimed_by_another",
+        "not_found",
+        "escalation_closed",
+        "workflow_unavailable",
+        body={},
+        about="The escalation, now yours",
+    ),
+)
 async def claim_escalation(escalation_id: UUID, services: State, agent: Agent, body: Nothing | None = None) -> Response:
     """Takes the escalation. One that somebody else holds only a supervisor can take."""
     return await _update(services, agent, escalation_id, "claim", Claim(agent.id, agent.id, _supervises(agent)))
 
 
-@router.post("/{escalation_id}/release")
+@router.post(
+    "/{escalation_id}/release",
+    **described(
+        examples.ESCALATION,
+        "claimed_by_another",
+        "not_found",
+        "escalation_closed",
+        "workflow_unavailable",
+        body={},
+        about="The escalation, open again",
+    ),
+)
 async def release_escalation(
     escalation_id: UUID, services: State, agent: Agent, body: Nothing | None = None
 ) -> Response:
@@ -99,7 +130,18 @@ async def release_escalation(
     return await _update(services, agent, escalation_id, "release", Claim(agent.id, None, _supervises(agent)))
 
 
-@router.post("/{escalation_id}/assign")
+@router.post(
+    "/{escalation_id}/assign",
+    **described(
+        {**examples.ESCALATION, "status": "claimed", "claimed_by": ID},
+        "forbidden",
+        "not_found",
+        "escalation_closed",
+        "workflow_unavailable",
+        body={"agent_id": ID},
+        about="The escalation, now theirs",
+    ),
+)
 async def assign_escalation(
     escalation_id: UUID,
     body: Assignment,
@@ -118,7 +160,22 @@ async def assign_escalation(
     return await _update(services, supervisor, escalation_id, "claim", Claim(supervisor.id, body.agent_id, True))
 
 
-@router.post("/{escalation_id}/decision")
+@router.post(
+    "/{escalation_id}/decision",
+    **described(
+        {**examples.ESCALATION, "status": "decided", "decision": "approve"},
+        "already_decided",
+        "claimed_by_another",
+        "no_draft",
+        "four_eyes",
+        "blocked_by_policy",
+        "not_found",
+        "escalation_closed",
+        "workflow_unavailable",
+        bodies=DECISIONS,
+        about="The escalation as decided",
+    ),
+)
 async def decide(escalation_id: UUID, body: NewDecision, request: Request, services: State, agent: Agent) -> Response:
     """Approve, edit or reject the draft; respond in your own words; resolve, or hand back to the AI."""
     if (body.content is None) == (body.action in NEEDS_CONTENT):

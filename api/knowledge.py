@@ -16,8 +16,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.service import RPCError
 
+from api import knowledge_examples as examples
 from api.authentication import caller
 from api.cleaning import clean
+from api.described import described, json_content
 from api.idempotency import resource_id
 from api.languages import language_of
 from api.models import NewSource
@@ -42,11 +44,19 @@ Approver = Annotated[Identity, Depends(caller("knowledge.approve"))]
 Status = Literal["ingesting", "failed", "pending_review", "published", "superseded", "withdrawn"]
 Name = Annotated[str | None, Query(max_length=64)]
 START_WITHIN_S = 2.0
-FORM = {"requestBody": {"content": {"multipart/form-data": {"schema": {
+FORM = {"multipart/form-data": {"schema": {
     "type": "object", "required": ["file"], "additionalProperties": {"type": "string"},
     "properties": {"file": {"type": "string", "format": "binary"}},
-    "description": "The fields of the JSON body, with the file as it is; `title` is the file's name by default."}}}}
+    "description": "The fields of the JSON body, with the file as it is; `title` is the file's name by default."},
+    "example": {"file": "Opening hours: …", "language": "en"}}
 }  # fmt: skip
+SUBMIT = described(
+    examples.SUBMITTED, "forbidden", "not_found", "payload_too_large", "unsupported_media_type", status=202,
+    body={"title": "Opening hours", "text": "Our branches are open from 9 to 5.", "language": "en"},
+    about="It is being ingested", also={200: {"description": "The same content is there already",
+                                              "content": json_content({**examples.SUBMITTED, "duplicate": True})}},
+)  # fmt: skip
+SUBMIT["openapi_extra"]["requestBody"]["content"].update(FORM)
 LANGUAGE_SAMPLE = 4_000
 
 SOURCES = """
@@ -82,7 +92,7 @@ VERSION = text(
 )
 
 
-@router.post("", status_code=202, openapi_extra=FORM)
+@router.post("", **SUBMIT)
 async def submit_source(body: NewSource, request: Request, services: State, editor: Editor) -> Response:
     """Hands in a new source, or the next version of one. It is ingested in the background, then waits for a review.
 
@@ -104,7 +114,7 @@ async def submit_source(body: NewSource, request: Request, services: State, edit
     return JSONResponse(shown, 202 if is_new else 200, {"Location": location})
 
 
-@router.get("")
+@router.get("", **described(examples.page(examples.SOURCE), "forbidden", "invalid_cursor", about="The sources"))
 async def list_sources(
     services: State,
     reader: Reader,
@@ -129,14 +139,14 @@ async def list_sources(
     return JSONResponse(page(rows, limit, source_json))
 
 
-@router.get("/{source_id}")
+@router.get("/{source_id}", **described(examples.SOURCE, "not_found", about="The source"))
 async def read_source(source_id: UUID, services: State, reader: Reader) -> Response:
     async with services.database.tenant(reader.tenant_id) as connection:
         row = await find_source(connection, reader.tenant_id, source_id)
     return JSONResponse(source_json(row))
 
 
-@router.delete("/{source_id}", status_code=204)
+@router.delete("/{source_id}", **described(None, "forbidden", "not_found", status=204, about="It is gone"))
 async def delete(source_id: UUID, services: State, approver: Approver) -> Response:
     """Takes the source away: no answer rests on it any more, and nobody finds it. Its versions stay for the record."""
     async with services.database.tenant(approver.tenant_id) as connection:

@@ -11,7 +11,9 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 
 from api.authentication import caller
+from api.described import described
 from api.idempotency import IdempotentRoute
+from api.knowledge_examples import PASSAGE
 from api.languages import language_of
 from api.models import KnowledgeSearch, SearchFilters
 from api.problems import Problem
@@ -27,7 +29,15 @@ router = APIRouter(prefix="/v1/knowledge", tags=["Knowledge"], route_class=Idemp
 STAFF_SEE = ("public", "internal")
 
 
-@router.post("/search")
+@router.post(
+    "/search",
+    **described(
+        {"passages": [PASSAGE]},
+        "forbidden",
+        body={"query": "How much is a replacement card?", "top_k": 3},
+        about="The passages",
+    ),
+)
 async def search_knowledge(
     body: KnowledgeSearch, services: State, asker: Annotated[Identity, Depends(caller("knowledge.search"))]
 ) -> Response:

@@ -16,8 +16,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.service import RPCError
 
+from api import knowledge_examples as examples
 from api.authentication import caller
 from api.cleaning import clean
+from api.described import ID, described
 from api.idempotency import IdempotentRoute
 from api.knowledge import START_WITHIN_S, find_source, find_version, source_json
 from api.models import Nothing, Remarks, Review
@@ -82,7 +84,10 @@ CITING = text(
 )
 
 
-@router.get("/versions")
+@router.get(
+    "/versions",
+    **described(examples.page({"id": ID, **examples.VERSION}), "not_found", "invalid_cursor", about="The versions"),
+)
 async def list_versions(
     source_id: UUID, services: State, reader: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
@@ -94,13 +99,13 @@ async def list_versions(
     return JSONResponse(page(rows, limit, lambda row: {"id": str(row.id), **version_json(row)}))
 
 
-@router.get("/versions/{number}")
+@router.get("/versions/{number}", **described(examples.VERSION_WHOLE, "not_found", about="The version"))
 async def read_version(source_id: UUID, number: Number, services: State, reader: Reader) -> Response:
     """A version with its text, how far its ingestion is, its review, and when answers rested on it."""
     return await _shown(services, VersionRef(reader.tenant_id, source_id, number))
 
 
-@router.get("/versions/{number}/diff")
+@router.get("/versions/{number}/diff", **described(examples.DIFF, "not_found", about="What changes"))
 async def compare_versions(
     source_id: UUID,
     number: Number,
@@ -128,7 +133,10 @@ async def compare_versions(
     )
 
 
-@router.get("/versions/{number}/citations")
+@router.get(
+    "/versions/{number}/citations",
+    **described(examples.page(examples.CITING), "not_found", "invalid_cursor", about="The answers"),
+)
 async def list_citations(
     source_id: UUID, number: Number, services: State, reader: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
@@ -140,7 +148,17 @@ async def list_citations(
     return JSONResponse(page(rows, limit, _citing_json))
 
 
-@router.post("/versions/{number}/approve")
+@router.post(
+    "/versions/{number}/approve",
+    **described(
+        examples.VERSION_WHOLE,
+        "not_found",
+        "four_eyes",
+        "version_conflict",
+        body={"note": "Checked against the price list."},
+        about="The version",
+    ),
+)
 async def approve_version(
     source_id: UUID, number: Number, services: State, approver: Approver, body: Review | None = None
 ) -> Response:
@@ -153,7 +171,16 @@ async def approve_version(
     return await _shown(services, ref)
 
 
-@router.post("/versions/{number}/reject")
+@router.post(
+    "/versions/{number}/reject",
+    **described(
+        {**examples.VERSION_WHOLE, "status": "withdrawn"},
+        "not_found",
+        "version_conflict",
+        body={"note": "The fee is out of date."},
+        about="The version",
+    ),
+)
 async def reject_version(
     source_id: UUID, number: Number, services: State, approver: Approver, body: Remarks | None = None
 ) -> Response:
@@ -164,7 +191,16 @@ async def reject_version(
     return await _shown(services, ref)
 
 
-@router.post("/versions/{number}/withdraw")
+@router.post(
+    "/versions/{number}/withdraw",
+    **described(
+        {**examples.VERSION_WHOLE, "status": "withdrawn"},
+        "not_found",
+        "version_conflict",
+        body={"note": "No longer offered."},
+        about="The version",
+    ),
+)
 async def withdraw_version(
     source_id: UUID, number: Number, services: State, actor: Withdrawer, body: Remarks | None = None
 ) -> Response:
@@ -175,7 +211,7 @@ async def withdraw_version(
     return await _shown(services, ref)
 
 
-@router.post("/rollback")
+@router.post("/rollback", **described(examples.SOURCE, "not_found", "version_conflict", body={}, about="The source"))
 async def roll_back_source(
     source_id: UUID, services: State, approver: Approver, body: Nothing | None = None
 ) -> Response:

@@ -1,6 +1,6 @@
 """Counts requests in Valkey: every scope of a request in one round trip, with the `limits` library's sliding window.
 
-A window of a minute slides: what was counted in the minute before still counts for the part that overlaps.
+A window slides: what was counted in the one before still counts for the part that overlaps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from limits.aio.storage import RedisStorage
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
-from api.limits import CLOSED_WITHOUT_VALKEY, WINDOW_S, Scope
+from api.limits import CLOSED_WITHOUT_VALKEY, Scope
 from api.problems import Problem
 
 log = structlog.get_logger()
@@ -36,6 +36,7 @@ class Count:
 
     scope: Scope
     limit: int
+    window_s: int
     remaining: int
     reset_s: int
     """Until everything is allowed again, if nothing more is sent."""
@@ -52,19 +53,20 @@ class Windows:
     current: int
     current_ttl_s: float
 
-    def count(self, scope: Scope, limit: int, taken: bool) -> Count:
-        used = math.floor(self.before * self.before_ttl_s / WINDOW_S) + self.current
+    def count(self, scope: Scope, item: RateLimitItem, taken: bool) -> Count:
+        limit, window_s = item.amount, item.get_expiry()
+        used = math.floor(self.before * self.before_ttl_s / window_s) + self.current
         # The current window lives for two: one as the current one, one as the one before.
         reset_s = self.current_ttl_s if self.current else self.before_ttl_s
-        wait_s = 0 if taken else max(1, math.ceil(self._until_one_fits(limit)))
-        return Count(scope, limit, max(0, limit - used), math.ceil(reset_s), wait_s)
+        wait_s = 0 if taken else max(1, math.ceil(self._until_one_fits(limit, window_s)))
+        return Count(scope, limit, window_s, max(0, limit - used), math.ceil(reset_s), wait_s)
 
-    def _until_one_fits(self, limit: int) -> float:
+    def _until_one_fits(self, limit: int, window_s: int) -> float:
         """Seconds until the weighted count has fallen below the limit."""
         if self.current < limit:
-            return max(0.0, self.before_ttl_s - (limit - self.current) * WINDOW_S / max(self.before, 1))
-        shifts_in_s = max(0.0, self.current_ttl_s - WINDOW_S)
-        return shifts_in_s + WINDOW_S - limit * WINDOW_S / self.current
+            return max(0.0, self.before_ttl_s - (limit - self.current) * window_s / max(self.before, 1))
+        shifts_in_s = max(0.0, self.current_ttl_s - window_s)
+        return shifts_in_s + window_s - limit * window_s / self.current
 
 
 class Storage(RedisStorage):
@@ -137,7 +139,7 @@ class Limiter:
                 [(item, f"{kind}.{scope}.{who}") for scope, (item, who) in wanted.items()]
             )
         return [
-            windows.count(scope, item.amount, taken)
+            windows.count(scope, item, taken)
             for (scope, (item, _)), (taken, windows) in zip(wanted.items(), answers, strict=True)
         ]
 
@@ -155,6 +157,6 @@ def headers(counted: Sequence[Count]) -> dict[str, str]:
     if not counted:
         return {}
     return {
-        "RateLimit-Policy": ", ".join(f'"{each.scope}";q={each.limit};w={WINDOW_S}' for each in counted),
+        "RateLimit-Policy": ", ".join(f'"{each.scope}";q={each.limit};w={each.window_s}' for each in counted),
         "RateLimit": ", ".join(f'"{each.scope}";r={each.remaining};t={each.reset_s}' for each in counted),
     }

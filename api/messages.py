@@ -14,8 +14,10 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from temporalio.service import RPCError
 
+from api import conversation_examples as examples
 from api.acceptance import Accepted, accept
 from api.authentication import caller
+from api.described import described, json_content, text_content
 from api.hub import Subscription
 from api.idempotency import IdempotentRoute, resource_id
 from api.models import NewMessage
@@ -33,6 +35,12 @@ router = APIRouter(prefix="/v1/conversations", tags=["Conversations"], route_cla
 # Temporal's answer is a bonus: what it misses, the sweeper signals again.
 SIGNAL_WITHIN_S = 1.5
 LOOK_EVERY_S = 1.0
+WAITED = {
+    200: {
+        "description": "The turn has ended; or the events of the turn, for whoever accepts them",
+        "content": {**json_content(examples.TURN), **text_content("text/event-stream", examples.EVENTS)},
+    }
+}
 
 RESULT = text(
     """
@@ -47,7 +55,19 @@ RESULT = text(
 MESSAGE = text("SELECT * FROM messages WHERE tenant_id = :tenant_id AND id = ANY(:ids)")
 
 
-@router.post("/{conversation_id}/messages", status_code=202)
+@router.post(
+    "/{conversation_id}/messages",
+    **described(
+        examples.ACCEPTED,
+        "not_found",
+        "conversation_closed",
+        "idempotency_conflict",
+        status=202,
+        body={"content": "What does it cost to send money abroad?", "client_message_id": "m-1"},
+        about="The message is durable",
+        also=WAITED,
+    ),
+)
 async def post_message(
     conversation_id: UUID,
     body: NewMessage,

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from sqlalchemy import text
 
+from api.described import described, text_content
 from api.problems import Problem
 from api.state import Services, State
 from helios.heartbeat import live_workers
@@ -17,6 +18,7 @@ from helios.heartbeat import live_workers
 router = APIRouter(tags=["Operations"])
 
 CHECK_WITHIN_S = 2.0
+METRICS = 'helios_http_requests_total{method="GET",route="/healthz",status="200"} 12.0\n'
 
 REQUESTS = Counter("helios_http_requests_total", "Requests by route", ["method", "route", "status"])
 LATENCY = Histogram(
@@ -28,13 +30,20 @@ LATENCY = Histogram(
 STREAMS = Counter("helios_streams_total", "Event streams opened", ["kind"])
 
 
-@router.get("/healthz")
+@router.get("/healthz", **described({"status": "ok"}, about="It lives"))
 async def alive() -> Response:
     """The process answers."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get(
+    "/readyz",
+    **described(
+        {"status": "ready", "postgres": "ok", "valkey": "ok", "temporal": "ok", "worker": "ok"},
+        "dependency_unavailable",
+        about="Everything answers",
+    ),
+)
 async def ready(services: State) -> Response:
     """Each dependency answers, and a worker has given a sign of life in the last 10 s."""
     checks = {
@@ -53,7 +62,12 @@ async def ready(services: State) -> Response:
     raise Problem("dependency_unavailable", f"Not ready: {away}.", retry_after_s=2)
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics",
+    **described(
+        None, also={200: {"description": "Counters and histograms", "content": text_content("text/plain", METRICS)}}
+    ),
+)
 async def metrics(services: State) -> Response:
     """Prometheus text format. No label holds anything of a person or a tenant."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

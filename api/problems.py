@@ -154,6 +154,3 @@ async def _refuse_handshake(problem: Problem, scope: Scope, send: Send) -> None:
     raw = [(name.lower().encode(), value.encode()) for name, value in {**fields, **problem.headers}.items()]
     await send({"type": "websocket.http.response.start", "status": problem.status, "headers": raw})
     await send({"type": "websocket.http.response.body", "body": body})
-
-
-EXAMPLE = Problem("not_found").body("019a0000-0000-7000-8000-000000000000")

@@ -15,7 +15,9 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import DBAPIError
 
 from api.authentication import session_is_live, stream_caller
+from api.conversation_examples import EVENTS
 from api.conversations import visible
+from api.described import described, text_content
 from api.errors import AWAY
 from api.hub import Subscription
 from api.problems import Problem
@@ -33,7 +35,15 @@ HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 Filter = Callable[[AsyncIterator[Event | None]], AsyncIterator[Event | None]]
 
 
-@router.get("/{conversation_id}/events")
+@router.get(
+    "/{conversation_id}/events",
+    **described(
+        None,
+        "not_found",
+        "invalid_offset",
+        also={200: {"description": "The events, for ever", "content": text_content("text/event-stream", EVENTS)}},
+    ),
+)
 async def stream_events(
     conversation_id: UUID,
     request: Request,

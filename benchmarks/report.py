@@ -13,6 +13,7 @@ from benchmarks.first_token import FirstToken
 from benchmarks.history import History
 from benchmarks.measures import Load, percentile
 from benchmarks.memory import Memory
+from benchmarks.noisy import Noisy
 from benchmarks.suite import FAIR, Results
 from helios.settings import PROJECT
 
@@ -51,6 +52,7 @@ def as_json(results: Results, machine: Mapping[str, str]) -> dict[str, Any]:
         "first_token": [asdict(each) for each in results.first_token],
         "memory": asdict(results.memory) if results.memory else None,
         "history": asdict(results.history) if results.history else None,
+        "noisy": {**asdict(results.noisy), "ratio": results.noisy.ratio} if results.noisy else None,
     }
 
 
@@ -80,6 +82,8 @@ def _page(results: Results, machine: Mapping[str, str], picture: Path | None) ->
         parts += _memory(results.memory)
     if results.history:
         parts += _history(results.history)
+    if results.noisy:
+        parts += _noisy(results.noisy)
     return "\n".join(parts)
 
 
@@ -189,6 +193,20 @@ def _history(history: History) -> list[str]:
     parts += ["", "Cold replay, as by a worker that has just started (production settings):", ""]
     rows = ((each.events, f"{each.fetch_ms:.0f}", f"{each.replay_ms:.0f}") for each in history.replays)
     return [*parts, *_table(("events", "reading ms", "replay ms"), rows)]
+
+
+def _noisy(noisy: Noisy) -> list[str]:
+    runs = zip(noisy.calm_p95_ms, noisy.noisy_p95_ms, strict=True)
+    answers = ", ".join(f"{count} × {status}" for status, count in sorted(noisy.answers.items()))
+    rows = ((n, f"{calm:.0f}", f"{loud:.0f}", f"{loud / calm:.2f}") for n, (calm, loud) in enumerate(runs, 1))
+    return [
+        "## A noisy tenant",
+        "",
+        f"One tenant sends ten times its share, and another's customers go on at their pace: their p95 is "
+        f"**{noisy.ratio:.2f} times** what it was (median; aim: at most 1.5). The noisy one was answered {answers}.",
+        "",
+        *_table(("run", "p95 calm ms", "p95 noisy ms", "ratio"), rows),
+    ]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

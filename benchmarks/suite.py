@@ -13,11 +13,12 @@ from benchmarks.first_token import FirstToken, measure_first_token
 from benchmarks.history import History, measure_history
 from benchmarks.measures import Load
 from benchmarks.memory import Memory, measure_memory
+from benchmarks.noisy import Noisy, measure_noisy
 from benchmarks.turns import measure_langgraph, measure_ours
 
 Report = Callable[[str, str], None]
 
-NAMES = ("turns", "langgraph", "first-token", "memory", "history")
+NAMES = ("turns", "langgraph", "first-token", "memory", "history", "noisy")
 FAIR = ("eight sync", 2)
 """The graph that the aims are about: each step's checkpoint is durable; as many processes as we have workers."""
 VARIANTS = (FAIR, ("eight async", 2), ("eight sync", 1), ("three sync", 2))
@@ -33,6 +34,7 @@ class Results:
     first_token: list[FirstToken] = field(default_factory=list)
     memory: Memory | None = None
     history: History | None = None
+    noisy: Noisy | None = None
 
 
 async def measure(names: Sequence[str], *, quick: bool, report: Report) -> Results:
@@ -48,6 +50,8 @@ async def measure(names: Sequence[str], *, quick: bool, report: Report) -> Resul
                 await _on_offline(results, home / "home", offline, report)
             if {"turns", "langgraph", "first-token"} & set(names):
                 await _on_provider(results, home / "home", remote, (child.pid, url), report)
+            if "noisy" in names:
+                await _on_limits(results, home / "home", remote, report)
     finally:
         shutil.rmtree(home, ignore_errors=True)
     return results
@@ -89,6 +93,14 @@ async def _on_provider(
         if "langgraph" in names:
             variants = (FAIR,) if quick else VARIANTS
             results.loads += await measure_langgraph(stack, variants, pid, seconds, tell)
+
+
+async def _on_limits(results: Results, home: Path, env: dict[str, str], report: Report) -> None:
+    report("Stack", "starting (limits as an operator has them)")
+    async with running_stack(home, {**env, "HELIOS_RATE_LIMITS": "1"}) as stack:
+        report("Stack", "ready")
+        report("Noisy tenant", "measuring")
+        results.noisy = await measure_noisy(stack, 1 if results.quick else 5, 10.0 if results.quick else 15.0)
 
 
 def _to(report: Report, title: str) -> Callable[[str], None]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Any
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -44,6 +45,20 @@ class PooledConnection(Connection):
             await super().set_type_codec(typename, **how)
 
 
+class Shares:
+    """One tenant holds at most three quarters of a pool: its own next transaction waits, and nobody else's."""
+
+    def __init__(self, connections: int) -> None:
+        self._most = connections - max(1, connections // 4)
+        self._by_tenant: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
+
+    def of(self, tenant_id: UUID) -> asyncio.Semaphore:
+        share = self._by_tenant.get(tenant_id)
+        if share is None:
+            share = self._by_tenant[tenant_id] = asyncio.Semaphore(max(1, self._most))
+        return share
+
+
 class Database:
     """Transactions on the application's role, which row-level security binds."""
 
@@ -65,6 +80,7 @@ class Database:
         # Our own settings need no quoting; they end with the transaction, as the tenant does.
         set_again = "".join(f"; SELECT set_config('{name}', '{to}', true)" for name, to in SERVER_SETTINGS.items())
         self._settings = set_again if pooled else ""
+        self._shares = Shares(pool_size + max_overflow)
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(dsn),
             isolation_level="AUTOCOMMIT",  # we begin and end transactions ourselves
@@ -89,19 +105,22 @@ class Database:
         mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if snapshot else ""
         # Hexadecimal digits need no quoting; with a parameter it would take a second round trip.
         begin = f"BEGIN{mode}; SELECT set_config('app.tenant_id', '{tenant_id.hex}', true)"
-        async with self._transaction(begin) as connection:
+        async with self._transaction(begin, self._shares.of(tenant_id)) as connection:
             yield connection
 
     @asynccontextmanager
     async def platform(self) -> AsyncIterator[AsyncConnection]:
         """One transaction with no tenant: sees the tables without row-level security, and no row of any other."""
-        async with self._transaction("BEGIN") as connection:
+        async with self._transaction("BEGIN", nullcontext()) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _transaction(self, begin: str) -> AsyncIterator[AsyncConnection]:
+    async def _transaction(
+        self, begin: str, share: AbstractAsyncContextManager[None]
+    ) -> AsyncIterator[AsyncConnection]:
         async with AsyncExitStack() as opened:
             async with asyncio.timeout(self._begin_within_s):
+                await opened.enter_async_context(share)
                 connection = await self._connect(opened)
                 driver = await _driver(connection)
                 opened.push_async_exit(partial(_end, driver))

@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """Multiplies every limit of requests (api/limits.py). 0: none is counted."""
     access_log_window_s: float = Field(default=60.0, gt=0.0)
     """Who was refused or let into what is counted for so long, by actor and route, and then written as audit events."""
+    tenant_requests: int = Field(default=256, ge=1)
+    """Requests of one tenant that an API process works on or lets wait at the same time. More are refused with 429."""
 
     # The embedded stack
     postgres_port: int | None = Field(default=None, ge=1, le=65_535)

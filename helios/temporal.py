@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RetryConfig, RPCError
 
 from helios.codec import data_converter
@@ -73,5 +73,7 @@ class Conversations:
                 [SearchAttributePair(TENANT, str(tenant_id)), SearchAttributePair(STATUS, "active")]
             ),
             static_summary="A customer's conversation",
+            # Where workers are behind, tenants take turns (matching.enableFairness); children inherit it.
+            priority=Priority(fairness_key=str(tenant_id)),
             rpc_timeout=CALL_TIMEOUT,
         )

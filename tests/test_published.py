@@ -195,3 +195,9 @@ def test_links_in_the_documents_lead_somewhere() -> None:
                 if not (PROJECT / path.parent / target).exists():
                     broken.append(f"{path}: {target}")
     assert not broken, broken
+
+
+def test_every_test_that_the_threat_model_names_is_there() -> None:
+    named = re.findall(r"`(tests/[^`]+)`", (PROJECT / "SECURITY.md").read_text("utf-8"))
+    assert len(set(named)) > 15
+    assert not [each for each in named if not (PROJECT / each).exists()]

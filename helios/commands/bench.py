@@ -17,7 +17,7 @@ from helios.embedded.progress import progress
 from helios.embedded.supervisor import run as run_until_told
 from helios.settings import settings
 
-NAMES = ("turns", "langgraph", "first-token", "memory", "history")
+NAMES = ("turns", "langgraph", "first-token", "memory", "history", "noisy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from benchmarks.first_token import FirstToken
 from benchmarks.history import History, Replay
 from benchmarks.measures import Load
 from benchmarks.memory import Memory
+from benchmarks.noisy import Noisy
 from benchmarks.report import FAIR_NAME, write
 from benchmarks.suite import Results
 
@@ -37,6 +38,7 @@ def everything() -> Results:
             load(FAIR_NAME, 50, 99.0, 200),
         ],
         first_token=[FirstToken("at once", [30.0, 50.0], [10.0, 20.0])],
+        noisy=Noisy([50.0, 60.0, 40.0], [60.0, 66.0, 100.0], {"200": 30, "429": 270}),
         memory=Memory(parts, 100, grown),
         history=History(100, 2, 1000, 400_000, 7, 0, 0, [Replay(86, 5.0, 160.0)]),
     )
@@ -51,6 +53,12 @@ def test_the_page_compares_and_names_the_aims(tmp_path: Path) -> None:
     assert "1,000 events in 2 runs, **400 kB** in all" in page
     assert "A quick run" not in page
     assert "provider 9" not in page
+
+
+def test_the_noisy_tenants_ratio_is_the_median_of_the_runs(tmp_path: Path) -> None:
+    page = write(everything(), MACHINE, tmp_path).read_text(encoding="utf-8")
+    assert "**1.20 times**" in page
+    assert "30 × 200, 270 × 429" in page
 
 
 def test_tables_have_as_many_cells_as_heads(tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""Conversations, messages and escalations as the API's document shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.described import ID, TIME
+
+CONVERSATION = {
+    "id": ID, "status": "active", "channel": "web", "language": "en", "customer_id": ID, "created_at": TIME,
+    "updated_at": TIME, "closed_at": None, "turns": 1, "escalation_id": None, "rating": None,
+}  # fmt: skip
+CITATION = {
+    "source_id": ID, "version": 1, "title": "Sending money abroad", "chunk_id": ID,
+    "quote": "It costs 5 dollars plus 0.5 percent of the amount.", "url": None,
+}  # fmt: skip
+MESSAGE = {
+    "id": ID, "conversation_id": ID, "turn": 1, "role": "assistant",
+    "content": "Sending money abroad costs 5 dollars plus 0.5 percent of the amount. [1]", "language": "en",
+    "created_at": TIME, "citations": [CITATION], "intent": {"name": "transfer_fees", "confidence": 0.94},
+    "confidence": 0.91, "outcome": "answered",
+}  # fmt: skip
+SAID = {**MESSAGE, "role": "customer", "content": "What does it cost to send money abroad?", "citations": []}
+ESCALATION = {
+    "id": ID, "conversation_id": ID, "turn": 1, "status": "open", "priority": "P1", "queue": "disputes",
+    "reason": "situation", "situation": 1, "summary": "The customer does not know a debit of 40 dollars.",
+    "draft": "I have opened a claim for you.", "opened_at": TIME, "due_at": TIME, "claimed_by": None,
+    "decision": None, "closed_at": None,
+}  # fmt: skip
+ACCEPTED = {"message_id": ID, "turn": 1}
+TURN = {"message": SAID, "reply": MESSAGE, "outcome": "answered", "turn": 1}
+PROVENANCE = {
+    "conversation_id": ID,
+    "turns": [{"turn": 1, "attempts": 1, "reply_id": ID, "generation": {"generator": "offline"}}],
+}
+EVENTS = (
+    'id: 4.0\nevent: turn.stage\ndata: {"turn":1,"stage":"generation"}\n\n'
+    "id: 4.100001\nevent: message.delta\n"
+    f'data: {{"message_id":"{ID}","turn":1,"attempt":1,"seq":1,"text":"Sending "}}\n\n'
+)
+CUSTOMER_TOKEN = {
+    "access_token": "eyJhbGciOiJFZERTQSJ9…",
+    "token_type": "Bearer",
+    "expires_in": 3600,
+    "customer_id": ID,
+}
+
+
+def page(of: Any) -> dict[str, Any]:
+    """A list with one of them."""
+    return {"items": [of], "next_cursor": None}

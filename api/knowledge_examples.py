@@ -1,0 +1,36 @@
+"""Knowledge as the API's document shows it."""
+
+from __future__ import annotations
+
+from api.conversation_examples import page
+from api.described import ID, TIME
+
+__all__ = ["CITING", "DIFF", "PASSAGE", "SOURCE", "SUBMITTED", "VERSION", "VERSION_WHOLE", "page"]
+
+SOURCE = {
+    "id": ID, "slug": None, "language": "en", "title": "Replacement cards", "visibility": "public", "category": "cards",
+    "tags": ["fees"], "url": None, "published_version": 1, "newest_version": 2, "newest_status": "pending_review",
+    "created_at": TIME,
+}  # fmt: skip
+VERSION = {
+    "source_id": ID, "version": 2, "status": "pending_review", "title": "Replacement cards", "slug": None,
+    "language": "en", "visibility": "public", "category": "cards", "tags": ["fees"], "url": None,
+    "media_type": "text/plain", "progress": {"step": "done", "chunks_total": 3, "chunks_done": 3, "chunks_reused": 1},
+    "failure": None, "submitted_by": ID, "review": None, "publish_at": None, "effective_at": None, "expires_at": None,
+    "created_at": TIME, "updated_at": TIME,
+}  # fmt: skip
+SUBMITTED = {"id": ID, **VERSION, "status": "ingesting", "duplicate": False}
+VERSION_WHOLE = {**VERSION, "content": "A replacement card costs 10 dollars.", "publications": []}
+DIFF = {
+    "source_id": ID, "from": 1, "to": 2, "fields": [],
+    "changes": [{"kind": "replace", "before": ["A replacement card costs 5 dollars."],
+                 "after": ["A replacement card costs 10 dollars."], "unchanged": 0}],
+}  # fmt: skip
+CITING = {
+    "id": ID, "conversation_id": ID, "customer_id": ID, "conversation_status": "active", "turn": 1,
+    "role": "assistant", "created_at": TIME,
+}  # fmt: skip
+PASSAGE = {
+    "chunk_id": ID, "source_id": ID, "version": 2, "title": "Replacement cards",
+    "text": "A replacement card costs 10 dollars.", "language": "en", "score": 0.87, "url": None,
+}  # fmt: skip
