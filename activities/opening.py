@@ -15,7 +15,7 @@ from activities.promises import clocks, due_at
 from activities.reading import settings_of
 from helios import audit
 from helios.crypto import TenantKeys
-from helios.detection.situations import Situation
+from helios.detection.situations import Situation, situation
 from helios.ids import new_id
 from helios.tenant_settings import OfficeHours
 from schema.steps import Priority, TurnRef, Understanding
@@ -133,7 +133,10 @@ def _summary(cause: Cause, found: Understanding | None) -> str:
     """What an agent reads first. Built from what was recognised, without a model: it must not invent."""
     parts = [f"Reason: {cause.reason.replace('_', ' ')}."]
     if cause.situation is not None:
-        parts.append(f"Situation {cause.situation}.")
+        listed = situation(cause.situation)
+        parts.append(f"Situation {listed.number} ({listed.source}).")
+        if listed.person_duties:
+            parts.append(f"Yours to do: {', '.join(duty.replace('_', ' ') for duty in listed.person_duties)}.")
     if found is not None:
         parts.append(f"Intent: {found.intent.replace('_', ' ')} ({found.intent_confidence:.0%}).")
         parts.append(f"Language: {found.language}.")

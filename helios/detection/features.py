@@ -31,6 +31,11 @@ _BLANK = re.compile(r"\s+")
 _DIGITS = re.compile(r"\d")
 
 
+def scale(count: int) -> float:
+    """What each of ``count`` n-grams counts: together they have length 2, the sentence vector has 1."""
+    return 2 / max(1, count) ** 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class Grams:
     """Bucket numbers, each once and in order: 0 ≤ characters < CHARACTER_BUCKETS ≤ words < BUCKETS."""

@@ -13,7 +13,8 @@ from helios.detection.phrasebook import PhraseBook, Reading, Rule, read, read_ru
 from helios.detection.spans import Span
 
 Priority = Literal["P0", "P1", "P2", "P3", "P4"]
-Action = Literal["escalate", "refuse", "mask", "hold", "ticket_and_escalate"]
+Action = Literal["escalate", "refuse", "mask", "hold", "ticket_and_escalate", "flag"]
+Detector = Literal["customer", "secrets", "injection", "language", "draft", "none"]
 
 SECRET_PASTED, INJECTION = 18, 24
 LANGUAGES = ("en", "de", "es")
@@ -40,16 +41,22 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A row of the table. ``must_not`` names the phrase lists that no draft may hold while the situation lasts."""
+    """A row of the table. ``must_not`` names the phrase lists that no draft may hold while the situation lasts.
+
+    ``duties`` are what the engine does, ``person_duties`` what is left to whoever takes the escalation; ``template`` is
+    empty where the customer reads no text of ours.
+    """
 
     number: int
     name: str
     source: str
+    detector: Detector
     priority: Priority
     queue: str
     action: Action
     template: str
     duties: tuple[str, ...]
+    person_duties: tuple[str, ...]
     must_not: tuple[str, ...]
     ticket: Ticket | None = None
 
@@ -123,11 +130,13 @@ def _situation(entry: Mapping[str, Any], tickets: Mapping[str, Ticket]) -> Situa
         number=entry["number"],
         name=entry["name"],
         source=entry["source"],
+        detector=entry["detector"],
         priority=entry["priority"],
         queue=entry["queue"],
         action=entry["action"],
-        template=entry["template"],
-        duties=tuple(entry["duties"]),
+        template=entry.get("template", ""),
+        duties=tuple(entry["duties"]["done"]),
+        person_duties=tuple(entry["duties"]["person"]),
         must_not=tuple(entry["must_not"]),
         ticket=tickets[entry["ticket"]] if "ticket" in entry else None,
     )

@@ -1,0 +1,1 @@
+"""How the trained detectors of injection and of situations come about: examples, training, measurement."""

@@ -1,0 +1,158 @@
+"""What the detectors learn from: the written examples and, where the folder of public sets is at hand, those.
+
+Of the public sets only the ones whose licence lets weights ship are read (see docs/detectors.md): CC BY and MIT, none
+that is share-alike.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from evals.detectors.examples import NOTHING, Example, rows, slip, templates, variants
+
+SEED: Final = 27
+ATTACK: Final = "attack"
+INJECTION: Final = "24"
+"""The situation that has a detector of its own."""
+
+SITUATION_FILES: Final = ("01_02", "06_07", "12", "13", "16_18", "20", "others", "everyday", "paraphrases")
+UNCLEAR: Final[dict[str, frozenset[str]]] = {
+    "1": frozenset({"2", "12", "5"}),
+    "2": frozenset({"1"}),
+    "3": frozenset(),
+    "4": frozenset(),
+    "5": frozenset({"1", "6"}),
+    "6": frozenset({"7", "19", "20"}),
+    "7": frozenset({"6", "1"}),
+    "10": frozenset({"6"}),
+    "12": frozenset({"1"}),
+    "13": frozenset({"14"}),
+    "14": frozenset({"13", "16"}),
+    "15": frozenset({"27", "14"}),
+    "16": frozenset({"14", "17", "19"}),
+    "17": frozenset({"6", "19", "16"}),
+    "19": frozenset({"6", "17"}),
+    "20": frozenset({"6"}),
+    "22": frozenset({"6"}),
+    "23": frozenset(),
+    "27": frozenset({"15"}),
+}
+"""What a customer in a situation may be in besides: their examples teach those heads nothing."""
+
+SAME_IN_BANKING77: Final = {
+    "card_payment_not_recognised": "1",
+    "cash_withdrawal_not_recognised": "1",
+    "direct_debit_payment_not_recognised": "1",
+}
+LIKE_SITUATIONS: Final = {
+    "compromised_card": frozenset({"1", "2", "12"}),
+    "lost_or_stolen_card": frozenset({"1", "2"}),
+    "lost_or_stolen_phone": frozenset({"1", "2"}),
+    "extra_charge_on_statement": frozenset({"1", "5"}),
+    "transaction_charged_twice": frozenset({"1", "5"}),
+    "request_refund": frozenset({"1", "5", "10"}),
+    "age_limit": frozenset({"23"}),
+    "Refund_not_showing_up": frozenset({"3"}),
+    "balance_not_updated_after_bank_transfer": frozenset({"3"}),
+    "transfer_not_received_by_recipient": frozenset({"3"}),
+    "report_fraud": frozenset({"1", "12"}),
+    "report_lost_card": frozenset({"1", "2"}),
+    "are_you_a_bot": frozenset({"20"}),
+}
+"""Intents of public sets of which some messages say what a situation does."""
+
+_BEFORE = ("hi, ", "hello ", "hey ", "good morning, ", "um ", "ok so ", "pls help ", "Hi there. ", "urgent: ", "hiya ")
+_BEHIND = (" thanks", " please help", " asap", "!!", "??", " what do I do", ", can you help", " pls", " :(", "...", " ty")
+
+
+def situations(sets: Path | None) -> list[Example]:
+    draw = random.Random(SEED)
+    found = list(_written(draw))
+    if sets is not None:
+        found += _banking77(sets, draw)
+        found += _clinc150(sets, draw)
+    return found
+
+
+def attacks(sets: Path | None) -> list[Example]:
+    draw = random.Random(SEED)
+    found: list[Example] = []
+    for number, (kind, language, line) in enumerate(templates(["attacks"])):
+        labels = frozenset() if kind == "not" else frozenset({ATTACK, kind})
+        for text in variants(line, 6, draw):
+            found.append(Example(text, labels, f"line {number}", language))
+    # Who is in trouble, or writes in another language, commands nobody.
+    for number, (key, language, line) in enumerate(templates(SITUATION_FILES)):
+        labels = frozenset({ATTACK, "injection"}) if key == INJECTION and language != "not" else frozenset()
+        found += [Example(text, labels, f"customer {number}", language) for text in variants(line, 2, draw)]
+    if sets is not None:
+        found += _guardrail(sets)
+        found += [e for e in _banking77(sets, draw) + _clinc150(sets, draw) + _nlupp(sets) if not e.labels]
+    return found
+
+
+def _written(draw: random.Random) -> Iterator[Example]:
+    for number, (key, language, line) in enumerate(templates(SITUATION_FILES)):
+        if key == INJECTION:
+            continue
+        positive = key != NOTHING and not key.startswith("none_of") and language != "not"
+        labels = frozenset({key}) if positive else frozenset()
+        unclear = UNCLEAR.get(key, frozenset()) if positive else frozenset()
+        for text in variants(line, 6 if positive else 4, draw):
+            for version in _versions(text, draw):
+                yield Example(version, labels, f"line {number}", language, unclear)
+
+
+def _versions(text: str, draw: random.Random) -> Iterator[str]:
+    """The text, and sometimes as somebody in a hurry types it."""
+    yield text
+    if draw.random() < 0.4:
+        changed = slip(text, draw)
+        if draw.random() < 0.4:
+            changed = slip(changed, draw)
+        if draw.random() < 0.5:
+            changed = changed.lower().replace("'", "")
+        if draw.random() < 0.35:
+            changed = draw.choice(_BEFORE) + changed
+        if draw.random() < 0.35:
+            changed = changed + draw.choice(_BEHIND)
+        yield changed
+
+
+def _banking77(sets: Path, draw: random.Random) -> list[Example]:
+    found = []
+    for row in rows(sets / "banking77" / "train.jsonl"):
+        same = SAME_IN_BANKING77.get(row["label"])
+        if same or draw.random() < 0.18:
+            labels = frozenset({same} if same else ())
+            unclear = UNCLEAR.get(same or "", LIKE_SITUATIONS.get(row["label"], frozenset()))
+            found.append(Example(row["text"], labels, f"banking77 {row['label']}", "en", unclear))
+    return found
+
+
+def _clinc150(sets: Path, draw: random.Random) -> list[Example]:
+    return [
+        Example(row["text"], frozenset(), f"clinc150 {row['label']}", "en", LIKE_SITUATIONS.get(row["label"], frozenset()))
+        for row in rows(sets / "clinc150" / "train.jsonl")
+        if draw.random() < (0.3 if row.get("domain") in ("banking", "credit_cards") else 0.06)
+    ]
+
+
+def _nlupp(sets: Path) -> list[Example]:
+    return [
+        Example(row["text"], frozenset(), f"nlupp {number % 20}")
+        for number, row in enumerate(rows(sets / "nlupp_banking" / "folds0-13.jsonl"))
+        if number % 3 == 0
+    ]
+
+
+def _guardrail(sets: Path) -> Iterator[Example]:
+    for row in rows(sets / "guardrail" / "prompts.jsonl.gz"):
+        # A bare harmful question is no attack on the assistant, and one set is share-alike.
+        if row["category"] == "harmful_request" or "SA" in row["licence"]:
+            continue
+        labels = frozenset({ATTACK, row["category"]}) if row["label"] else frozenset()
+        yield Example(row["text"], labels, f"guardrail {row['source']}", row["lang"])

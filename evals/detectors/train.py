@@ -1,0 +1,139 @@
+"""Trains the detectors of injection and of situations, and says what they reach on groups that they did not see.
+
+`python -m evals.detectors.train [--sets FOLDER] [--check]` writes helios/detection/weights/*.npz; `--check` only
+measures. Takes about ten minutes of CPU, most of it the encoder. The same examples and sets give the same weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from evals.detectors import datasets
+from evals.detectors.examples import Example
+from evals.detectors.fitting import Fitted, Floats, Inputs, fit, folds, gram_matrix
+from helios.detection.learned import Heads, save
+from helios.models.embedder import Embedder
+from helios.settings import settings
+
+FOLDS: Final = 3
+NEAR_MISS_WEIGHT: Final = 2.0
+"""How much more a written look-alike counts than an everyday message."""
+EVERYDAY_ALARMS_MAX: Final = {"situations": 0.003, "injection": 0.003, "injection_windows": 0.001}
+NEAR_MISS_ALARMS_MAX: Final = {"situations": 0.05, "injection": 0.25, "injection_windows": 0.05}
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.3, 0.9
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=Path, default=os.environ.get("HELIOS_EVAL_DATA"), help="the public sets")
+    parser.add_argument("--check", action="store_true", help="measure, write nothing")
+    options = parser.parse_args(arguments)
+    sets = Path(options.sets) if options.sets else None
+    encoder = Embedder.load(settings())
+    for name, examples in (("situations", datasets.situations(sets)), ("injection", datasets.attacks(sets))):
+        train(name, examples, encoder, write=not options.check)
+
+
+def train(name: str, examples: Sequence[Example], encoder: Any, write: bool) -> None:
+    heads = heads_of(name, examples)
+    texts = [example.text for example in examples]
+    inputs = Inputs(encoder.embed(texts), gram_matrix(texts))
+    labels = np.array([[head in e.labels for head in heads] for e in examples], np.float32)
+    weights = np.array([[weight(e, head) for head in heads] for e in examples], np.float32)
+    if name == "situations":
+        save_or_report(name, heads, examples, inputs, labels, weights, write)
+        return
+    save_or_report("injection", heads, examples, inputs, labels, weights, write)
+    short = np.array([len(text) < WINDOW_CHARACTERS for text in texts])
+    without = Inputs(np.zeros_like(inputs.vectors), inputs.grams).rows(np.flatnonzero(short))
+    kept = [example for example, keep in zip(examples, short, strict=True) if keep]
+    save_or_report("injection_windows", heads, kept, without, labels[short], weights[short], write)
+
+
+WINDOW_CHARACTERS: Final = 500
+"""A part of a document is judged by a head that learned from texts of about that size, without a vector."""
+
+
+def heads_of(name: str, examples: Sequence[Example]) -> tuple[str, ...]:
+    if name == "injection":
+        return (datasets.ATTACK,)
+    return tuple(sorted({label for example in examples for label in example.labels}, key=int))
+
+
+def weight(example: Example, head: str) -> float:
+    if head in example.unclear and head not in example.labels:
+        return 0.0
+    return NEAR_MISS_WEIGHT if example.group.startswith("line") and not example.labels else 1.0
+
+
+def save_or_report(
+    name: str, heads: tuple[str, ...], examples: Sequence[Example], inputs: Inputs, labels: Floats, weights: Floats,
+    write: bool,
+) -> None:  # fmt: skip
+    unseen = out_of_fold(examples, inputs, labels, weights)
+    thresholds = np.array([threshold(name, unseen[:, h], labels[:, h], weights[:, h], examples) for h in range(len(heads))])
+    report(name, heads, unseen, labels, weights, thresholds, examples)
+    if not write:
+        return
+    fitted: Fitted = fit(inputs, labels, weights)
+    save(name, Heads(heads, fitted.weights, fitted.bias, thresholds.astype(np.float32)))
+
+
+def out_of_fold(examples: Sequence[Example], inputs: Inputs, labels: Floats, weights: Floats) -> Floats:
+    """Each text's probabilities from a model that saw no text of its group."""
+    fold = folds([example.group for example in examples], FOLDS, datasets.SEED)
+    logits = np.zeros_like(labels)
+    for number in range(FOLDS):
+        seen, unseen = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        logits[unseen] = fit(inputs.rows(seen), labels[seen], weights[seen]).logits(inputs.rows(unseen))
+    result: Floats = 1 / (1 + np.exp(-logits))
+    return result
+
+
+def threshold(name: str, unseen: Floats, labels: Floats, weights: Floats, examples: Sequence[Example]) -> float:
+    """The lowest at which few everyday messages and few look-alikes of other groups raise an alarm."""
+    negative = (labels == 0) & (weights > 0)
+    written = np.array([example.group.startswith("line") for example in examples])
+    everyday, near = unseen[negative & ~written], unseen[negative & written]
+    lowest = LOWEST_THRESHOLD
+    if len(everyday):
+        lowest = max(lowest, float(np.quantile(everyday, 1 - EVERYDAY_ALARMS_MAX[name])))
+    return round(min(HIGHEST_THRESHOLD, max(lowest, float(np.quantile(near, 1 - NEAR_MISS_ALARMS_MAX[name])))), 3)
+
+
+def report(
+    name: str, heads: tuple[str, ...], unseen: Floats, labels: Floats, weights: Floats,
+    thresholds: npt.NDArray[Any], examples: Sequence[Example],
+) -> None:  # fmt: skip
+    print(f"{name}: {len(examples)} texts, {FOLDS} folds by group")  # noqa: T201  (a program's output)
+    kinds = np.array([kind_of(example) for example in examples])
+    for number, head in enumerate(heads):
+        flagged = unseen[:, number] >= thresholds[number]
+        counted = weights[:, number] > 0
+        for kind in sorted(set(kinds)):
+            chosen = counted & (kinds == kind)
+            for wanted in (True, False):
+                part = chosen & ((labels[:, number] == 1) == wanted)
+                if part.sum() > 9 and (wanted or flagged[part].any()):
+                    print(f"  {head:>9} {thresholds[number]:.2f} {'found' if wanted else 'alarm':>5} {kind:<28}"  # noqa: T201
+                          f" {flagged[part].mean():.4f} of {part.sum()}")  # fmt: skip
+
+
+def kind_of(example: Example) -> str:
+    if example.group.startswith("line"):
+        kinds = sorted(example.labels - {datasets.ATTACK})
+        return f"written {example.language} {kinds[0] if kinds and not kinds[0].isdecimal() else ''}".strip()
+    return example.group.split(":")[0].split()[0] + (
+        f" {sorted(example.labels - {datasets.ATTACK})[0]}" if datasets.ATTACK in example.labels else ""
+    )
+
+
+if __name__ == "__main__":
+    main()
