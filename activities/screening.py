@@ -1,4 +1,4 @@
-"""Screening: what is said between the lines. Deterministic; a critical situation decides before any model speaks."""
+"""Screening: what is said between the lines. A critical situation decides before any model speaks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from helios.detection.learned import Floats
 from helios.detection.situations import find_situations, situation
 
 SECRET_PASTED = 18
@@ -25,9 +26,12 @@ class Screened:
         return self.situation is not None and situation(self.situation).action == "ticket_and_escalate"
 
 
-def screen(question: str, masked: Sequence[str]) -> Screened:
-    """The most urgent situation decides; an injection counts only where nobody needs help."""
-    matches = find_situations(question, None)
+def screen(question: str, masked: Sequence[str], vector: Floats | None = None) -> Screened:
+    """The most urgent situation decides; an injection counts only where nobody needs help.
+
+    `vector` is the question's, (384,): without it only the rules are asked.
+    """
+    matches = find_situations(question, None, vector)
     numbers = [match.number for match in matches]
     if masked:
         numbers.append(SECRET_PASTED)

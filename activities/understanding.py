@@ -53,6 +53,8 @@ class Classified:
     query: str
     vector: np.ndarray
     """Of the query: (384,) float32, unit length."""
+    question_vector: np.ndarray
+    """Of the question alone, likewise: what intent and screening look at."""
 
 
 async def understand(resources: Resources, requested: TurnRef) -> Understanding:
@@ -94,10 +96,10 @@ async def begin_turn(
 async def _look_into(resources: Resources, begun: Begun) -> Understanding:
     started = time.perf_counter()
     question, masked, history = words_of(begun)
-    screened = screen(question, masked)
-    screened_at = time.perf_counter()
     found = await classify(resources, question, history, begun.language)
     classified_at = time.perf_counter()
+    screened = screen(question, masked, found.question_vector)
+    screened_at = time.perf_counter()
     passages = []
     if screened.verdict == "answer" or screened.wants_draft:
         spoken = settings_of(begun.thread).language_for(begun.language)
@@ -116,7 +118,7 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
         generators=settings_of(begun.thread).chain(tuple(resources.generators)),
         wants_draft=screened.wants_draft,
         channel=shown_channel(begun.thread.channel),
-        step_ms=_milliseconds(started, screened_at, classified_at),
+        step_ms=_milliseconds(started, classified_at, screened_at),
     )
 
 
@@ -134,7 +136,7 @@ async def classify(resources: Resources, question: str, history: Sequence[PastMe
     query = tokenise(query, find_personal_data(query, language)).text
     texts = [question] if query == question else [question, query]
     vectors = await asyncio.to_thread(resources.encoder.embed, texts)
-    return Classified(resources.intents.classify(vectors[0]), query, vectors[-1])
+    return Classified(resources.intents.classify(vectors[0]), query, vectors[-1], vectors[0])
 
 
 async def retrieve(resources: Resources, ref: TurnRef, found: Classified, language: str) -> list[ScoredPassage]:
@@ -142,8 +144,8 @@ async def retrieve(resources: Resources, ref: TurnRef, found: Classified, langua
         return await search(connection, ref.tenant_id, found.query, found.vector, language)
 
 
-def _milliseconds(started: float, screened_at: float, classified_at: float) -> dict[str, int]:
-    marks = {"screening": screened_at - started, "intent": classified_at - screened_at}
+def _milliseconds(started: float, classified_at: float, screened_at: float) -> dict[str, int]:
+    marks = {"intent": classified_at - started, "screening": screened_at - classified_at}
     return {
-        name: round(1000 * took) for name, took in {**marks, "retrieval": time.perf_counter() - classified_at}.items()
+        name: round(1000 * took) for name, took in {**marks, "retrieval": time.perf_counter() - screened_at}.items()
     }

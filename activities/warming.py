@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sqlalchemy.orm import configure_mappers
 
 from activities.review import Gate, Standard, review_whole
 from activities.screening import screen
+from helios.detection.learned import DIMENSION
 from helios.detection.output import Context
 from helios.detection.personal import find as find_personal_data
 from helios.detection.redaction import tokenise
@@ -22,7 +24,7 @@ def warm_up() -> None:
     """Runs every detector once over harmless samples."""
     configure_mappers()
     for language, sample in SAMPLES.items():
-        screen(sample, ())
+        screen(sample, (), np.zeros(DIMENSION, np.float32))
         tokenise(sample, find_personal_data(sample, language))
         standard = Standard(Context(passages=(sample,), question=sample, language=language), language, 1)
         gate = Gate(standard)

@@ -97,8 +97,8 @@ class Steps:
         assert isinstance(begun, Begun)
         await resources.frames.announce(ref.tenant_id, ref.conversation_id, begun.thread.last_seq + 1)
         question, masked, history = understanding.words_of(begun)
-        screened = screen(question, masked)
         found = await understanding.classify(resources, question, history, begun.language)
+        screened = screen(question, masked, found.question_vector)
         return {
             "turn": begun.ref.turn,
             "language": begun.language,

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """Folder with all-MiniLM-L6-v2 as published. Unset: the files of the installed package."""
     embedder_threads: int = Field(default=1, ge=1, le=64)
     """Threads that encode one text. Turns run side by side, so one each is the better use of the cores."""
+    eval_data: Path | None = None
+    """Folder of public data sets for `make eval` and for training the detectors; nothing else reads it."""
 
     # Servers. Empty: the command that starts the embedded stack fills them in.
     postgres_dsn: SecretStr = SecretStr("")

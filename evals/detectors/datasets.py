@@ -65,7 +65,19 @@ LIKE_SITUATIONS: Final = {
 """Intents of public sets of which some messages say what a situation does."""
 
 _BEFORE = ("hi, ", "hello ", "hey ", "good morning, ", "um ", "ok so ", "pls help ", "Hi there. ", "urgent: ", "hiya ")
-_BEHIND = (" thanks", " please help", " asap", "!!", "??", " what do I do", ", can you help", " pls", " :(", "...", " ty")
+_BEHIND = (
+    " thanks",
+    " please help",
+    " asap",
+    "!!",
+    "??",
+    " what do I do",
+    ", can you help",
+    " pls",
+    " :(",
+    "...",
+    " ty",
+)
 
 
 def situations(sets: Path | None) -> list[Example]:
@@ -135,7 +147,9 @@ def _banking77(sets: Path, draw: random.Random) -> list[Example]:
 
 def _clinc150(sets: Path, draw: random.Random) -> list[Example]:
     return [
-        Example(row["text"], frozenset(), f"clinc150 {row['label']}", "en", LIKE_SITUATIONS.get(row["label"], frozenset()))
+        Example(
+            row["text"], frozenset(), f"clinc150 {row['label']}", "en", LIKE_SITUATIONS.get(row["label"], frozenset())
+        )
         for row in rows(sets / "clinc150" / "train.jsonl")
         if draw.random() < (0.3 if row.get("domain") in ("banking", "credit_cards") else 0.06)
     ]

@@ -58,9 +58,9 @@ def templates(names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
 
 def rows(path: Path) -> list[dict[str, Any]]:
     """The objects of a JSONL file, plain or gzipped."""
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as file:
-        return [json.loads(line) for line in file if line.strip()]
+    raw = path.read_bytes()
+    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 def slip(text: str, draw: random.Random) -> str:
@@ -83,4 +83,6 @@ def slip(text: str, draw: random.Random) -> str:
     return " ".join(words)
 
 
-_NEIGHBOURS: Final[Mapping[str, str]] = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wertyuiopasdfghjklkxcvbnmn", strict=True))
+_NEIGHBOURS: Final[Mapping[str, str]] = dict(
+    zip("qwertyuiopasdfghjklzxcvbnm", "wertyuiopasdfghjklkxcvbnmn", strict=True)
+)

@@ -56,7 +56,8 @@ def gram_matrix(texts: Sequence[str]) -> Any:
 
 
 def fit(inputs: Inputs, labels: Floats, certain: Floats, penalty: float = PENALTY, steps: int = STEPS) -> Fitted:
-    """`labels` (texts, heads) of 0 and 1; `certain` likewise: how much a text counts, 0 where it teaches a head nothing.
+    """`labels` (texts, heads) of 0 and 1; `certain` likewise: how much a text counts, 0 for
+    one that teaches a head nothing.
 
     Rare positive examples count more, up to ten times.
     """

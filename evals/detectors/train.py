@@ -7,7 +7,6 @@ measures. Takes about ten minutes of CPU, most of it the encoder. The same examp
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,26 +17,30 @@ import numpy.typing as npt
 from evals.detectors import datasets
 from evals.detectors.examples import Example
 from evals.detectors.fitting import Fitted, Floats, Inputs, fit, folds, gram_matrix
-from helios.detection.learned import Heads, save
+from helios.detection.learned import DIMENSION, Heads, save
 from helios.models.embedder import Embedder
 from helios.settings import settings
 
 FOLDS: Final = 3
 NEAR_MISS_WEIGHT: Final = 2.0
 """How much more a written look-alike counts than an everyday message."""
-EVERYDAY_ALARMS_MAX: Final = {"situations": 0.003, "injection": 0.003, "injection_windows": 0.001}
-NEAR_MISS_ALARMS_MAX: Final = {"situations": 0.05, "injection": 0.25, "injection_windows": 0.05}
-LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.3, 0.9
+EVERYDAY_ALARMS_MAX: Final = {"situations": 0.008, "injection": 0.003, "injection_windows": 0.001}
+NEAR_MISS_ALARMS_MAX: Final = {"situations": 0.03, "injection": 0.25, "injection_windows": 0.05}
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.15, 0.9
+GRAM_SHARE: Final = {"situations": 0.25, "injection": 1.0, "injection_windows": 1.0}
+"""How much n-grams count beside the vector in training: attacks have marks, situations have sense."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=Path, default=os.environ.get("HELIOS_EVAL_DATA"), help="the public sets")
+    parser.add_argument("--sets", type=Path, default=settings().eval_data, help="the public sets")
     parser.add_argument("--check", action="store_true", help="measure, write nothing")
     options = parser.parse_args(arguments)
-    sets = Path(options.sets) if options.sets else None
     encoder = Embedder.load(settings())
-    for name, examples in (("situations", datasets.situations(sets)), ("injection", datasets.attacks(sets))):
+    for name, examples in (
+        ("situations", datasets.situations(options.sets)),
+        ("injection", datasets.attacks(options.sets)),
+    ):
         train(name, examples, encoder, write=not options.check)
 
 
@@ -77,12 +80,16 @@ def save_or_report(
     name: str, heads: tuple[str, ...], examples: Sequence[Example], inputs: Inputs, labels: Floats, weights: Floats,
     write: bool,
 ) -> None:  # fmt: skip
+    inputs = Inputs(inputs.vectors, inputs.grams * GRAM_SHARE[name])
     unseen = out_of_fold(examples, inputs, labels, weights)
-    thresholds = np.array([threshold(name, unseen[:, h], labels[:, h], weights[:, h], examples) for h in range(len(heads))])
+    thresholds = np.array(
+        [threshold(name, unseen[:, h], labels[:, h], weights[:, h], examples) for h in range(len(heads))]
+    )
     report(name, heads, unseen, labels, weights, thresholds, examples)
     if not write:
         return
     fitted: Fitted = fit(inputs, labels, weights)
+    fitted.weights[DIMENSION:] *= GRAM_SHARE[name]  # at run time the n-grams come unscaled
     save(name, Heads(heads, fitted.weights, fitted.bias, thresholds.astype(np.float32)))
 
 
@@ -93,15 +100,15 @@ def out_of_fold(examples: Sequence[Example], inputs: Inputs, labels: Floats, wei
     for number in range(FOLDS):
         seen, unseen = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         logits[unseen] = fit(inputs.rows(seen), labels[seen], weights[seen]).logits(inputs.rows(unseen))
-    result: Floats = 1 / (1 + np.exp(-logits))
-    return result
+    return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
 def threshold(name: str, unseen: Floats, labels: Floats, weights: Floats, examples: Sequence[Example]) -> float:
     """The lowest at which few everyday messages and few look-alikes of other groups raise an alarm."""
     negative = (labels == 0) & (weights > 0)
     written = np.array([example.group.startswith("line") for example in examples])
-    everyday, near = unseen[negative & ~written], unseen[negative & written]
+    foreign = np.array([example.group.startswith("clinc150") for example in examples]) & (name == "situations")
+    everyday, near = unseen[negative & ~written & ~foreign], unseen[negative & written]
     lowest = LOWEST_THRESHOLD
     if len(everyday):
         lowest = max(lowest, float(np.quantile(everyday, 1 - EVERYDAY_ALARMS_MAX[name])))
@@ -112,7 +119,7 @@ def report(
     name: str, heads: tuple[str, ...], unseen: Floats, labels: Floats, weights: Floats,
     thresholds: npt.NDArray[Any], examples: Sequence[Example],
 ) -> None:  # fmt: skip
-    print(f"{name}: {len(examples)} texts, {FOLDS} folds by group")  # noqa: T201  (a program's output)
+    print(f"{name}: {len(examples)} texts, {FOLDS} folds by group")
     kinds = np.array([kind_of(example) for example in examples])
     for number, head in enumerate(heads):
         flagged = unseen[:, number] >= thresholds[number]
@@ -122,7 +129,7 @@ def report(
             for wanted in (True, False):
                 part = chosen & ((labels[:, number] == 1) == wanted)
                 if part.sum() > 9 and (wanted or flagged[part].any()):
-                    print(f"  {head:>9} {thresholds[number]:.2f} {'found' if wanted else 'alarm':>5} {kind:<28}"  # noqa: T201
+                    print(f"  {head:>9} {thresholds[number]:.2f} {'found' if wanted else 'alarm':>5} {kind:<28}"
                           f" {flagged[part].mean():.4f} of {part.sum()}")  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from activities.screening import screen
 from evals.prediction.rows import Row
 from helios.detection import injection, national_ids, personal, redaction, secrets
+from helios.detection.injection import Seen
 from helios.detection.spans import Span
 from helios.models.embedder import Embedder
 from helios.models.language import LanguageIdentifier
@@ -62,15 +63,17 @@ def _other_readings(found: Sequence[Span], settled: Sequence[Span]) -> Iterator[
 
 
 def find_injections(rows: Iterable[Row]) -> Iterator[Mapping[str, Any]]:
+    encoder = Embedder.load(settings())
     for row in rows:
-        found = injection.find_injection(row["text"])
+        found = injection.find_injection(row["text"], Seen(vector=encoder.embed([row["text"]])[0]))
         yield {"id": row["id"], "flagged": found is not None, "score": found.score if found else 0.0}
 
 
 def find_situations(rows: Iterable[Row]) -> Iterator[Mapping[str, Any]]:
     """Numbers of the table of situations, and whether the turn goes to a person without an answer of the AI."""
+    encoder = Embedder.load(settings())
     for row in rows:
-        screened = screen(row["text"], ())
+        screened = screen(row["text"], (), encoder.embed([row["text"]])[0])
         yield {
             "id": row["id"],
             "situations": sorted(screened.situations),

@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "tenant": "make a tenant and invite its first admin",
     "keys": "rotate the keys of access tokens",
     "bench": "measure this build on this machine",
+    "eval": "measure what the detectors reach",
     "predict": "run a component over a file of rows, to score it",
     "replay": "show how a conversation was decided, and whether the records agree",
     "audit": "verify the audit log, or export it for an examiner",

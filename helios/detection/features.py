@@ -5,6 +5,7 @@ They carry what an English encoder can't: other languages, typos, marks. No voca
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 import zlib
@@ -33,7 +34,7 @@ _DIGITS = re.compile(r"\d")
 
 def scale(count: int) -> float:
     """What each of ``count`` n-grams counts: together they have length 2, the sentence vector has 1."""
-    return 2 / max(1, count) ** 0.5
+    return 2 / math.sqrt(max(1, count))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Situation 24: instructions aimed at the assistant instead of questions to the bank.
 
-Rules give evidence, and their scores add up. Text that is hidden by an encoding is decoded and judged again.
+Rules give evidence, and their scores add up. Text that is hidden by an encoding is decoded and judged again. Where
+the rules see nothing, a trained detector may: of the whole message with its sentence vector, and of each part of a long
+one, since an instruction inside a letter is little of the letter.
 Sources: OWASP LLM01 (prompt injection) and LLM07 (system prompt leakage).
 """
 
@@ -11,8 +13,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
-from helios.detection import tables
+from helios.detection import learned, tables
+from helios.detection.features import Grams, grams
+from helios.detection.learned import Floats
 from helios.detection.phrasebook import PhraseBook, Reading, read, read_rules
 from helios.detection.spans import Span, normalise
 
@@ -22,6 +27,8 @@ _HEX = re.compile(r"(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}[ ,]?){12,2000}")
 _COMMON = tables.words("the and all you your of in is are now ignore previous instructions system prompt rules show")
 _STRONG = 0.5  # a single rule of this score decides for decoded text, where weak words mean little
 _CHARACTERS_MAX = 12_000
+_PART, _PARTS_MAX = 280, 80
+_PART_END = re.compile(r"[.!?。！？]+\s+|\n+|(?<=>)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,22 @@ class _Evidence:
     end: int
 
 
-def find_injection(text: str, reading: Reading | None = None) -> Injection | None:
-    """The attack in ``text``, if the evidence is enough; ``reading`` is the text's, where it was read before."""
-    if reading is None or len(text) > _CHARACTERS_MAX:
-        text = text[:_CHARACTERS_MAX]
-        reading = read(text)
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was made of a text before, so that it is made once: ``vector`` is the encoder's, (384,) of unit length."""
+
+    reading: Reading | None = None
+    vector: Floats | None = None
+    grams: Grams | None = None
+
+
+def find_injection(text: str, seen: Seen = Seen()) -> Injection | None:
+    """The attack in ``text``, if the evidence is enough. Without a vector only rules and the parts are asked."""
+    return _by_rules(text[:_CHARACTERS_MAX], seen.reading) or _by_training(text[:_CHARACTERS_MAX], seen)
+
+
+def _by_rules(text: str, reading: Reading | None) -> Injection | None:
+    reading = reading if reading is not None and reading.length == len(text) else read(text)
     evidence = list(_evidence(text, reading))
     verdict = _judge(evidence, tables.load("injection")["threshold"])
     if verdict is not None:
@@ -58,6 +76,29 @@ def find_injection(text: str, reading: Reading | None = None) -> Injection | Non
             span = Span(start, end, "INJECTION", strongest.score)
             return Injection("encoded", strongest.rule_id, strongest.score, span)
     return None
+
+
+def _by_training(text: str, seen: Seen) -> Injection | None:
+    if seen.vector is not None:
+        for _, score in learned.load("injection").found(seen.grams or grams(text), seen.vector):
+            return Injection("learned", "learned.message", round(score, 4), Span(0, len(text), "INJECTION", score))
+    if len(text) <= _PART:
+        return None
+    windows, parts = learned.load("injection_windows"), _parts(text)
+    scored = [(score, part) for part in parts for _, score in windows.found(grams(text[slice(*part)]), None)]
+    if not scored:
+        return None
+    score, (start, end) = max(scored)
+    return Injection("learned", "learned.part", round(score, 4), Span(start, end, "INJECTION", score))
+
+
+def _parts(text: str) -> list[tuple[int, int]]:
+    """Sentences and lines of a text, each with its successor where both are short."""
+    cuts = [0, *(match.end() for match in _PART_END.finditer(text)), len(text)]
+    pieces = [(start, end) for start, end in pairwise(cuts) if text[start:end].strip()]
+    ends = [*(end for _, end in pieces[1:]), len(text)]
+    parts = zip(pieces, ends, strict=True)
+    return [(start, two if two - start <= _PART else end) for (start, end), two in parts][:_PARTS_MAX]
 
 
 def _judge(evidence: list[_Evidence], threshold: float) -> Injection | None:

@@ -42,8 +42,7 @@ class Heads:
         for numbers in (grams.characters, grams.words):
             if len(numbers):
                 logits += self.weights[DIMENSION + numbers].sum(axis=0) * np.float32(scale(len(numbers)))
-        result: Floats = 1 / (1 + np.exp(-logits))
-        return result
+        return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
     def found(self, grams: Grams, vector: Floats | None) -> list[tuple[str, float]]:
         """Names and probabilities of the heads that say yes."""
@@ -80,5 +79,3 @@ def save(name: str, heads: Heads) -> None:
         bias=heads.bias,
         thresholds=heads.thresholds,
     )
-
-

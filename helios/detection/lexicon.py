@@ -16,6 +16,10 @@ _LONGEST = 24
 _CONTRACTION = re.compile(r"(.+?)(n't|'m|'ve|'ll|'re|'d)")
 _ENDINGS = {"n't": "not", "'m": "am", "'ve": "have", "'ll": "will", "'re": "are", "'d": "would"}
 _LEET = str.maketrans("4301578@$", "aeoistbas")
+_LATIN = re.compile("[a-z]")
+_ALIKE = str.maketrans(
+    "асеорхуіјѕԁһкмтвнαεορτυνικ", "aceopxyijsdhkmtbhaeoptuvik"
+)  # Cyrillic and Greek letters that look Latin
 _REPEATED = re.compile(r"(.)\1{2,}")
 
 
@@ -23,6 +27,8 @@ def fold(word: str) -> str:
     """Without accents, in the spelling that the tables use: 'für' is 'fur', 'Straße' is 'strasse'."""
     if word.isascii():
         return word
+    if _LATIN.search(word):
+        word = word.translate(_ALIKE)  # one word in two alphabets is a disguise
     decomposed = unicodedata.normalize("NFD", word.replace("ß", "ss"))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
@@ -52,13 +58,14 @@ def _real_words() -> frozenset[str]:
 
 
 class Vocabulary:
-    """The words of a table of rules, found also when they are mistyped."""
+    """The words of a table of rules, found also when they are mistyped: from ``shortest`` letters on with one slip."""
 
-    def __init__(self, words: Iterable[str]) -> None:
+    def __init__(self, words: Iterable[str], shortest: int = _ONE_TYPO) -> None:
+        self._shortest = shortest
         self._words = frozenset(words)
         self._by_deletion: defaultdict[str, set[str]] = defaultdict(set)
         for word in self._words:
-            for shorter in _deletions(word):
+            for shorter in _deletions(word, shortest):
                 self._by_deletion[shorter].add(word)
         self.meant = lru_cache(20_000)(self._meant)
 
@@ -71,9 +78,9 @@ class Vocabulary:
                 return other
         if word in _real_words() or not word.isalpha():
             return word
-        near = {known for shorter in _deletions(word) for known in self._by_deletion.get(shorter, ())}
+        near = {known for shorter in _deletions(word, self._shortest) for known in self._by_deletion.get(shorter, ())}
         ranked = sorted((distance(word, known), known) for known in near if _same_beginning(word, known))
-        return next((known for typos, known in ranked if typos <= _typos(known)), word)
+        return next((known for typos, known in ranked if typos <= _typos(known, self._shortest)), word)
 
 
 def distance(left: str, right: str) -> int:
@@ -90,8 +97,8 @@ def distance(left: str, right: str) -> int:
     return row[-1]
 
 
-def _typos(word: str) -> int:
-    return 2 if len(word) >= _TWO_TYPOS else 1 if len(word) >= _ONE_TYPO else 0
+def _typos(word: str, shortest: int) -> int:
+    return 2 if len(word) >= _TWO_TYPOS else 1 if len(word) >= shortest else 0
 
 
 def _same_beginning(word: str, known: str) -> bool:
@@ -99,9 +106,9 @@ def _same_beginning(word: str, known: str) -> bool:
     return word[0] == known[0] or word[:2] == known[1::-1]
 
 
-def _deletions(word: str) -> set[str]:
+def _deletions(word: str, shortest: int) -> set[str]:
     """``word`` with up to as many letters left out as it may hold typos: two near words share one of these."""
-    most = _typos(word) if len(word) >= _ONE_TYPO else int(len(word) == _ONE_TYPO - 1)
+    most = _typos(word, shortest) if len(word) >= shortest else int(len(word) == shortest - 1)
     if len(word) == _TWO_TYPOS - 1 or len(word) == _TWO_TYPOS - 2:
         most = 2  # two letters of a longer word may be missing
     shorter = {word}

@@ -15,6 +15,9 @@ _SEVERITY: Mapping[Action, int] = {"release": 0, "rewrite": 1, "hold": 2, "block
 _INTERNAL = "internal:"
 # A phrase has at most a few dozen words, so no more of what was released is looked at again.
 _LOOK_BACK = 400
+# A draft rarely holds a typo, and to hold one back for nothing is cheap: so in English also short words may be
+# mistyped. In other languages they are too near to English ones.
+_SHORT_WORDS, _LONG_WORDS = 4, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def check_whole(text: str, context: Context) -> Verdict:
 
 def hold(text: str) -> int:
     """The offset from which ``text`` may begin a forbidden phrase that is not whole yet, or its length."""
-    return _book().begun(text)
+    return _book(_SHORT_WORDS).begun(text)
 
 
 def _check(before: str, text: str, context: Context) -> Verdict:
@@ -81,10 +84,11 @@ def _check(before: str, text: str, context: Context) -> Verdict:
 
 def _phrases(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
     entries = _lists()
+    shortest = _SHORT_WORDS if context.language == "en" else _LONG_WORDS
     active = {name for number in context.situations for name in _must_not(number)}
     return [
         (entries[found.rule.id]["action"], Reason(f"output.{found.rule.id}", entries[found.rule.id]["situation"]))
-        for found in _book().find(before + text, after=len(before))
+        for found in _book(shortest).find(before + text, after=len(before))
         if entries[found.rule.id].get("always") or found.rule.id in active
     ]
 
@@ -115,6 +119,7 @@ def _lists() -> Mapping[str, Mapping[str, Any]]:
 
 
 @cache
-def _book() -> PhraseBook:
+def _book(shortest_typo: int) -> PhraseBook:
     table = tables.load("output")
-    return PhraseBook(read_rules(table["lists"], table["words"], ""))
+    rules = read_rules(table["lists"], table["words"], "")
+    return PhraseBook(rules, tables.words(table["fillers"]), shortest_typo)

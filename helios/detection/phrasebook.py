@@ -104,10 +104,13 @@ class _Index:
 class PhraseBook:
     """Rules of a table. ``find`` tells which of them a text fulfils."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], skipped: frozenset[str] = frozenset(), shortest_typo: int = 5) -> None:
+        """``skipped`` words are read over; ``shortest_typo`` is the length from which a word may hold a slip."""
         self.rules = tuple(rules)
+        self._skipped = skipped
         phrases = [phrase for rule in self.rules for phrase in (*rule.phrases, *rule.unless)]
-        self.vocabulary = lexicon.Vocabulary(word for phrase in phrases for word in phrase.literals)
+        literals = (word for phrase in phrases for word in phrase.literals)
+        self.vocabulary = lexicon.Vocabulary([*literals, *skipped], shortest_typo)
         self._index = _Index()
         self._phrases = [[(phrase, self._index.mask(phrase.needs)) for phrase in rule.phrases] for rule in self.rules]
         self._unless = [[(phrase, self._index.mask(phrase.needs)) for phrase in rule.unless] for rule in self.rules]
@@ -124,7 +127,10 @@ class PhraseBook:
         pieces, places, spans = [SENTENCE_END + " "], [0], [(0, 0)]
         position = len(pieces[0])
         for word, start, end in reading.words:
-            piece = (word if word == SENTENCE_END else meant(word)) + " "
+            known = word if word == SENTENCE_END else meant(word)
+            if known in self._skipped:
+                continue
+            piece = known + " "
             pieces.append(piece)
             places.append(position)
             spans.append((start, end))

@@ -1,6 +1,7 @@
-"""Situations that a customer's message opens, by rule, and what each asks for: both are tables.
+"""Situations that a customer's message opens, and what each asks for.
 
-``situations.yaml`` holds what must happen, ``rules_*.yaml`` how each language says it.
+``situations.yaml`` holds what must happen, ``rules_*.yaml`` how each language says it; trained heads add what the rules
+miss. They only ever add a situation: what a rule found stands.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,8 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from helios.detection import injection, secrets, tables
-from helios.detection.phrasebook import PhraseBook, Reading, Rule, read, read_rules
+from helios.detection import injection, learned, secrets, tables
+from helios.detection.features import grams
+from helios.detection.injection import Seen
+from helios.detection.learned import Floats
+from helios.detection.phrasebook import PhraseBook, Rule, read, read_rules
 from helios.detection.spans import Span
 
 Priority = Literal["P0", "P1", "P2", "P3", "P4"]
@@ -83,8 +87,9 @@ def situation(number: int) -> Situation:
     return _by_number()[number]
 
 
-def find_situations(text: str, language: str | None = None) -> tuple[SituationMatch, ...]:
-    """What ``text`` says, the most urgent first, each situation once.
+def find_situations(text: str, language: str | None = None, vector: Floats | None = None) -> tuple[SituationMatch, ...]:
+    """What ``text`` says, the most urgent first, each situation once. ``vector`` is the encoder's, (384,): without it
+    the trained heads are not asked.
 
     With a language that has rules, those and the English ones run; otherwise all do, which suits mixed language and
     costs little, so leave it out where the language is a guess.
@@ -95,15 +100,23 @@ def find_situations(text: str, language: str | None = None) -> tuple[SituationMa
     for found in _book().find(reading, languages):
         span = Span(found.start, found.end, f"SITUATION_{found.rule.number}")
         first.setdefault(found.rule.number, SituationMatch(found.rule.number, found.rule.id, span))
-    for match in _by_other_detectors(text, reading):
+    seen = Seen(reading, vector, grams(text) if vector is not None else None)
+    for match in (*_by_other_detectors(text, seen), *_by_training(text, seen)):
         first.setdefault(match.number, match)
     return tuple(sorted(first.values(), key=lambda match: (situation(match.number).priority, match.number)))
 
 
-def _by_other_detectors(text: str, reading: Reading) -> Iterator[SituationMatch]:
+def _by_training(text: str, seen: Seen) -> Iterator[SituationMatch]:
+    if seen.vector is None or seen.grams is None or not any(map(str.isalpha, text)):
+        return
+    for name, score in learned.load("situations").found(seen.grams, seen.vector):
+        yield SituationMatch(int(name), "learned", Span(0, len(text), f"SITUATION_{name}", score))
+
+
+def _by_other_detectors(text: str, seen: Seen) -> Iterator[SituationMatch]:
     if span := secrets.trace(text):
         yield SituationMatch(SECRET_PASTED, f"secrets.{span.label.lower()}", span)
-    if attack := injection.find_injection(text, reading):
+    if attack := injection.find_injection(text, seen):
         yield SituationMatch(INJECTION, f"injection.{attack.rule_id}", attack.span)
 
 

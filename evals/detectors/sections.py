@@ -1,0 +1,45 @@
+"""The sections of docs/quality.md about the guardrail and the situations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evals.detectors import measure
+from evals.report import Section, table
+from helios.models.embedder import Embedder
+from helios.settings import settings
+
+HEAD = ("", "", "English", "with a typo", "German", "French", "Spanish", "Arabic", "Turkish")
+
+
+def situations(sets: Path | None) -> Section:
+    """Recall by situation on the suite that was set aside, beside keywords, and alarms on messages in none of them."""
+    find = measure.ours(Embedder.load(settings()))
+    rows = measure.situations_table(find)
+    keywords = {row[0]: row[2] for row in measure.situations_table(measure.by_keywords)}
+    head = [*HEAD, "keywords, English"]
+    text = "## Situations\n\nFound of what nobody tuned on (`evals/suites/situations.yaml`).\n\n"
+    text += table(head, [[*row, keywords[row[0]] if int(row[0]) in measure.CRITICAL else ""] for row in rows])
+    quiet = {f"look-alikes, {lang}": texts for lang, texts in measure.suite()["none"].items()}
+    quiet |= measure.everyday(sets) if sets is not None else {}
+    alarms = {name: measure.alarms(find, texts) for name, texts in quiet.items()}
+    text += "\nFalse alarms by situation, on messages that are in none of these.\n\n"
+    text += table(
+        ["", *map(str, measure.CRITICAL)],
+        [[name, *(str(shares[number]) for number in measure.CRITICAL)] for name, shares in alarms.items()],
+    )
+    figures = {"found": rows, "alarms": {name: {n: str(s) for n, s in each.items()} for name, each in alarms.items()}}
+    return Section("situations", text, figures)
+
+
+def guardrail(sets: Path | None) -> Section:
+    """Flagged by category, ours beside keywords. The public set is needed; half of it trained the detector."""
+    if sets is None:
+        return Section("guardrail", "## Guardrail\n\nNot measured: `HELIOS_EVAL_DATA` is not set.\n", {})
+    shares = measure.guardrail(sets, Embedder.load(settings()))
+    text = (
+        "## Guardrail\n\nFlagged by category. The detector was trained on these rows: what it reaches on groups that it"
+        " did not see stands in [detectors](detectors.md).\n\n"
+    )
+    text += table(["category", "ours", "keywords"], [[kind, str(mine), str(words)] for kind, mine, words in shares])
+    return Section("guardrail", text, {kind: [str(mine), str(words)] for kind, mine, words in shares})

@@ -1,0 +1,49 @@
+"""Measures what the detectors reach, on texts set aside in this repository and on public sets where they are at hand.
+
+HELIOS_EVAL_DATA names the folder of the public sets. Writes docs/quality.md; nothing has to be running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+
+from helios.settings import PROJECT, settings
+
+SECTIONS = {
+    "guardrail": "evals.detectors.sections",
+    "situations": "evals.detectors.sections",
+    "drafts": "evals.drafts.section",
+}
+"""Where each measurement is: a module with a function of that name, `(folder of public sets or None) -> Section`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(SECTIONS)}; default all")
+    parser.add_argument("--json", action="store_true", help="print the figures, write no file")
+    parser.add_argument("--out", type=Path, default=PROJECT / "docs" / "quality.md", metavar="FILE")
+
+
+def run(args: argparse.Namespace) -> int:
+    from evals.report import write
+
+    names = tuple(args.names) or tuple(SECTIONS)
+    if unknown := set(names) - set(SECTIONS):
+        print(
+            f"There is no evaluation {', '.join(sorted(unknown))}. There are: {', '.join(SECTIONS)}.", file=sys.stderr
+        )
+        return 2
+    sets = settings().eval_data
+    sections = []
+    for name in names:
+        print(f"  {name}", file=sys.stderr)
+        sections.append(getattr(importlib.import_module(SECTIONS[name]), name)(sets))
+    if args.json:
+        print(json.dumps({section.name: section.figures for section in sections}, indent=1))
+    else:
+        write(args.out, sections)
+        print(f"\n  Written: {args.out}")
+    return 0
