@@ -3,7 +3,7 @@ from evals.drafts.section import leaking
 from helios.detection import output
 
 SEED, COUNT = 4, 800
-LEAKS_MAX = 0.01  # a slip in a short word can make another word of it
+LEAKS_MAX = 0.02  # a slip in a short word can make another word of it
 
 
 def test_hardly_a_forbidden_phrase_leaves_however_it_is_disguised() -> None:
