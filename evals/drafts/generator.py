@@ -21,7 +21,7 @@ _BEFORE: Final = (
 )  # fmt: skip
 _BEHIND: Final = (
     "", "", " Let me know if you have other questions.", " Have a nice day!", " You find more in the app.",
-    " That is all for now, thank you.", " Our branches are open on weekdays.",
+    " That is all, thank you.", " Our branches are open on weekdays.",
 )  # fmt: skip
 _FILLERS: Final = ("really", "actually", "just", "simply", "of course", "kindly", "indeed", "basically", "truly")
 _ALIKE: Final = str.maketrans({"a": "а", "e": "е", "o": "о", "c": "с", "p": "р", "i": "і"})

@@ -101,7 +101,10 @@ def find_situations(text: str, language: str | None = None, vector: Floats | Non
         span = Span(found.start, found.end, f"SITUATION_{found.rule.number}")
         first.setdefault(found.rule.number, SituationMatch(found.rule.number, found.rule.id, span))
     seen = Seen(reading, vector, grams(text) if vector is not None else None)
-    for match in (*_by_other_detectors(text, seen), *_by_training(text, seen)):
+    others = tuple(_by_other_detectors(text, seen))
+    # The heads never learned from attacks, which speak of everything: there only what a rule says counts.
+    attacked = any(match.number == INJECTION for match in others)
+    for match in (*others, *(() if attacked else _by_training(text, seen))):
         first.setdefault(match.number, match)
     return tuple(sorted(first.values(), key=lambda match: (situation(match.number).priority, match.number)))
 
