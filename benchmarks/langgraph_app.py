@@ -114,7 +114,8 @@ class Steps:
 
     async def retrieval(self, state: TurnState) -> TurnState:
         intent = Intent(state["intent"], state["intent_confidence"])
-        found = Classified(intent, state["query"], np.frombuffer(state["vector"], np.float32))
+        vector = np.frombuffer(state["vector"], np.float32)
+        found = Classified(intent, state["query"], vector, vector)  # retrieval looks at the query's alone
         passages = await understanding.retrieve(self._resources, _ref(state), found, state["language"])
         return {"passages": [(str(each.chunk_id), each.score) for each in passages]}
 
