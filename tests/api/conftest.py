@@ -60,6 +60,8 @@ class Things:
     supervisor: dict[str, str]
     """Headers of a supervisor of the same tenant (of its admin, where it has none)."""
     admin: dict[str, str]
+    auditor: dict[str, str]
+    """Of an auditor (of the admin, where the tenant has none)."""
     operator: dict[str, str]
     """Headers of a platform admin, of another tenant."""
     ids: dict[str, str]
@@ -67,7 +69,7 @@ class Things:
     def callers(self) -> tuple[dict[str, str], ...]:
         """Credentials of everybody who may do something, the least powerful first."""
         key = {"X-API-Key": str(self.customer.api.demo["api_key"])}
-        return (self.customer.headers, self.supervisor, self.admin, self.operator, key)
+        return (self.customer.headers, self.supervisor, self.admin, self.auditor, self.operator, key)
 
 
 async def make_things(api: Api, operator: Api) -> Things:
@@ -95,7 +97,8 @@ async def make_things(api: Api, operator: Api) -> Things:
         "api_key_id": await _made(api, admin, "/v1/api-keys", {"name": "mine", "scopes": ["customer_tokens"]}),
         "invitation_id": await _made(api, admin, "/v1/users", {"email": f"{uuid4()}@x.example", "roles": ["agent"]}),
     }
-    return Things(customer, supervisor, admin, await operator.staff("platform_admin"), ids)
+    auditor = await api.staff("auditor") if "auditor" in api.demo["users"] else admin
+    return Things(customer, supervisor, admin, auditor, await operator.staff("platform_admin"), ids)
 
 
 async def _made(api: Api, admin: dict[str, str], path: str, body: dict[str, Any]) -> str:
