@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from typing import Any, Self
 from uuid import uuid4
 
 import httpx
+
+TOKEN_KEPT_S = 300
+"""Half of an access token's life: a run of all tests takes longer than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Api:
         self.url = url
         self.demo = demo
         self.http = httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(10, read=75))
-        self._staff: dict[str, str] = {}
+        self._staff: dict[str, tuple[str, float]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,12 +73,14 @@ class Api:
 
     async def staff(self, role: str) -> dict[str, str]:
         """Headers of a signed-in member of staff."""
-        if role not in self._staff:
+        token, made = self._staff.get(role, ("", 0.0))
+        if not token or time.monotonic() - made > TOKEN_KEPT_S:
             user = self.demo["users"][role]
             answer = await self.http.post("/v1/auth/login", json={"tenant": self.demo["tenant"], **user})
             assert answer.status_code == 200, answer.text
-            self._staff[role] = answer.json()["access_token"]
-        return {"Authorization": f"Bearer {self._staff[role]}"}
+            token = answer.json()["access_token"]
+            self._staff[role] = (token, time.monotonic())
+        return {"Authorization": f"Bearer {token}"}
 
     async def customer(self, external_id: str | None = None) -> Customer:
         """A customer, signed in by the bank's backend."""

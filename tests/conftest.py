@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,19 @@ import pytest
 
 from helios.commands.up import start_application
 from helios.database import Database
+from helios.embedded import ports
 from helios.embedded.supervisor import Stack, running_stack
 from helios.keyring import Keyring, root_key
 from helios.settings import Settings
 from tests.caller import Api
 from tests.neighbour import Neighbour, make_neighbour
+
+
+def pytest_configure() -> None:
+    """Two runs side by side begin with different ports: both would find the usual ones free in the same moment."""
+    beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    usual = {name: port + 10 * beside for name, port in asdict(ports.USUAL).items()}
+    ports.USUAL = ports.Ports(**usual)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ make fails here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,9 @@ ENDS_THE_CALLER = ("/v1/auth/",)
 BODIES = {"POST /v1/escalations/{escalation_id}/decision": {"action": "resolve"}}
 """Where fields depend on each other."""
 ROLES = ("admin", "supervisor", "agent", "auditor", "compliance_officer", "knowledge_editor", "analyst")
+
+
+RUNNING = "SELECT EXISTS (SELECT FROM threads WHERE tenant_id = $1 AND open_turn > completed_turn)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +84,20 @@ async def untouched(stack: Stack, victim: Victim, neighbour: Neighbour) -> Async
     """Every row of the victim is the same after all attacks as it was before them."""
     owner = await asyncpg.connect(stack.servers.admin_dsn)
     try:
+        await _until_at_rest(owner, neighbour)
         before = await _rows(owner, neighbour)
         yield
         after = await _rows(owner, neighbour)
         assert {table for table in before if before[table] != after[table]} == set()
     finally:
         await owner.close()
+
+
+async def _until_at_rest(owner: asyncpg.Connection, neighbour: Neighbour) -> None:
+    """The victim's own turns of before end by themselves, and are no attacker's work."""
+    async with asyncio.timeout(60):
+        while await owner.fetchval(RUNNING, neighbour.tenant_id):
+            await asyncio.sleep(0.1)
 
 
 async def _rows(owner: asyncpg.Connection, neighbour: Neighbour) -> dict[str, str]:

@@ -28,6 +28,8 @@ GENERATED = {("chunks", "words")}
 @pytest.fixture(scope="module")
 async def lived_in(api: Api, database: Database, keyring: Keyring, tenant_id: UUID) -> None:
     """Both a conversation and what hangs on it, so that there is something to see."""
+    asker = await (await api.customer()).open()
+    assert (await asker.say("What does a replacement card cost?")).json()["outcome"] == "answered"
     customer = await (await api.customer()).open()
     assert (await customer.say("There is a debit on my account that I did not authorise.")).status_code == 200
     await customer.post("feedback", {"rating": 4})

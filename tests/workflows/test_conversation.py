@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from schema.steps import ConversationState, Delivered, Generated, RequestHuman, Stop, TurnRef, Understanding
 from tests.workflows.conftest import Stage
@@ -23,6 +24,18 @@ async def turn_done(handle: WorkflowHandle[Any, Any], turn: int) -> Conversation
             state: ConversationState = await handle.query("get_state", result_type=ConversationState)
             if state.done_turn >= turn:
                 return state
+            await asyncio.sleep(0.02)
+
+
+async def escalation_status(stage: Stage) -> WorkflowExecutionStatus | None:
+    """Of the escalation's workflow, once it has started: its conversation starts it after the turn has ended."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return (await stage.escalation().describe()).status
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
             await asyncio.sleep(0.02)
 
 
@@ -54,7 +67,7 @@ async def test_a_turn_that_ended_unheard_still_starts_its_escalation(stage: Stag
     stage.steps.on_deliver = lambda _: Delivered("escalated", ESCALATION)
     await turn_done(await stage.say(4), 4)
     assert "generate" not in stage.steps.calls
-    assert (await stage.escalation().describe()).status is WorkflowExecutionStatus.RUNNING
+    assert await escalation_status(stage) is WorkflowExecutionStatus.RUNNING
 
 
 async def test_the_oldest_unfinished_turn_is_taken_first(stage: Stage) -> None:
