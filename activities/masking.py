@@ -18,8 +18,14 @@ async def without_personal_data(
     resources: Resources, texts: Sequence[str], language: str, generators: Sequence[str]
 ) -> list[str]:
     """The texts, equal values with equal tokens. For a model outside also names that no cue announces are taken."""
-    tagged: list[list[Span]] = [[] for _ in texts]
-    if set(generators) - IN_HOUSE:
-        tagged = await asyncio.to_thread(lambda: [resources.find_names(text) for text in texts])
+    outside = bool(set(generators) - IN_HOUSE)
+    found = await asyncio.to_thread(lambda: [_spans(resources, text, language, outside) for text in texts])
     tokens = Tokens()
-    return [tokenise(text, find(text, language, names), tokens).text for text, names in zip(texts, tagged, strict=True)]
+    return [tokenise(text, spans, tokens).text for text, spans in zip(texts, found, strict=True)]
+
+
+def _spans(resources: Resources, text: str, language: str, outside: bool) -> Sequence[Span]:
+    """A conversation's history is read again at each turn; what was found in it once is known."""
+    return resources.known_spans.get(
+        (text, language, str(outside)), lambda: find(text, language, resources.find_names(text) if outside else [])
+    )

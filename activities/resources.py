@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from helios.database import Database
+from helios.detection.known_spans import KnownSpans
 from helios.detection.spans import Span
 from helios.frames import Frames
 from helios.keyring import Keyring
@@ -29,3 +30,4 @@ class Resources:
     """Names, places and the like in a text of any length: see helios/models/tagger.py."""
     generators: Mapping[str, Generator]
     """By name, in the order in which they are tried."""
+    known_spans: KnownSpans = field(default_factory=KnownSpans)

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from activities.masking import without_personal_data
 from activities.resources import Resources
+from helios.detection.known_spans import KnownSpans
 from helios.detection.spans import Span
 
 TEXTS = ["Oda Bjørnstad owes me money", "please write to oda@example.com, Oda Bjørnstad is my friend"]
@@ -12,9 +13,10 @@ TEXTS = ["Oda Bjørnstad owes me money", "please write to oda@example.com, Oda B
 
 @dataclass
 class Tagged:
-    """Stands for a worker's resources: of all of them only the tagger is asked."""
+    """Stands for a worker's resources: only the tagger is asked, and what it said before is known."""
 
     asked: list[str] = field(default_factory=list)
+    known_spans: KnownSpans = field(default_factory=KnownSpans)
 
     def find_names(self, text: str) -> list[Span]:
         self.asked.append(text)
@@ -37,3 +39,11 @@ async def test_what_stays_in_the_house_costs_no_pass_of_the_encoder() -> None:
     texts, asked = await read_by(["offline"])
     assert asked == []
     assert "oda@example.com" not in texts[1]
+
+
+async def test_what_was_read_in_an_earlier_turn_is_not_read_again() -> None:
+    resources = Tagged()
+    for _ in range(2):
+        texts = await without_personal_data(cast(Resources, cast(Any, resources)), TEXTS, "en", ["openai"])
+        assert texts[0] == "<PERSON_1> owes me money"
+    assert resources.asked == TEXTS
