@@ -21,7 +21,7 @@ from helios.ids import new_id
 from tests.audit_log.conftest import Log
 from tests.audit_log.tampering import WAYS, put_back
 
-MUTATIONS = int(os.environ.get("HELIOS_TEST_MUTATIONS", "45"))
+MUTATIONS = int(os.environ.get("HELIOS_TEST_MUTATIONS", "30"))
 SEED = int(os.environ.get("HELIOS_TEST_SEED", "20261122"))
 
 

@@ -19,7 +19,7 @@ from helios.audit_log.merkle import (
     root_of_leaves,
 )
 
-MOST = 70
+MOST = 40
 LEAVES = [leaf_hash(str(number).encode()) for number in range(MOST)]
 
 
