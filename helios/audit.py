@@ -29,7 +29,8 @@ async def record(
 
     Raises `rfc8785.CanonicalizationError` for a detail that has no canonical form: it could never be sealed.
     """
-    rfc8785.dumps(dict(detail or {}))
+    told = dict(detail or {})
+    rfc8785.dumps(told)
     await connection.execute(
         insert(Audit).values(
             tenant_id=tenant_id,
@@ -39,6 +40,6 @@ async def record(
             actor_id=actor[1],
             subject_type=subject[0],
             subject_id=subject[1],
-            detail=dict(detail or {}),
+            detail=told,
         )
     )

@@ -10,12 +10,10 @@ import argparse
 import asyncio
 import json
 
+from helios.commands.reach import reach
 from helios.database import Database
-from helios.embedded.errors import StackError
-from helios.embedded.home import Home
-from helios.embedded.keys import load_keys
 from helios.keyring import root_key
-from helios.settings import Settings, settings
+from helios.settings import Settings
 from helios.token_keys import Rotated, rotate
 
 
@@ -26,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    done = asyncio.run(_rotate(settings(), revoke_old=args.revoke_old))
+    done = asyncio.run(_rotate(reach(), revoke_old=args.revoke_old))
     told = {"kid": done.kid, "signs_from": done.signs_from.isoformat(), "older_until": done.older_until.isoformat()}
     if args.json:
         print(json.dumps(told))
@@ -36,25 +34,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _rotate(config: Settings, *, revoke_old: bool) -> Rotated:
-    dsn, root = where(config)
-    database = Database(dsn, pool_size=1, pooled=config.postgres_pooled)
+    database = Database(config.postgres_dsn.get_secret_value(), pool_size=1, pooled=config.postgres_pooled)
     try:
-        return await rotate(database, root_key(root), revoke_old=revoke_old)
+        return await rotate(database, root_key(config.root_key.get_secret_value()), revoke_old=revoke_old)
     finally:
         await database.close()
-
-
-def where(config: Settings) -> tuple[str, str]:
-    """The database's address and the root key, of the servers that the settings name or of the stack that runs here."""
-    dsn, root = config.postgres_dsn.get_secret_value(), config.root_key.get_secret_value()
-    if dsn and root:
-        return dsn, root
-    home = Home(config.home.expanduser().absolute())
-    try:
-        described = json.loads(home.stack_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise StackError(
-            f"No stack runs in {home.root}. Start it with `make up`, or name your servers in HELIOS_POSTGRES_DSN and "
-            "HELIOS_ROOT_KEY."
-        ) from None
-    return str(described["postgres_dsn"]), load_keys(home, has_data=True).root_key

@@ -14,7 +14,7 @@ from helios.settings import Settings, settings
 def reach() -> Settings:
     """Raises `StackError` where neither the environment nor a running stack says where the database is."""
     config = settings()
-    if config.postgres_dsn.get_secret_value():
+    if config.postgres_dsn.get_secret_value() and config.root_key.get_secret_value():
         return config
     home = Home(config.home.expanduser().absolute())
     try:
