@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
@@ -22,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from api.limits import class_of
 from api.problems import CODES, MEDIA_TYPE
+from tests.fuzz.operations import Operation
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 FAILURES_MOST = 3
@@ -33,74 +31,75 @@ STREAMS = ("/events",)
 
 
 @dataclass(frozen=True, slots=True)
-class Callers:
-    """Who asks, and for what: headers of callers, and ids that exist by the name that paths give them."""
+class Caller:
+    """Who asks, and what exists for them: values by the name that paths, queries, headers and bodies give them."""
 
-    headers: list[dict[str, str]]
-    ids: dict[str, str] = field(default_factory=dict)
-
-
-def load(document: dict[str, Any]) -> dict[str, Any]:
-    """Every operation by its label, e.g. `POST /v1/conversations`."""
-    schema = schemathesis.openapi.from_dict(document)
-    found: list[Any] = [each.ok() for each in schema.get_all_operations()]  # type: ignore[union-attr]
-    return {operation.label: operation for operation in found}
+    roles: frozenset[str] = frozenset()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def fingerprint(document: dict[str, Any], label: str) -> str:
-    """Changes when the operation or a schema does."""
-    method, path = label.split(" ")
-    about = [document["paths"][path][method.lower()], document.get("components", {}).get("schemas", {})]
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+@dataclass(slots=True)
+class Thrown:
+    """What became of some cases: answers by their status, and what went wrong, in words."""
+
+    answers: Counter[int] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
 
 
-def slow(label: str) -> bool:
-    """Whether a password is hashed on the way: a tenth of the cases has to do."""
-    return class_of(*label.split(" ")) == "sign_in"
+def throw(operation: Operation, url: str, callers: Sequence[Caller], cases: int, number: int) -> Thrown:
+    """So many cases, the same ones for the same number. Stops at the third that goes wrong."""
+    thrown = Thrown()
+    with requests.Session() as session:
+        session.trust_env = False  # looking for proxies takes a tenth of a call
+
+        @seed(number)
+        @settings(
+            max_examples=cases, deadline=None, database=None, phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        @given(case=_cases(operation), who=_who(operation, callers), aimed=st.booleans(), which=st.integers(0, 63))
+        def one(case: Case[Any], who: Caller, aimed: bool, which: int) -> None:
+            if len(thrown.wrong) < FAILURES_MOST:
+                _aim(case, who.known if aimed and not case.path.endswith(STREAMS) else {}, which)
+                thrown.wrong.extend(_look(case, url, who, session, thrown.answers))
+
+        try:
+            one()
+        except Unsatisfiable:  # nothing to choose from
+            return thrown
+    return thrown
 
 
-def throw(operation: Any, url: str, callers: Callers, cases: int, number: int) -> list[str]:
-    """So many cases, the same ones for the same number. Returns what went wrong, in words."""
-    wrong: list[str] = []
-    session = requests.Session()
-
-    @seed(number)
-    @settings(
-        max_examples=cases, deadline=None, database=None, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(case=_cases(operation), who=st.sampled_from([{}, *callers.headers]), known=st.booleans())
-    def one(case: Case[Any], who: dict[str, str], known: bool) -> None:
-        if len(wrong) < FAILURES_MOST:
-            _aim(case, callers.ids if known and not case.path.endswith(STREAMS) else {})
-            wrong.extend(_look(case, url, who, session))
-
-    try:
-        one()
-    except Unsatisfiable:  # nothing to choose from
-        return wrong
-    finally:
-        session.close()
-    return wrong
+def _who(operation: Operation, callers: Sequence[Caller]) -> st.SearchStrategy[Caller]:
+    """Anybody, and in half of the cases somebody who may."""
+    anybody = st.sampled_from([Caller(), *callers])
+    may = [each for each in callers if operation.roles & each.roles]
+    return anybody | st.sampled_from(may) if may else anybody
 
 
-def _cases(operation: Any) -> st.SearchStrategy[Case[Any]]:
-    good: st.SearchStrategy[Case[Any]] = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
-    takes_something = operation.body or any(operation.iter_parameters())
-    return good | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE) if takes_something else good
+def _cases(operation: Operation) -> st.SearchStrategy[Case[Any]]:
+    made = operation.schema
+    good: st.SearchStrategy[Case[Any]] = made.as_strategy(generation_mode=GenerationMode.POSITIVE)
+    takes_something = made.body or any(made.iter_parameters())
+    return good | made.as_strategy(generation_mode=GenerationMode.NEGATIVE) if takes_something else good
 
 
-def _aim(case: Case[Any], ids: dict[str, str]) -> None:
-    for name in case.path_parameters or {}:
-        if name in ids:
-            case.path_parameters[name] = ids[name]
+def _aim(case: Case[Any], known: Mapping[str, Sequence[str]], which: int) -> None:
+    """Names what exists instead of what was made up."""
+    parts: tuple[Any, ...] = (case.path_parameters, case.query, case.headers, case.body)
+    for part in parts:
+        for name in set(part) & known.keys() if isinstance(part, MutableMapping) else ():
+            if known[name]:
+                part[name] = known[name][which % len(known[name])]
     if isinstance(case.query, dict) and isinstance(case.query.get("wait"), int | float):
         case.query["wait"] = min(case.query["wait"], WAIT_MOST_S)
 
 
-def _look(case: Case[Any], url: str, who: dict[str, str], session: requests.Session) -> Iterator[str]:
+def _look(case: Case[Any], url: str, who: Caller, session: requests.Session, answers: Counter[int]) -> Iterator[str]:
     try:
-        answer = case.call(base_url=url, headers=who, session=session, timeout=75)
+        answer = case.call(base_url=url, headers=dict(who.headers), session=session, timeout=75)
+        answers[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS)
         if answer.status_code >= 400:
             _require_problem(answer, case.method)

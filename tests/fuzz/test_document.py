@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
-from api.app import create_app
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
-from helios.settings import Settings
 from tests.fuzz.callers import Crowd
-from tests.fuzz.engine import load, slow, throw
+from tests.fuzz.engine import throw
+from tests.fuzz.operations import operations
 
 CASES = 100
-DOCUMENT = create_app(Settings()).openapi()
-OPERATIONS = load(DOCUMENT)
+OPERATIONS = operations()
 
 
 @pytest.fixture(scope="module")
-def crowd(stack: Stack, database: Database, keyring: Keyring) -> Crowd:
-    return Crowd(stack.servers.api_url, database, keyring.root)
+async def crowd(stack: Stack, database: Database, keyring: Keyring) -> AsyncIterator[Crowd]:
+    made = Crowd(stack.servers.api_url, database, keyring.root, each=2)
+    yield made
+    await made.close()
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
 async def test_no_case_breaks_it_and_every_answer_is_as_described(stack: Stack, crowd: Crowd, label: str) -> None:
-    cases = CASES // 10 if slow(label) else CASES
-    assert not await asyncio.to_thread(throw, OPERATIONS[label], stack.servers.api_url, await crowd.get(), cases, 1)
+    operation = OPERATIONS[label]
+    cases, callers = CASES // 10 if operation.slow else CASES, await crowd.get(operation)
+    assert not (await asyncio.to_thread(throw, operation, stack.servers.api_url, callers, cases, 1)).wrong

@@ -1,0 +1,72 @@
+"""The operations of the API's document, each with who may ask for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import schemathesis
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from api.app import create_app
+from api.authentication import asked_by
+from api.limits import class_of
+from api.permissions import PERMISSIONS
+from helios.settings import Settings
+
+REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`fingerprint` changes when the operation or one of its schemas does. `label`: e.g. `POST /v1/conversations`."""
+
+    label: str
+    schema: Any
+    roles: frozenset[str]
+    fingerprint: str
+
+    @property
+    def slow(self) -> bool:
+        """Whether a password is hashed on the way: a tenth of the cases has to do."""
+        return class_of(*self.label.split(" ")) == "sign_in"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of what it takes, in path, query and headers."""
+        return frozenset(each.name for each in self.schema.iter_parameters())
+
+
+def operations() -> dict[str, Operation]:
+    """Every operation of the document by its label."""
+    app = create_app(Settings())
+    document = app.openapi()
+    schema = schemathesis.openapi.from_dict(document)
+    made: list[Any] = [each.ok() for each in schema.get_all_operations()]  # type: ignore[union-attr]
+    roles = _roles(app)
+    return {
+        each.label: Operation(each.label, each, roles.get(each.label, frozenset()), fingerprint(document, each.label))
+        for each in made
+    }
+
+
+def _roles(app: FastAPI) -> dict[str, frozenset[str]]:
+    return {
+        f"{method} {route.path}": frozenset().union(*(PERMISSIONS[each] for each in asked_by(route)))
+        for route in app.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+
+
+def fingerprint(document: dict[str, Any], label: str) -> str:
+    method, path = label.split(" ")
+    about = json.dumps(document["paths"][path][method.lower()], sort_keys=True)
+    schemas: dict[str, str] = {}
+    while missing := set(REFERENCE.findall(about + "".join(schemas.values()))) - set(schemas):
+        schemas |= {name: json.dumps(document["components"]["schemas"][name], sort_keys=True) for name in missing}
+    return hashlib.sha256((about + json.dumps(schemas, sort_keys=True)).encode()).hexdigest()[:16]

@@ -1,0 +1,120 @@
+"""What exists for the callers, by the name that operations give it: conversations, people, keys, sources, tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import insert
+
+from helios.crypto import RootKey
+from helios.database import Database
+from helios.ids import new_id
+from schema.tables import User
+from tests.caller import Api, Customer
+from tests.fuzz.operations import Operation
+from tests.knowledge_editing import ingested, submit
+from tests.neighbour import Neighbour, make_neighbour
+
+SAID = ("I want to talk to a human being, please.", "How do I order a new card?")
+READS = ("GET ", "HEAD ")
+
+Known = dict[str, Sequence[str]]
+
+
+class Things:
+    def __init__(
+        self, database: Database, root: RootKey, bank: Neighbour, api: Api, customer: Customer, each: int
+    ) -> None:
+        self._database, self._root = database, root
+        self._bank, self._api, self._customer, self._each = bank, api, customer, each
+        self._made: dict[str, Known] = {}
+        self._makers: dict[str, Callable[[], Awaitable[Known]]] = {
+            "conversation_id": self._conversations,
+            "escalation_id": self._conversations,
+            "source_id": self._sources,
+            "tenant_id": self._tenants,
+            "user_id": self._users,
+            "api_key_id": self._api_keys,
+            "invitation_id": self._invitations,
+            "session_id": self._sessions,
+            "event_id": self._events,
+        }
+
+    async def of(self, operation: Operation) -> Known:
+        """What exists of that which the operation takes. An operation that changes it has it for itself."""
+        known: Known = {}
+        for name in operation.names & self._makers.keys():
+            if name not in self._made:
+                self._made[name] = await self._makers[name]()
+            known |= self._made[name]
+            if not operation.label.startswith(READS):
+                del self._made[name]
+        return known
+
+    async def _conversations(self) -> Known:
+        """Some with an escalation and some without, each with a message."""
+        read: list[dict[str, Any]] = []
+        messages: list[str] = []
+        for n in range(self._each):
+            await self._customer.open()
+            await self._customer.say(SAID[n % len(SAID)])
+            read.append((await self._customer.get()).json())
+            messages.append((await self._customer.messages())[-1]["id"])
+        return {
+            "conversation_id": [each["id"] for each in read],
+            "escalation_id": [each["escalation_id"] for each in read if each["escalation_id"]],
+            "message_id": messages,
+            "agent_id": [str(self._bank.users["agent"])],
+        }
+
+    async def _sources(self) -> Known:
+        made = [await submit(self._api, f"# Fees\n\nThe fee number {n} is {n} euros.") for n in range(self._each)]
+        for version in made:
+            await ingested(self._api, version)
+        return {"source_id": [each["source_id"] for each in made], "number": ["1", "1", "2"], "against": ["1"]}
+
+    async def _tenants(self) -> Known:
+        made = [await make_neighbour(self._database, self._root, ()) for _ in range(self._each)]
+        return {"tenant_id": [str(each.tenant_id) for each in made]}
+
+    async def _users(self) -> Known:
+        """People who never sign in."""
+        made = [new_id() for _ in range(self._each)]
+        async with self._database.tenant(self._bank.tenant_id) as connection:
+            for user_id in made:
+                await connection.execute(
+                    insert(User).values(
+                        tenant_id=self._bank.tenant_id, id=user_id, email=f"{user_id}@{self._bank.slug}.example",
+                        display_name="Nora Nobody", password_hash="", roles=["supervisor"],
+                    )
+                )  # fmt: skip
+        return {"user_id": [str(each) for each in made]}
+
+    async def _api_keys(self) -> Known:
+        return {"api_key_id": await self._post("api-keys", {"name": "fuzz", "scopes": ["customer_tokens"]})}
+
+    async def _invitations(self) -> Known:
+        return {"invitation_id": await self._post("users", {"roles": ["agent"]}, email=True)}
+
+    async def _sessions(self) -> Known:
+        user = self._api.demo["users"]["agent"]
+        await self._api.http.post("/v1/auth/login", json={"tenant": self._api.demo["tenant"], **user})
+        return {"session_id": await self._get("auth/sessions", "agent")}
+
+    async def _events(self) -> Known:
+        return {"event_id": await self._get("audit/events", "auditor")}
+
+    async def _post(self, path: str, body: dict[str, Any], *, email: bool = False) -> list[str]:
+        headers, ids = await self._api.staff("admin"), []
+        for _ in range(self._each):
+            own = {"email": f"{uuid4().hex}@{self._bank.slug}.example"} if email else {}
+            answer = await self._api.http.post(f"/v1/{path}", json={**body, **own}, headers=headers)
+            ids.append(answer.raise_for_status().json()["id"])
+        return ids
+
+    async def _get(self, path: str, role: str) -> list[str]:
+        headers, params = await self._api.staff(role), {"limit": self._each}
+        answer = await self._api.http.get(f"/v1/{path}", params=params, headers=headers)
+        return [each["id"] for each in answer.raise_for_status().json()["items"]]
