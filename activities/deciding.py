@@ -17,6 +17,7 @@ from helios.crypto import TenantKeys
 from helios.detection.output import Context
 from helios.facts import Fact
 from helios.knowledge.retrieval import load_passages, still_in_force
+from helios.rules.policy import policy_of
 from schema.steps import ScoredPassage
 
 CONTENT = "decisions.content_ct"
@@ -82,4 +83,7 @@ async def _standard(connection: AsyncConnection, thread: Any, escalation: Any, w
         allowed_link_domains=settings_of(thread).link_domains,
         language=escalation.language,
     )
-    return Standard(context, escalation.language, len(passages))
+    # A request for a person belongs to no turn with a record: then the rules of now are held against it.
+    version = record.get("policy_version", thread.policy_version)
+    policy = await policy_of(connection, thread.tenant_id, version)
+    return Standard(context, escalation.language, len(passages), policy)

@@ -15,13 +15,14 @@ from activities.opening import Cause, open_escalation_row, open_ticket
 from activities.promises import spoken
 from activities.reading import DRAFT, read_thread, settings_of
 from activities.resources import Resources
+from activities.screening import SECRET_PASTED
 from activities.telling import Told, tell
 from helios import audit, facts
 from helios.crypto import TenantKeys
-from helios.detection.situations import situation
 from helios.facts import Fact
 from helios.frames import frame_number, last_of_epoch
 from helios.knowledge.retrieval import IN_FORCE
+from helios.rules.policy import Policy, policy_of
 from helios.texts import text as say
 from schema.steps import Deliver, Delivered, Priority
 from schema.tables import Analytics
@@ -99,14 +100,14 @@ async def _end_turn(
 ) -> tuple[Delivered, int]:
     ref, found = work.ref, work.understanding
     told: list[Fact] = []
+    policy = await policy_of(connection, ref.tenant_id, found.policy_version)
     if turn.was_masked:
-        notice = Told(
-            ref.turn, "system", f"notice:{ref.turn}:masked", say("secret_masked", found.language), found.language
-        )
+        warning = policy.text(SECRET_PASTED, found.language) or say("secret_masked", found.language)
+        notice = Told(ref.turn, "system", f"notice:{ref.turn}:masked", warning, found.language)
         told += (await tell(connection, keys, ref.conversation_id, notice))[1]
-    escalation, case = await _hand_over(connection, keys, work, thread, turn)
+    escalation, case = await _hand_over(connection, keys, policy, work, thread, turn)
     told.append(facts.stage(ref.turn, "delivery", _last_frame(turn)))
-    reply = None if work.forwarded else _reply(keys, work, thread, turn, released, escalation, case)
+    reply = None if work.forwarded else _reply(keys, policy, work, thread, turn, released, escalation, case)
     if reply is not None:
         told += (await tell(connection, keys, ref.conversation_id, reply))[1]
     unhelpful = 0 if work.supported or work.outcome != "answered" else thread.unhelpful_turns + 1
@@ -125,19 +126,19 @@ async def _end_turn(
     )
     seq = await facts.append(connection, ref.tenant_id, ref.conversation_id, told)
     status = "waiting_human" if escalation is not None else thread.status
-    await _close_books(connection, work, thread, turn, escalation_id, unhelpful, status)
+    await _close_books(connection, policy, work, thread, turn, escalation_id, unhelpful, status)
     # Also where it was open before: a worker that died may not have started its workflow.
     return Delivered(work.outcome, escalation_id, unhelpful >= UNHELPFUL_TURNS), seq
 
 
 async def _hand_over(
-    connection: AsyncConnection, keys: TenantKeys, work: Deliver, thread: Any, turn: Any
+    connection: AsyncConnection, keys: TenantKeys, policy: Policy, work: Deliver, thread: Any, turn: Any
 ) -> tuple[Any, UUID | None]:
     """Opens the escalation and the ticket that the outcome demands: (escalation or None, ticket id or None)."""
     if work.forwarded or work.outcome not in ("escalated", "held"):
         return None, None
     number = work.situation
-    listed = situation(number) if number is not None else None
+    listed = policy.situation(number) if number is not None else None
     priority, queue = REASONS.get("held" if work.outcome == "held" else work.reason, ("P2", "general"))
     if listed is not None and work.outcome == "escalated":
         priority, queue = listed.priority, listed.queue
@@ -147,12 +148,13 @@ async def _hand_over(
     cause = Cause(f"turn:{work.ref.turn}", work.ref.turn, work.reason or work.outcome, priority, queue, number)
     draft = keys.open_text(turn.draft_ct, DRAFT, (work.ref.conversation_id, work.ref.turn)) if turn.draft_ct else None
     citations = turn.draft["citations"] if turn.draft else []
-    opened = await open_escalation_row(connection, keys, thread, cause, work.understanding, draft, citations)
+    opened = await open_escalation_row(connection, keys, thread, cause, work.understanding, draft, citations, listed)
     return opened, ticket_id
 
 
 def _reply(
     keys: TenantKeys,
+    policy: Policy,
     work: Deliver,
     thread: Any,
     turn: Any,
@@ -191,22 +193,25 @@ def _reply(
         attempt = turn.attempt if released[1] else turn.attempt + 1
         return Told(**common, content=released[0], attempt=attempt, last_frame=released[1], taken_back=every_frame)
     due = spoken(escalation.due_at, found.language, settings_of(thread).hours) if escalation is not None else ""
-    content = say(_text_key(work), found.language, due=due, bank=thread.tenant_name, case=str(case or "")[-8:].upper())
+    content = _our_text(policy, work, due=due, bank=thread.tenant_name, case=str(case or "")[-8:].upper())
     return Told(**common, content=content, attempt=turn.attempt + 1, taken_back=every_frame)
 
 
-def _text_key(work: Deliver) -> str:
-    """Which of our own texts the customer reads."""
+def _our_text(policy: Policy, work: Deliver, **values: str) -> str:
+    """Which of the bank's own texts the customer reads, or of ours where it has none."""
+    language = work.understanding.language
     if work.outcome == "held":
-        return "held_for_review"
-    listed = situation(work.situation) if work.situation is not None else None
+        return say("held_for_review", language, **values)
+    listed = policy.situation(work.situation) if work.situation is not None else None
     if listed is not None and (work.outcome == "escalated" or listed.action == "refuse"):
-        return listed.template
-    return "unavailable" if work.outcome == "escalated" else work.outcome
+        own = policy.text(listed.number, language)
+        return own.format(**values).strip() if own else say(listed.template, language, **values)
+    return say("unavailable" if work.outcome == "escalated" else work.outcome, language, **values)
 
 
 async def _close_books(
     connection: AsyncConnection,
+    policy: Policy,
     work: Deliver,
     thread: Any,
     turn: Any,
@@ -224,7 +229,8 @@ async def _close_books(
         "situations": found.situations,
         "situation": work.situation,
         "passages": [{"chunk_id": str(each.chunk_id), "score": each.score} for each in found.passages],
-        "policy_version": found.policy_version,
+        "policy_version": policy.version,
+        "policy_digest": policy.digest,
         "step_ms": found.step_ms,
         "escalation_id": str(escalation_id) if escalation_id else None,
     }

@@ -27,6 +27,7 @@ from helios.knowledge.retrieval import load_passages
 from helios.llm.base import Finished, GeneratorError, PastMessage, Prompt, TextDelta
 from helios.llm.prices import cost_micro_usd
 from helios.llm.prompting import prompt_hash
+from helios.rules.policy import policy_of
 from schema.steps import Generate, Generated, TurnRef
 
 ESCALATION_DRAFT = "escalations.draft_ct"
@@ -136,6 +137,7 @@ async def _begin(
         PastMessage("customer" if message.role == "customer" else "assistant", words)
         for message, words in zip(past, said, strict=True)
     ]
+    policy = await policy_of(connection, ref.tenant_id, found.policy_version)
     prompt = Prompt(thread.tenant_name, found.language, question, None, passages, tuple(history))
     standard = Standard(
         Context(
@@ -147,6 +149,7 @@ async def _begin(
         ),
         found.language,
         len(passages),
+        policy,
     )
     return Answer(ref, row.reply_id, attempt, epoch, prompt, Gate(standard), after_fact, for_customer)
 

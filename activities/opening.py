@@ -15,7 +15,7 @@ from activities.promises import clocks, due_at
 from activities.reading import settings_of
 from helios import audit
 from helios.crypto import TenantKeys
-from helios.detection.situations import Situation, situation
+from helios.detection.situations import Situation
 from helios.ids import new_id
 from helios.tenant_settings import OfficeHours
 from schema.steps import Priority, TurnRef, Understanding
@@ -56,8 +56,12 @@ async def open_escalation_row(
     found: Understanding | None,
     draft: str | None = None,
     citations: Sequence[Mapping[str, Any]] = (),
+    listed: Situation | None = None,
 ) -> Opened:
-    """Writes the escalation with its audit event. The same cause again finds the one that it opened."""
+    """Writes the escalation with its audit event. The same cause again finds the one that it opened.
+
+    `listed` is its situation as the turn's policy has it.
+    """
     opened_at = datetime.now(UTC)
     escalation_id = new_id()
     due = due_at(cause.priority, opened_at, settings_of(thread).hours)
@@ -76,7 +80,7 @@ async def open_escalation_row(
             situation=cause.situation,
             language=language,
             requested_by=cause.requested_by,
-            summary_ct=keys.seal_text(_summary(cause, found), SUMMARY, escalation_id),
+            summary_ct=keys.seal_text(_summary(cause, found, listed), SUMMARY, escalation_id),
             draft_ct=keys.seal_text(draft, DRAFT, escalation_id) if draft else None,
             draft_citations=[dict(each) for each in citations],
             opened_at=opened_at,
@@ -129,11 +133,10 @@ async def open_ticket(
     return ticket_id
 
 
-def _summary(cause: Cause, found: Understanding | None) -> str:
+def _summary(cause: Cause, found: Understanding | None, listed: Situation | None) -> str:
     """What an agent reads first. Built from what was recognised, without a model: it must not invent."""
     parts = [f"Reason: {cause.reason.replace('_', ' ')}."]
-    if cause.situation is not None:
-        listed = situation(cause.situation)
+    if listed is not None:
         parts.append(f"Situation {listed.number} ({listed.source}).")
         if listed.person_duties:
             parts.append(f"Yours to do: {', '.join(duty.replace('_', ' ') for duty in listed.person_duties)}.")

@@ -22,7 +22,8 @@ HISTORY_MESSAGES = 12
 
 THREAD = text(
     """
-    SELECT threads.*, tenants.name AS tenant_name, tenants.settings AS tenant_settings
+    SELECT threads.*, tenants.name AS tenant_name, tenants.settings AS tenant_settings,
+        (SELECT version FROM policies WHERE tenant_id = :tenant_id AND status = 'published') AS policy_version
     FROM threads JOIN tenants ON tenants.id = threads.tenant_id
     WHERE threads.tenant_id = :tenant_id AND threads.id = :id
     """

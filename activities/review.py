@@ -10,9 +10,14 @@ from typing import Literal
 from helios.detection import output
 from helios.detection.redaction import redact_output
 from helios.detection.windows import WindowCutter
+from helios.rules.policy import Policy, shipped
 
 # The one rule that a person's own words are free of.
 CLAIMS_TO_BE_HUMAN = "output.human_claim"
+PROMISSORY_DRAFT = 9
+"""Is found in drafts, so its phrases count in every one."""
+# A phrase has at most a few dozen words: what was released before them is not looked at again.
+LOOK_BACK = 400
 CITATION = re.compile(r"\s?\[(\d{1,3})\]")
 
 
@@ -24,6 +29,21 @@ class Standard:
     language: str
     citable: int
     """How many passages there are: a marker beyond them points nowhere and is taken out."""
+    policy: Policy = field(default_factory=shipped)
+
+    def forbidden(self, before: str, text: str) -> tuple[str, ...]:
+        """The tenant's own forbidden phrases that end in `text`: of situations that are active, and of drafts."""
+        book = self.policy.forbidden
+        if book is None:
+            return ()
+        whole, active = before + text, {*self.context.situations, PROMISSORY_DRAFT}
+        found = book.find(whole, after=len(before))
+        return tuple(each.rule.id for each in found if each.rule.number in active)
+
+    def hold(self, text: str) -> int:
+        """The offset from which `text` may begin a forbidden phrase that is not whole yet, or its length."""
+        book = self.policy.forbidden
+        return output.hold(text) if book is None else min(output.hold(text), book.begun(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +60,7 @@ class Reviewed:
 def review_whole(text: str, standard: Standard) -> Reviewed:
     """The last look at a text, as one piece. Not changed any more: what would have to be is held."""
     verdict = output.check_whole(text, standard.context)
-    reviewed = _reviewed(verdict, text)
+    reviewed = _reviewed(verdict, text, standard.forbidden("", text))
     if reviewed.action != "release":
         return reviewed
     redacted = redact_output(text, _approved(standard), standard.language)
@@ -52,7 +72,7 @@ def review_whole(text: str, standard: Standard) -> Reviewed:
 def review_written(text: str, standard: Standard) -> Reviewed:
     """A text that a person wrote: the same checks, in one piece, with redaction applied."""
     verdict = output.check_whole(text, standard.context)
-    reviewed = _reviewed(verdict, text)
+    reviewed = _reviewed(verdict, text, standard.forbidden("", text))
     if reviewed.action != "release" and set(reviewed.reasons) != {CLAIMS_TO_BE_HUMAN}:
         return reviewed
     clean = redact_output(verdict.text or text, _approved(standard), standard.language)
@@ -64,9 +84,12 @@ class Gate:
     """Cuts an answer into windows as it is written and lets each through only after its checks."""
 
     standard: Standard
-    cutter: WindowCutter = field(default_factory=lambda: WindowCutter(hold=output.hold))
     passed: str = ""
     redacted: set[str] = field(default_factory=set)
+    cutter: WindowCutter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cutter = WindowCutter(hold=self.standard.hold)
 
     def feed(self, delta: str) -> list[Reviewed]:
         """The windows that this piece completes. After one that is not released nothing more comes through."""
@@ -87,7 +110,7 @@ class Gate:
     def _window(self, window: str) -> Reviewed:
         window = drop_unknown_markers(window, self.standard.citable)
         verdict = output.check_window(self.passed, window, self.standard.context)
-        reviewed = _reviewed(verdict, window)
+        reviewed = _reviewed(verdict, window, self.standard.forbidden(self.passed[-LOOK_BACK:], window))
         if reviewed.action != "release":
             return reviewed
         clean = redact_output(reviewed.text, _approved(self.standard), self.standard.language)
@@ -105,11 +128,13 @@ def cited(text: str) -> list[int]:
     return list(dict.fromkeys(int(marker[1]) for marker in CITATION.finditer(text)))
 
 
-def _reviewed(verdict: output.Verdict, text: str) -> Reviewed:
-    reasons = tuple(reason.rule for reason in verdict.reasons)
+def _reviewed(verdict: output.Verdict, text: str, forbidden: tuple[str, ...]) -> Reviewed:
+    reasons = (*(reason.rule for reason in verdict.reasons), *forbidden)
     situation = next((reason.situation for reason in verdict.reasons if reason.situation is not None), None)
     if verdict.action in ("hold", "block"):
         return Reviewed(verdict.action, text, reasons, situation)
+    if forbidden:
+        return Reviewed("hold", text, reasons, situation)
     return Reviewed("release", text if verdict.text is None else verdict.text, reasons, situation)
 
 

@@ -23,6 +23,7 @@ from helios.knowledge.query import contextual_query
 from helios.knowledge.retrieval import search
 from helios.llm.base import PastMessage
 from helios.models.intent import Intent
+from helios.rules.policy import Policy, policy_of
 from schema.steps import ScoredPassage, TurnRef, Understanding
 from schema.visibility import shown_channel
 
@@ -45,6 +46,7 @@ class Begun:
     ref: TurnRef
     messages: list[StoredMessage]
     language: str
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ async def understand(resources: Resources, requested: TurnRef) -> Understanding:
             turn=begun.ref.turn,
             state="with_human",
             language=begun.language,
+            policy_version=begun.policy.version,
             status=begun.thread.status,
             channel=shown_channel(begun.thread.channel),
         )
@@ -90,7 +93,8 @@ async def begin_turn(
     if thread.sealed_turn < ref.turn:
         await connection.execute(SEAL, {**where, "language": language})
     await facts.append(connection, ref.tenant_id, ref.conversation_id, [facts.stage(ref.turn, "screening")])
-    return Begun(thread, ref, messages, language)
+    policy = await policy_of(connection, ref.tenant_id, thread.policy_version)
+    return Begun(thread, ref, messages, language, policy)
 
 
 async def _look_into(resources: Resources, begun: Begun) -> Understanding:
@@ -98,7 +102,7 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
     question, masked, history = words_of(begun)
     found = await classify(resources, question, history, begun.language)
     classified_at = time.perf_counter()
-    screened = screen(question, masked, found.question_vector)
+    screened = screen(question, masked, found.question_vector, begun.policy)
     screened_at = time.perf_counter()
     passages = []
     if screened.verdict == "answer" or screened.wants_draft:
@@ -117,6 +121,7 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
         passages=passages,
         generators=settings_of(begun.thread).chain(tuple(resources.generators)),
         wants_draft=screened.wants_draft,
+        policy_version=begun.policy.version,
         channel=shown_channel(begun.thread.channel),
         step_ms=_milliseconds(started, classified_at, screened_at),
     )

@@ -27,6 +27,7 @@ from api import (
     openapi,
     operations,
     pages,
+    policies,
     sse,
     tenant_settings,
     tenants,
@@ -75,8 +76,9 @@ def create_app(config: Settings | None = None) -> FastAPI:
     conversing = (conversations, messages, sse, websocket)
     managing = (tenants, tenant_settings, users, api_keys, audit_events, audit_proofs)
     knowing = (knowledge, knowledge_versions, knowledge_search)
+    ruling = (policies,)
     around = (operations, demo, help_pages, well_known)
-    for part in (auth, customer_tokens, *conversing, escalations, *knowing, *managing, *around):
+    for part in (auth, customer_tokens, *conversing, escalations, *knowing, *ruling, *managing, *around):
         app.include_router(part.router)
     app.include_router(tenants.secrets_router)
     app.include_router(users.invitations_router)

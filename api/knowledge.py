@@ -28,10 +28,11 @@ from api.presentation import moment, version_json
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.uploads import UploadRoute
-from helios.knowledge.lifecycle import Refused, delete_source
+from helios.knowledge.lifecycle import delete_source
 from helios.knowledge.parsing import MEDIA_TYPES, media_type_of
 from helios.knowledge.starting import start_ingestion
 from helios.knowledge.submission import Submission, submit
+from helios.refusals import Refused
 from helios.tokens import Identity
 from schema.ingestion import VersionRef
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,22 +11,21 @@ import structlog
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.service import RPCError
 
 from api import knowledge_examples as examples
 from api.authentication import caller
 from api.cleaning import clean
+from api.deciding import deciding
 from api.described import ID, described
 from api.idempotency import IdempotentRoute
 from api.knowledge import START_WITHIN_S, find_source, find_version, source_json
 from api.models import Nothing, Remarks, Review
 from api.pagination import Cursor, Limit, page, read_cursor
 from api.presentation import moment, version_json
-from api.problems import Problem
 from api.state import Services, State
 from helios.knowledge.comparison import Change, compare
-from helios.knowledge.lifecycle import Refused, approve, reject, roll_back, withdraw
+from helios.knowledge.lifecycle import approve, reject, roll_back, withdraw
 from helios.knowledge.starting import start_publication
 from helios.tokens import Identity
 from schema.ingestion import Publish, VersionRef
@@ -40,8 +37,6 @@ Reader = Annotated[Identity, Depends(caller("knowledge.read"))]
 Approver = Annotated[Identity, Depends(caller("knowledge.approve"))]
 Withdrawer = Annotated[Identity, Depends(caller("knowledge.withdraw"))]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The version's number")]
-REFUSALS = {code: code for code in ("not_found", "four_eyes", "version_conflict")}
-"""Every code of `Refused`, all of them published."""
 COMPARED = ("title", "visibility", "category", "tags", "url", "effective_at", "expires_at")
 
 # A version is known by its number; lists and their cursors need an id.
@@ -164,7 +159,7 @@ async def approve_version(
 ) -> Response:
     """Publishes the version, at once or at its time. Whoever submitted it may not."""
     ref, asked = VersionRef(approver.tenant_id, source_id, number), body or Review()
-    async with _deciding(services, approver) as connection:
+    async with deciding(services, approver) as connection:
         at = await approve(connection, ref, approver.id, asked.publish_at, _note(asked.note))
     if at is not None:
         await _start(services, Publish(ref, at))
@@ -186,7 +181,7 @@ async def reject_version(
 ) -> Response:
     """Sends the version back; it becomes `withdrawn`. What is published stays."""
     ref = VersionRef(approver.tenant_id, source_id, number)
-    async with _deciding(services, approver) as connection:
+    async with deciding(services, approver) as connection:
         await reject(connection, ref, approver.id, _note((body or Remarks()).note))
     return await _shown(services, ref)
 
@@ -206,7 +201,7 @@ async def withdraw_version(
 ) -> Response:
     """No answer rests on it from now on, and nothing takes its place. `citations` lists the answers that did."""
     ref = VersionRef(actor.tenant_id, source_id, number)
-    async with _deciding(services, actor) as connection:
+    async with deciding(services, actor) as connection:
         await withdraw(connection, ref, actor.id, _note((body or Remarks()).note))
     return await _shown(services, ref)
 
@@ -216,20 +211,10 @@ async def roll_back_source(
     source_id: UUID, services: State, approver: Approver, body: Nothing | None = None
 ) -> Response:
     """Publishes again what was published before; what is published now becomes `superseded`."""
-    async with _deciding(services, approver) as connection:
+    async with deciding(services, approver) as connection:
         await roll_back(connection, approver.tenant_id, source_id, approver.id)
         row = await find_source(connection, approver.tenant_id, source_id)
     return JSONResponse(source_json(row))
-
-
-@asynccontextmanager
-async def _deciding(services: Services, actor: Identity) -> AsyncIterator[AsyncConnection]:
-    """A transaction for a decision; what the rules refuse becomes a problem."""
-    try:
-        async with services.database.tenant(actor.tenant_id) as connection:
-            yield connection
-    except Refused as refused:
-        raise Problem(REFUSALS[refused.code], refused.detail) from None
 
 
 async def _shown(services: Services, ref: VersionRef) -> Response:

@@ -41,6 +41,7 @@ PARAMETERS: dict[str, Any] = {
     "tag": "fees",
     "title": "card",
     "number": 2,
+    "version": 2,
     "against": 1,
     "If-Match": '"2"',
     "search": "alex",

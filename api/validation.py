@@ -15,7 +15,7 @@ from api import models
 from api.problems import Problem
 
 ERRORS_MOST = 20
-KNOWN_NAMES = frozenset(name for model in models.Body.__subclasses__() for name in model.model_fields)
+KNOWN_NAMES = frozenset(name for model in [*models.Body.__subclasses__(), *models.PARTS] for name in model.model_fields)
 
 
 class StrictRequest(Request):

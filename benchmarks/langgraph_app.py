@@ -98,7 +98,7 @@ class Steps:
         await resources.frames.announce(ref.tenant_id, ref.conversation_id, begun.thread.last_seq + 1)
         question, masked, history = understanding.words_of(begun)
         found = await understanding.classify(resources, question, history, begun.language)
-        screened = screen(question, masked, found.question_vector)
+        screened = screen(question, masked, found.question_vector, begun.policy)
         return {
             "turn": begun.ref.turn,
             "language": begun.language,

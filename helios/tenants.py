@@ -19,7 +19,6 @@ from helios import audit
 from helios.audit import ActorType
 from helios.crypto import RootKey
 from helios.database import Database
-from helios.detection.situations import all_situations
 from helios.ids import new_id
 from helios.tenant_settings import TenantSettings
 from schema.tables import Policy, RedactionRule, Tenant, TenantKey, TenantSettingsVersion
@@ -131,17 +130,6 @@ async def create(
         )
     )
     common = {"tenant_id": tenant_id, "version": 1, "status": "published", "published_at": datetime.now(UTC)}
-    for table, definition in ((Policy, {"situations": situations()}), (RedactionRule, {"operators": "default"})):
-        await connection.execute(insert(table).values(**common, id=new_id(), definition=definition))
+    for table in (Policy, RedactionRule):
+        await connection.execute(insert(table).values(**common, id=new_id(), note="As the product ships it"))
     await audit.record(connection, tenant_id, "tenant.created", actor=actor, subject=("tenant", tenant_id))
-
-
-def situations() -> dict[str, Any]:
-    """The situations and what each demands, as the product ships them."""
-    return {
-        str(each.number): {
-            **{"name": each.name, "priority": each.priority, "queue": each.queue},
-            **{"action": each.action, "duties": list(each.duties)},
-        }
-        for each in all_situations()
-    }

@@ -6,6 +6,7 @@ no second pass of the encoder.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,13 +45,16 @@ class Heads:
                 logits += self.weights[DIMENSION + numbers].sum(axis=0) * np.float32(scale(len(numbers)))
         return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
-    def found(self, grams: Grams, vector: Floats | None) -> list[tuple[str, float]]:
-        """Names and probabilities of the heads that say yes."""
+    def found(
+        self, grams: Grams, vector: Floats | None, thresholds: Mapping[str, float] | None = None
+    ) -> list[tuple[str, float]]:
+        """Names and probabilities of the heads that say yes. ``thresholds`` stand in for a head's own."""
+        chosen = thresholds or {}
         probabilities = self.probabilities(grams, vector)
         return [
             (name, float(probability))
             for name, probability, threshold in zip(self.names, probabilities, self.thresholds, strict=True)
-            if probability >= threshold
+            if probability >= chosen.get(name, threshold)
         ]
 
 

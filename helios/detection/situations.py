@@ -87,9 +87,11 @@ def situation(number: int) -> Situation:
     return _by_number()[number]
 
 
-def find_situations(text: str, language: str | None = None, vector: Floats | None = None) -> tuple[SituationMatch, ...]:
+def find_situations(
+    text: str, language: str | None = None, vector: Floats | None = None, thresholds: Mapping[str, float] | None = None
+) -> tuple[SituationMatch, ...]:
     """What ``text`` says, the most urgent first, each situation once. ``vector`` is the encoder's, (384,): without it
-    the trained heads are not asked.
+    the trained heads are not asked. ``thresholds``: a head's own by its name, where a tenant has chosen one.
 
     With a language that has rules, those and the English ones run; otherwise all do, which suits mixed language and
     costs little, so leave it out where the language is a guess.
@@ -104,15 +106,15 @@ def find_situations(text: str, language: str | None = None, vector: Floats | Non
     others = tuple(_by_other_detectors(text, seen))
     # The heads never learned from attacks, which speak of everything: there only what a rule says counts.
     attacked = any(match.number == INJECTION for match in others)
-    for match in (*others, *(() if attacked else _by_training(text, seen))):
+    for match in (*others, *(() if attacked else _by_training(text, seen, thresholds))):
         first.setdefault(match.number, match)
     return tuple(sorted(first.values(), key=lambda match: (situation(match.number).priority, match.number)))
 
 
-def _by_training(text: str, seen: Seen) -> Iterator[SituationMatch]:
+def _by_training(text: str, seen: Seen, thresholds: Mapping[str, float] | None) -> Iterator[SituationMatch]:
     if seen.vector is None or seen.grams is None or not any(map(str.isalpha, text)):
         return
-    for name, score in learned.load("situations").found(seen.grams, seen.vector):
+    for name, score in learned.load("situations").found(seen.grams, seen.vector, thresholds):
         yield SituationMatch(int(name), "learned", Span(0, len(text), f"SITUATION_{name}", score))
 
 

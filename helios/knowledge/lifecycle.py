@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from helios import audit
 from helios.audit import ActorType
 from helios.ids import new_id
+from helios.refusals import Refused
 from schema.ingestion import VersionRef
 from schema.tables import Publication
 
@@ -71,15 +72,6 @@ LAST_SUPERSEDED = text(
     ORDER BY publications.ended_at DESC, publications.id DESC LIMIT 1
     """
 )
-
-
-class Refused(Exception):
-    """The state of things does not allow it. `code` is one of the published problems."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(code)
-        self.code = code
-        self.detail = detail
 
 
 async def approve(

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios import audit
 from helios.crypto import TenantKeys
-from helios.knowledge.lifecycle import Refused
+from helios.refusals import Refused
 from schema.ingestion import VersionRef
 from schema.tables import KnowledgeSource, KnowledgeVersion
 

@@ -18,6 +18,10 @@ def _table(language: str) -> dict[str, str] | None:
 
 def text(key: str, language: str | None, **values: str) -> str:
     """The text `key` in the language, or in English where there is no translation. Raises `KeyError`: no such text."""
+    return template(key, language).format(**values).strip()
+
+
+def template(key: str, language: str | None) -> str:
+    """The same before its values are filled in."""
     table = _table((language or FALLBACK)[:2].lower()) or {}
-    template = table.get(key) or (_table(FALLBACK) or {})[key]
-    return template.format(**values).strip()
+    return table.get(key) or (_table(FALLBACK) or {})[key]

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     UniqueConstraint,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -24,30 +25,43 @@ from schema.tables.columns import (
 )
 
 
-class Policy(OfTenant, table=True):
+class Ruleset(OfTenant):
+    """A version of a tenant's rules: draft, published (one of them), superseded or rejected.
+
+    `definition` holds what differs from the shipped rules, and never changes.
+    """
+
+    version: int
+    status: str
+    definition: dict[str, Any] = json_column()
+    note: str | None = None
+    created_by: UUID | None = None
+    published_by: UUID | None = None
+    rejected_by: UUID | None = None
+    review_note: str | None = None
+    created_at: datetime = now_column()
+    published_at: datetime | None = time_column()
+    rejected_at: datetime | None = time_column()
+
+
+def one_published(table: str) -> tuple[Any, ...]:
+    published = text("status = 'published'")
+    only = Index(f"uq_{table}_published", "tenant_id", unique=True, postgresql_where=published)
+    return (UniqueConstraint("tenant_id", "version"), only)
+
+
+class Policy(Ruleset, table=True):
     """The situations and what each demands. A conversation's turn keeps the version that it began with."""
 
     __tablename__ = "policies"
-    __table_args__ = (UniqueConstraint("tenant_id", "version"),)
-    version: int
-    status: str
-    definition: dict[str, Any] = json_column()
-    created_by: UUID | None = None
-    published_by: UUID | None = None
-    created_at: datetime = now_column()
-    published_at: datetime | None = time_column()
+    __table_args__ = one_published("policies")
 
 
-class RedactionRule(OfTenant, table=True):
+class RedactionRule(Ruleset, table=True):
+    """What is taken out of texts, and how."""
+
     __tablename__ = "redaction_rules"
-    __table_args__ = (UniqueConstraint("tenant_id", "version"),)
-    version: int
-    status: str
-    definition: dict[str, Any] = json_column()
-    created_by: UUID | None = None
-    published_by: UUID | None = None
-    created_at: datetime = now_column()
-    published_at: datetime | None = time_column()
+    __table_args__ = one_published("redaction_rules")
 
 
 class Analytics(SQLModel, table=True):

@@ -62,6 +62,8 @@ class Things:
     admin: dict[str, str]
     auditor: dict[str, str]
     """Of an auditor (of the admin, where the tenant has none)."""
+    compliance: dict[str, str]
+    """Of a compliance officer, likewise."""
     operator: dict[str, str]
     """Headers of a platform admin, of another tenant."""
     ids: dict[str, str]
@@ -69,11 +71,11 @@ class Things:
     def callers(self) -> tuple[dict[str, str], ...]:
         """Credentials of everybody who may do something, the least powerful first."""
         key = {"X-API-Key": str(self.customer.api.demo["api_key"])}
-        return (self.customer.headers, self.supervisor, self.admin, self.auditor, self.operator, key)
+        return (self.customer.headers, self.supervisor, self.admin, self.auditor, self.compliance, self.operator, key)
 
 
-async def make_things(api: Api, operator: Api) -> Things:
-    """One of each thing that a path can name, all at rest."""
+async def make_things(api: Api, operator: Api, drafts: int = 1) -> Things:
+    """One of each thing that a path can name, all at rest. Of rules that many drafts: their versions are numbers."""
     customer = await (await api.customer()).open()
     answer = await customer.say("I want to talk to a human being, please.")
     assert answer.json()["outcome"] == "escalated", answer.text
@@ -88,6 +90,7 @@ async def make_things(api: Api, operator: Api) -> Things:
     ids = {
         "source_id": article["source_id"],
         "number": str(article["version"]),
+        "version": await _drafted(api, admin, drafts),
         "session_id": sessions[0]["id"],
         "event_id": events[0]["id"],
         "conversation_id": customer.conversation,
@@ -98,7 +101,15 @@ async def make_things(api: Api, operator: Api) -> Things:
         "invitation_id": await _made(api, admin, "/v1/users", {"email": f"{uuid4()}@x.example", "roles": ["agent"]}),
     }
     auditor = await api.staff("auditor") if "auditor" in api.demo["users"] else admin
-    return Things(customer, supervisor, admin, auditor, await operator.staff("platform_admin"), ids)
+    compliance = await api.staff("compliance_officer") if "compliance_officer" in api.demo["users"] else admin
+    return Things(customer, supervisor, admin, auditor, compliance, await operator.staff("platform_admin"), ids)
+
+
+async def _drafted(api: Api, admin: dict[str, str], drafts: int) -> str:
+    """The number of the newest of that many drafts."""
+    answers = [await api.http.post("/v1/policies", json={}, headers=admin) for _ in range(drafts)]
+    assert all(answer.status_code == 201 for answer in answers), answers[-1].text
+    return str(answers[-1].json()["version"])
 
 
 async def _made(api: Api, admin: dict[str, str], path: str, body: dict[str, Any]) -> str:
@@ -126,7 +137,8 @@ async def mine(api: Api, operator: Api) -> Things:
 
 @pytest.fixture(scope="session")
 async def theirs(next_door: Api, operator: Api) -> Things:
-    return await make_things(next_door, operator)
+    """With versions of rules whose numbers `mine` does not have."""
+    return await make_things(next_door, operator, drafts=9)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,26 @@
+"""Decisions with four eyes: a transaction in which the rules may refuse."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.problems import Problem
+from api.state import Services
+from helios.refusals import Refused
+from helios.tokens import Identity
+
+REFUSALS = {code: code for code in ("not_found", "four_eyes", "version_conflict")}
+"""Every code of `Refused`, all of them published."""
+
+
+@asynccontextmanager
+async def deciding(services: Services, actor: Identity) -> AsyncIterator[AsyncConnection]:
+    """A transaction of the actor's tenant; what the rules refuse becomes a problem."""
+    try:
+        async with services.database.tenant(actor.tenant_id) as connection:
+            yield connection
+    except Refused as refused:
+        raise Problem(REFUSALS[refused.code], refused.detail) from None

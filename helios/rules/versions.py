@@ -1,0 +1,183 @@
+"""Versions of rules with four eyes: draft → published → superseded, or rejected.
+
+One tenant has one published version of each kind; the database holds that (a unique index). Each function works inside
+the caller's transaction and locks the kind's published row first, so of two people who decide in the same moment one
+finds it decided. A published version can be brought back by a rollback; what a version says never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from helios import audit
+from helios.refusals import Refused
+from helios.rules.policy import effective as effective_policy
+from helios.rules.policy_document import PolicyDocument, Wrong, below_minimum
+
+
+@dataclass(frozen=True, slots=True)
+class RuleKind:
+    """A kind of rules: its table, its name in the audit log, and what its documents may hold and mean."""
+
+    table: str
+    noun: str
+    document: type[BaseModel]
+    wrong: Callable[[Any], list[Wrong]]
+    """What a document may not say, although it is well formed."""
+    effective: Callable[[Any], dict[str, Any]]
+    """All that is in force with a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class DraftRef:
+    tenant_id: UUID
+    id: UUID
+    author: UUID
+
+
+POLICIES = RuleKind("policies", "policy", PolicyDocument, below_minimum, effective_policy)
+
+
+async def add_draft(
+    connection: AsyncConnection,
+    kind: RuleKind,
+    ref: DraftRef,
+    document: BaseModel,
+    note: str | None,
+) -> int:
+    """Stores a new draft and returns its number. Whether its document is allowed has been asked before.
+
+    The same id again finds the draft that it made.
+    """
+    where = {"tenant_id": ref.tenant_id, "id": ref.id}
+    await connection.execute(_statement(LOCK, kind), where)
+    known = (await connection.execute(_statement(KNOWN, kind), where)).scalar_one_or_none()
+    if known is not None:
+        return int(known)
+    stored = {"definition": document.model_dump_json(exclude_defaults=True), "author": ref.author, "note": note}
+    number = int((await connection.execute(_statement(ADD, kind), {**where, **stored})).scalar_one())
+    await _record(connection, kind, ref.tenant_id, ref.id, number, "drafted", ref.author)
+    return number
+
+
+async def find(connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, version: int) -> Any:
+    """The version's row. Raises `Refused` of code `not_found`."""
+    where = {"tenant_id": tenant_id, "version": version}
+    row = (await connection.execute(_statement(FIND, kind), where)).one_or_none()
+    if row is None:
+        raise Refused("not_found")
+    return row
+
+
+async def published(connection: AsyncConnection, kind: RuleKind, tenant_id: UUID) -> Any:
+    """The row of the version in force."""
+    return (await connection.execute(_statement(PUBLISHED, kind), {"tenant_id": tenant_id})).one()
+
+
+async def publish(
+    connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, version: int, reviewer: UUID, note: str | None
+) -> None:
+    """Puts a draft into force; what was in force becomes superseded. Its author may not, in whatever role."""
+    row = await _draft(connection, kind, tenant_id, version, reviewer)
+    await _put_into_force(connection, kind, tenant_id, row, reviewer, note)
+    await _record(connection, kind, tenant_id, row.id, version, "published", reviewer)
+
+
+async def reject(
+    connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, version: int, reviewer: UUID, note: str | None
+) -> None:
+    """A draft that will not be published. Its author may take it back in this way."""
+    row = await _draft(connection, kind, tenant_id, version, None)
+    decided = {"tenant_id": tenant_id, "version": version, "reviewer": reviewer, "note": note}
+    await connection.execute(_statement(REJECT, kind), decided)
+    await _record(connection, kind, tenant_id, row.id, version, "rejected", reviewer)
+
+
+async def roll_back(
+    connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, version: int, reviewer: UUID, note: str | None
+) -> None:
+    """Puts a version into force again that was published before. Its author may not."""
+    before = (await connection.execute(_statement(LOCK, kind), {"tenant_id": tenant_id})).one()
+    row = await find(connection, kind, tenant_id, version)
+    if row.status != "superseded":
+        raise Refused("version_conflict", f"The version is {row.status}, not superseded.")
+    if row.created_by == reviewer:
+        raise Refused("four_eyes", "Whoever wrote a version may not bring it back.")
+    await _put_into_force(connection, kind, tenant_id, row, reviewer, note)
+    detail = {"from": before.version}
+    await _record(connection, kind, tenant_id, row.id, version, "rolled_back", reviewer, detail)
+
+
+async def _draft(
+    connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, version: int, reviewer: UUID | None
+) -> Any:
+    await connection.execute(_statement(LOCK, kind), {"tenant_id": tenant_id})
+    row = await find(connection, kind, tenant_id, version)
+    if reviewer is not None and row.created_by == reviewer:
+        raise Refused("four_eyes", "Whoever wrote a draft may not publish it, in whatever role.")
+    if row.status != "draft":
+        raise Refused("version_conflict", f"The version is {row.status}.")
+    return row
+
+
+async def _put_into_force(
+    connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, row: Any, reviewer: UUID, note: str | None
+) -> None:
+    # What was allowed when it was written may be below the minimum of this release.
+    try:
+        wrong = kind.wrong(kind.document.model_validate(row.definition))
+    except ValidationError:
+        raise Refused("version_conflict", "The version is not valid any more: write it anew.") from None
+    if wrong:
+        raise Refused("version_conflict", f"The version is not allowed any more: {wrong[0][1]}.")
+    where = {"tenant_id": tenant_id, "version": row.version}
+    await connection.execute(_statement(SUPERSEDE, kind), where)
+    await connection.execute(_statement(PUBLISH, kind), {**where, "reviewer": reviewer, "note": note})
+
+
+async def _record(
+    connection: AsyncConnection,
+    kind: RuleKind,
+    tenant_id: UUID,
+    row_id: UUID,
+    version: int,
+    done: str,
+    actor: UUID,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    await audit.record(
+        connection, tenant_id, f"{kind.noun}.{done}", actor=("user", actor), subject=(kind.noun, row_id),
+        detail={"version": version, **(more or {})},
+    )  # fmt: skip
+
+
+LOCK = "SELECT version FROM {table} WHERE tenant_id = :tenant_id AND status = 'published' FOR UPDATE"
+KNOWN = "SELECT version FROM {table} WHERE tenant_id = :tenant_id AND id = :id"
+FIND = "SELECT * FROM {table} WHERE tenant_id = :tenant_id AND version = :version"
+PUBLISHED = "SELECT * FROM {table} WHERE tenant_id = :tenant_id AND status = 'published'"
+ADD = """
+    INSERT INTO {table} (tenant_id, id, version, status, definition, created_by, note)
+    SELECT :tenant_id, :id, coalesce(max(version), 0) + 1, 'draft', CAST(:definition AS jsonb), :author, :note
+    FROM {table} WHERE tenant_id = :tenant_id RETURNING version
+"""
+SUPERSEDE = "UPDATE {table} SET status = 'superseded' WHERE tenant_id = :tenant_id AND status = 'published'"
+PUBLISH = """
+    UPDATE {table} SET status = 'published', published_by = :reviewer, published_at = now(),
+        review_note = coalesce(CAST(:note AS text), review_note)
+    WHERE tenant_id = :tenant_id AND version = :version
+"""
+REJECT = """
+    UPDATE {table} SET status = 'rejected', rejected_by = :reviewer, rejected_at = now(), review_note = :note
+    WHERE tenant_id = :tenant_id AND version = :version
+"""
+
+
+def _statement(template: str, kind: RuleKind) -> TextClause:
+    return text(template.format(table=kind.table))
