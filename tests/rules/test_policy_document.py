@@ -11,10 +11,10 @@ from activities.review import Gate, Standard, review_whole
 from activities.screening import screen
 from helios.detection.output import Context
 from helios.detection.situations import all_situations
-from helios.rules.policy import effective, made, shipped
+from helios.models.embedder import Embedder
+from helios.rules.policy import Policy, effective, made, shipped
 from helios.rules.policy_document import ALWAYS_ON, PolicyDocument, below_minimum
-
-COMPLAINT = "I want to make a formal complaint about how I was treated."
+from helios.settings import settings
 
 
 def document(**override: Any) -> PolicyDocument:
@@ -92,23 +92,34 @@ def test_without_overrides_all_is_as_shipped() -> None:
     assert effective(PolicyDocument())["situations"].keys() == {str(each.number) for each in all_situations()}
 
 
-def test_a_situation_that_is_off_opens_nothing() -> None:
-    question = "My mother died last week and I do not know what to do with her account."
-    assert screen(question, ()).situation == 15
-    assert screen(question, (), None, made(2, document(number=15, enabled=False))).verdict == "answer"
+@pytest.fixture(scope="module")
+def encoder() -> Embedder:
+    return Embedder.load(settings())
 
 
-def test_a_flag_can_be_made_to_hand_over() -> None:
-    question = "Can you tell me the balance of my wife's account?"
-    assert screen(question, ()).verdict == "answer"
-    handed_over = screen(question, (), None, made(2, document(number=27, escalate=True)))
-    assert (handed_over.verdict, handed_over.situation) == ("escalate", 27)
+def decided(encoder: Embedder, question: str, policy: Policy) -> tuple[str, int | None]:
+    screened = screen(question, (), encoder.embed([question])[0], policy)
+    return screened.verdict, screened.situation
+
+
+def test_a_situation_that_is_off_opens_nothing(encoder: Embedder) -> None:
+    question = "my father passed away in spring and his standing orders still run"
+    assert decided(encoder, question, shipped()) == ("escalate", 15)
+    assert decided(encoder, question, made(2, document(number=15, enabled=False))) == ("answer", None)
+    assert decided(encoder, question, made(3, document(number=15, threshold=1.0))) == ("answer", None)
+
+
+def test_a_flag_can_be_made_to_hand_over(encoder: Embedder) -> None:
+    question = "Did my salary payment post yet?"
+    assert decided(encoder, question, shipped()) == ("answer", None)
+    assert decided(encoder, question, made(2, document(number=3, escalate=True))) == ("escalate", 3)
 
 
 def test_the_more_urgent_by_the_tenants_order_decides() -> None:
-    question = f"{COMPLAINT} Which shares should I buy?"
-    assert screen(question, ()).situation == 6
-    assert screen(question, (), None, made(2, document(number=8, priority="P0"))).situation == 8
+    question = "Someone used my card in Texas. I want to talk to a human being, please."
+    assert screen(question, ()).situation == 1
+    first = made(2, document(number=20, priority="P0"))
+    assert screen(question, (), None, first).situation == 20
 
 
 @pytest.mark.parametrize("cut", [7, 23, 31])
@@ -117,8 +128,8 @@ def test_a_forbidden_phrase_is_held_before_any_of_it_is_released(cut: int) -> No
     draft = "Thank you for that. You should ask at the branch, please. Good bye."
     gate = Gate(Standard(Context(situations=(6,), language="en"), "en", 0, policy))
     seen = [*gate.feed(draft[:cut]), *gate.feed(draft[cut:]), *gate.finish()]
-    assert seen[-1].action == "hold"
-    assert seen[-1].reasons == ("policy.6",)
+    held = [each for each in seen if each.action != "release"]
+    assert [(each.action, each.reasons) for each in held] == [("hold", ("policy.6",))]
     assert "branch" not in gate.passed
     assert "ask" not in gate.passed
 
