@@ -30,6 +30,7 @@ from api import (
     policies,
     sse,
     tenant_settings,
+    tenant_sso,
     tenants,
     users,
     websocket,
@@ -49,6 +50,7 @@ from helios import frames
 from helios.database import Database
 from helios.identity.breached import Breached
 from helios.identity.lockout import Lockout
+from helios.identity.providers import open_providers
 from helios.keyring import Keyring, root_key
 from helios.mail import open_mailer
 from helios.settings import Settings, settings
@@ -74,7 +76,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         lifespan=_lifespan(config),
     )
     conversing = (conversations, messages, sse, websocket)
-    managing = (tenants, tenant_settings, users, api_keys, audit_events, audit_proofs)
+    managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs)
     knowing = (knowledge, knowledge_versions, knowledge_search)
     ruling = (policies,)
     around = (operations, demo, help_pages, well_known)
@@ -124,6 +126,7 @@ def _lifespan(config: Settings) -> Any:
             walls=walls,
             lockout=Lockout(valkey),
             breached=(breached := Breached(config.breached_passwords_url)),
+            providers=open_providers(config),
             mailer=open_mailer(config),
             tenants=Tenants(database),
             access=(access := AccessLog(database, config.access_log_window_s)),

@@ -24,7 +24,8 @@ ENDED = "The session has ended: sign in again."
 ROLES_NOW = text(
     """
     SELECT users.roles,
-        coalesce(tenants.settings->'mfa_required_roles', '[]'::jsonb) ?| users.roles AND NOT EXISTS (
+        coalesce(tenants.settings->'mfa_required_roles', '[]'::jsonb) ?| users.roles
+        AND NOT sessions.provider_factor AND NOT EXISTS (
             SELECT FROM second_factors AS factor WHERE factor.tenant_id = users.tenant_id
             AND factor.user_id = users.id AND factor.confirmed_at IS NOT NULL) AS enrolling
     FROM sessions
@@ -33,6 +34,8 @@ ROLES_NOW = text(
     WHERE sessions.tenant_id = :tenant_id AND sessions.id = :id AND sessions.user_id = :user_id
       AND sessions.revoked_at IS NULL AND sessions.expires_at > now()
       AND users.deactivated_at IS NULL AND users.deleted_at IS NULL
+      AND (sessions.by_sso OR tenants.settings->'sso'->'required' IS DISTINCT FROM 'true'::jsonb
+           OR tenants.settings->'sso'->'break_glass' ? CAST(users.id AS text))
     """
 )
 

@@ -22,11 +22,16 @@ SETTINGS = {
         "generators": [],
         "limits": {"tenant": None, "user": None, "customer": None, "api_key": None},
         "self_registration": False,
+        "sso": {"issuer": "https://login.harbour.example", "client_id": "helioscs", "role_claim": "groups",
+                "roles": {"service-desk": ["agent"]}, "default_role": None, "provisioning": True, "required": False,
+                "break_glass": []},
         "mfa_required_roles": ["admin"],
         "reveal_roles": ["compliance_officer"],
         "demo": False,
     },
 }  # fmt: skip
+SSO = {"issuer": "https://login.harbour.example", "client_id": "helioscs", "client_secret_set": True,
+       "redirect_uri": "https://service.harbour.example/v1/auth/sso/harbour/callback"}  # fmt: skip
 SETTINGS_VERSION = {"id": ID, "version": 2, "settings": {"languages": ["en", "de"]}, "changed_by": ID,
                     "created_at": WHEN}  # fmt: skip
 USER = {"id": ID, "email": "alex@bank.example", "display_name": "Alex Agent", "roles": ["agent"], "status": "active",

@@ -51,6 +51,7 @@ ROUTES: tuple[tuple[str, str, str], ...] = (
     (r"/v1/auth/(refresh|logout|logout-all|stream-tickets)", "POST", "token"),
     (r"/v1/customer-tokens|/demo/session", "POST", "token"),
     (r"/v1/auth/.+", "POST", "sign_in"),
+    (r"/v1/auth/sso/[^/]+/(start|callback)", "GET", "sign_in"),
     (r"/v1/conversations/[^/]+/messages", "POST", "message"),
     (r"/v1/conversations/[^/]+/events", "GET", "stream"),
     (r"/v1/conversations/[^/]+/ws", "WEBSOCKET", "stream"),

@@ -143,6 +143,34 @@ class FactorRemoval(Body):
     otp: Otp | None = None
 
 
+class SsoCode(Body):
+    """`verifier`: of the `challenge` that the page began with (RFC 7636 §4.1)."""
+
+    code: Token
+    verifier: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._~-]{43,128}$", examples=["v" * 43])]
+    otp: Otp | None = None
+
+
+Page = Annotated[StrictStr, Field(min_length=1, max_length=1_024), AfterValidator(readable)]
+
+
+class SsoLink(Body):
+    """`return_to`: a path here, or a page of an origin in `allowed_origins`."""
+
+    return_to: Page
+
+
+class SsoReturn(Body):
+    """As in `SsoLink`; without it the browser stays at the provider."""
+
+    return_to: Page | None = None
+
+
+class ClientSecret(Body):
+    client_secret: Annotated[StrictStr, Field(min_length=1, max_length=512, json_schema_extra={"format": "password"}),
+                             AfterValidator(spoken)]  # fmt: skip
+
+
 class ResetRequest(Body):
     tenant: Key
     email: Email

@@ -49,6 +49,13 @@ PARAMETERS: dict[str, Any] = {
     "subject_type": "user",
     "from": "2026-03-01T00:00:00Z",
     "to": "2026-04-01T00:00:00Z",
+    "tenant": "harbour",
+    "challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    "return_to": "/chat",
+    "state": "019a0000….3kZq…",
+    "code": "SplxlOBeZQQYbYS6WxSbIA",
+    "error": "access_denied",
+    "iss": "https://login.harbour.example",
 }
 """Examples by name; an id is an id anyhow."""
 

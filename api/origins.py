@@ -1,6 +1,6 @@
 """Which sites' pages may read our answers in a browser (CORS), tenant by tenant.
 
-A page of another origin never has more rights for it: every right comes with a token, no cookie is looked at, and
+A page of another origin never has more rights for it: every right comes with a token, none with a cookie, and
 `Access-Control-Allow-Credentials` is never sent. So this decides only which pages may read.
 
 - An answer to a caller of a tenant is readable by the origins in that tenant's setting `allowed_origins`.

@@ -16,6 +16,7 @@ from helios.database import Database
 from helios.frames import Frames
 from helios.identity.breached import Breached
 from helios.identity.lockout import Lockout
+from helios.identity.providers import Providers
 from helios.keyring import Keyring
 from helios.mail import Mailer
 from helios.settings import Settings
@@ -38,6 +39,7 @@ class Services:
     walls: TenantWalls
     lockout: Lockout
     breached: Breached
+    providers: Providers
     mailer: Mailer
     tenants: Tenants
     access: AccessLog

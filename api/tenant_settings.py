@@ -39,6 +39,10 @@ STORE = text(
     "UPDATE tenants SET settings = CAST(:settings AS jsonb), settings_version = :version, updated_at = now() "
     "WHERE id = :id"
 )
+BREAK_GLASS = text(
+    "SELECT EXISTS (SELECT FROM users WHERE tenant_id = :tenant_id AND id = ANY(:ids) AND 'admin' = ANY(roles) "
+    "AND password_hash IS NOT NULL AND deactivated_at IS NULL AND deleted_at IS NULL)"
+)
 VERSIONS = text(
     """
     SELECT * FROM tenant_settings WHERE tenant_id = :id
@@ -65,6 +69,7 @@ async def read_settings(tenant_id: UUID, services: State, reader: Reader) -> Res
         examples.SETTINGS,
         "precondition_required",
         "precondition_failed",
+        "break_glass_missing",
         "not_found",
         body={"languages": ["en", "de"], "link_domains": ["harbour.example"]},
     ),
@@ -90,6 +95,7 @@ async def change_settings(
         changes: dict[str, Any] = body.model_dump(exclude_unset=True)
         before = TenantSettings.of(row.settings)
         after = _changed(before, changes)
+        await _require_break_glass(connection, tenant_id, after)
         version = row.settings_version
         if after != before:
             version += 1
@@ -117,6 +123,15 @@ def _changed(before: TenantSettings, changes: dict[str, Any]) -> TenantSettings:
         return TenantSettings.model_validate({name: value for name, value in wanted.items() if value is not None})
     except ValidationError as error:
         raise invalid_request(error.errors(include_url=False, include_input=False)) from None
+
+
+async def _require_break_glass(connection: AsyncConnection, tenant_id: UUID, settings: TenantSettings) -> None:
+    """Where passwords are refused, somebody must be able to mend what the provider breaks."""
+    if settings.sso is None or not settings.sso.required:
+        return
+    named = {"tenant_id": tenant_id, "ids": list(settings.sso.break_glass)}
+    if not (await connection.execute(BREAK_GLASS, named)).scalar_one():
+        raise Problem("break_glass_missing")
 
 
 async def _store(

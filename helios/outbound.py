@@ -12,14 +12,14 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import httpcore
 
-from helios.addresses import is_public, parse
+from helios.addresses import Address, is_public, parse
 
 URL_MAX = 2_048
 PORTS = frozenset({80, 443})
@@ -80,7 +80,7 @@ class Answer:
     body: bytes
 
 
-def check_url(url: str, ports: frozenset[int] = PORTS) -> Target:
+def check_url(url: str, ports: Container[int] = PORTS, may_reach: Callable[[Address], bool] = is_public) -> Target:
     """The parts of a URL that every reader of URLs reads alike. Raises `UrlRefused`."""
     if len(url) > URL_MAX or not PATH.fullmatch(url) or NOT_IN_A_PATH & set(url):
         raise UrlRefused("characters")
@@ -96,13 +96,13 @@ def check_url(url: str, ports: frozenset[int] = PORTS) -> Target:
     port = DEFAULT_PORT[parts.scheme] if port is None else port
     if port not in ports:
         raise UrlRefused("port")
-    return Target(parts.scheme, _host(host), port, _path(parts))
+    return Target(parts.scheme, _host(host, may_reach), port, _path(parts))
 
 
-def _host(host: str) -> str:
+def _host(host: str, may_reach: Callable[[Address], bool]) -> str:
     address = parse(host)
     if address is not None:
-        if not is_public(address):
+        if not may_reach(address):
             raise UrlRefused("address")
         return str(address)
     if not NAME.fullmatch(host):
@@ -124,9 +124,12 @@ async def system_resolver(host: str, port: int) -> Sequence[str]:
 class _Wall(httpcore.AsyncNetworkBackend):
     """Connects to checked addresses only: the second half of the wall, and the one that counts."""
 
-    def __init__(self, resolve: Resolve, dial: httpcore.AsyncNetworkBackend) -> None:
+    def __init__(
+        self, resolve: Resolve, dial: httpcore.AsyncNetworkBackend, may_reach: Callable[[Address], bool]
+    ) -> None:
         self._resolve = resolve
         self._dial = dial
+        self._may_reach = may_reach
 
     async def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
@@ -143,7 +146,7 @@ class _Wall(httpcore.AsyncNetworkBackend):
         found = [host] if parse(host) else await self._resolve(host, port)
         addresses = [parse(each) for each in found]
         # One that is not public among others that are is no accident.
-        if not addresses or not all(each is not None and is_public(each) for each in addresses):
+        if not addresses or not all(each is not None and self._may_reach(each) for each in addresses):
             raise UrlRefused("address")
         return [str(each) for each in addresses]
 
@@ -155,18 +158,23 @@ class _Wall(httpcore.AsyncNetworkBackend):
 
 
 class Outbound:
-    """Fetches what others point at. `resolve` and `dial` are the system's own, unless a test has its own network."""
+    """Fetches what others point at. `resolve` and `dial` are the system's own, unless a test has its own network.
+
+    `may_reach`: which addresses; public ones, unless the operator has said otherwise.
+    """
 
     def __init__(
         self,
         *,
-        ports: frozenset[int] = PORTS,
+        ports: Container[int] = PORTS,
+        may_reach: Callable[[Address], bool] = is_public,
         resolve: Resolve = system_resolver,
         dial: httpcore.AsyncNetworkBackend | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._ports = ports
-        self._wall = _Wall(resolve, dial or httpcore.AnyIOBackend())
+        self._may_reach = may_reach
+        self._wall = _Wall(resolve, dial or httpcore.AnyIOBackend(), may_reach)
         self._tls = tls or ssl.create_default_context()
 
     async def request(
@@ -181,7 +189,7 @@ class Outbound:
         redirects_max: int = 0,
     ) -> Answer:
         """The answer, whatever its status. Raises `UrlRefused` or `FetchFailed`."""
-        target, sent = check_url(url, self._ports), dict(headers or {})
+        target, sent = check_url(url, self._ports, self._may_reach), dict(headers or {})
         try:
             async with asyncio.timeout(within_s):
                 for _ in range(redirects_max + 1):
@@ -218,7 +226,7 @@ class Outbound:
         location = answer.headers.get("location")
         if not location:
             raise FetchFailed("redirects")
-        following = check_url(urljoin(target.url, location), self._ports)
+        following = check_url(urljoin(target.url, location), self._ports, self._may_reach)
         if target.scheme == "https" and following.scheme == "http":
             raise UrlRefused("scheme")
         if following.origin != target.origin:

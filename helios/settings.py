@@ -101,6 +101,11 @@ class Settings(BaseSettings):
     mail_from: str = "HeliosCS <no-reply@helioscs.example>"
     """The sender of our mail."""
 
+    # Single sign-on
+    sso_loopback: bool = False
+    """Tenants' identity providers on this machine may be asked, also over plain HTTP: for development and tests.
+    Refused where `public_url` is an address that others reach."""
+
     # Passwords
     breached_passwords_url: str = ""
     """A service that speaks the Pwned Passwords range protocol, e.g. https://api.pwnedpasswords.com. Unset: nothing is

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, time
 from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 from zoneinfo import available_timezones
 
 import holidays
@@ -24,6 +25,7 @@ SAYS_AI = {
 """A disclosure must disclose: known by one of these words, in the languages that we read."""
 DOMAIN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$"
 ORIGIN = r"^https?://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[1-9][0-9]{0,4})?$"
+ISSUER = r"^https?://[A-Za-z0-9.-]{1,253}(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*)?$"
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 Staff = Literal["admin", "supervisor", "agent", "knowledge_editor", "knowledge_approver", "compliance_officer",
@@ -64,6 +66,9 @@ Clock = Annotated[StrictStr, Field(pattern=CLOCK, description="HH:MM, the tenant
 Disclosure = Annotated[StrictStr, Field(min_length=1, max_length=1_000), AfterValidator(_plain)]
 Years = Annotated[StrictInt, Field(ge=1, le=30, description="Years after the conversation was closed")]
 PerMinute = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+Issuer = Annotated[StrictStr, Field(pattern=ISSUER, max_length=512, description="As the provider writes it, exactly")]
+Named = Annotated[StrictStr, Field(min_length=1, max_length=256, pattern=r"^[!-~]([ -~]*[!-~])?$")]
+Roles = Annotated[tuple[Staff, ...], Field(min_length=1, max_length=8), AfterValidator(_distinct)]
 
 
 class _Strict(BaseModel):
@@ -116,6 +121,46 @@ class Limits(_Strict):
     api_key: PerMinute | None = None
 
 
+class SingleSignOn(_Strict):
+    """The identity provider at which the staff signs in. Its client secret is no setting: it is set apart, sealed."""
+
+    issuer: Issuer
+    client_id: Named
+    role_claim: Annotated[
+        Named | None,
+        Field(description="The claim that names a person's groups. Unset: roles are given here, by invitation"),
+    ] = None
+    roles: Annotated[
+        dict[Named, Roles], Field(max_length=100, description="By a value of that claim: the roles that it gives")
+    ] = {}
+    default_role: Annotated[Staff | None, Field(description="Of whoever is in no known group. Unset: refused")] = None
+    provisioning: Annotated[StrictBool, Field(description="Accounts are opened at the first sign-in")] = False
+    required: Annotated[StrictBool, Field(description="Passwords are refused, but for `break_glass`")] = False
+    break_glass: Annotated[
+        tuple[UUID, ...],
+        Field(max_length=5, description="Admins who may use their password when the provider is away"),
+        AfterValidator(_distinct),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _has_a_way_back(self) -> Self:
+        if self.required and not self.break_glass:
+            raise ValueError("passwords may only be refused where `break_glass` names an admin who may use his")
+        return self
+
+    def roles_for(self, claims: Mapping[str, Any]) -> tuple[Staff, ...] | None:
+        """The roles that the provider's word gives, none where it gives none. None: it is not asked about roles."""
+        if self.role_claim is None:
+            return None
+        told = claims.get(self.role_claim)
+        groups = told if isinstance(told, list) else [told]
+        given = {role for group in groups if isinstance(group, str) for role in self.roles.get(group, ())}
+        return tuple(sorted(given)) or self.fallback()
+
+    def fallback(self) -> tuple[Staff, ...]:
+        return () if self.default_role is None else (self.default_role,)
+
+
 class TenantSettings(_Strict):
     """A tenant's settings."""
 
@@ -149,6 +194,7 @@ class TenantSettings(_Strict):
     ] = ()
     limits: Limits = Limits()
     self_registration: StrictBool = False
+    sso: Annotated[SingleSignOn | None, Field(description="Single sign-on of the staff (OpenID Connect)")] = None
     mfa_required_roles: Annotated[tuple[Staff, ...], Field(max_length=8), AfterValidator(_distinct)] = ()
     reveal_roles: Annotated[
         tuple[Staff, ...],

@@ -34,7 +34,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     Limits are counted, and out of reach: all tests come from one address.
     """
     home: Path = tmp_path_factory.mktemp("stack") / "home"
-    config = Settings(home=home, llm=("offline",), workflow_sandbox=True, rate_limits=1_000, access_log_window_s=0.5)
+    config = Settings(home=home, llm=("offline",), workflow_sandbox=True, rate_limits=1_000, access_log_window_s=0.5,
+                      sso_loopback=True)  # fmt: skip
     async with running_stack(config) as running:
         await start_application(running, config, lambda _title, _state: None)
         yield running

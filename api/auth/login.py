@@ -17,6 +17,7 @@ from api.cleaning import clean
 from api.described import described
 from api.models import SignIn
 from api.problems import Problem
+from api.sso import passwords_refused
 from api.state import Services, State
 from api.validation import StrictRoute
 from helios import audit
@@ -48,7 +49,7 @@ REHASH = text(
     **described(
         TOKENS,
         *("invalid_credentials", "otp_required", "invalid_otp", "account_locked", "invalid_request"),
-        "dependency_unavailable",
+        *("sso_required", "dependency_unavailable"),
         body={"tenant": "meridian", "email": "agent@meridian.example", "password": "six words that only you know"},
     ),
 )
@@ -87,7 +88,20 @@ async def _log_in(body: SignIn, request: Request, services: Services) -> Respons
     await settle(services, subject, tenant_id, user.id if user else None, right=right, refusal=refusal)
     assert user is not None
     assert keys is not None
+    await _require_password_may(services, user)
     return await _signed_in(services, request, keys, user, body.password)
+
+
+async def _require_password_may(services: Services, user: Any) -> None:
+    """Asked last: only who knows the password learns whether it would have been enough."""
+    tenant = await services.tenants.get(user.tenant_id)
+    if tenant is None or not passwords_refused(tenant.settings, user.id):
+        return
+    me: tuple[audit.ActorType, UUID | None] = ("user", user.id)
+    async with services.database.tenant(user.tenant_id) as connection:
+        detail = {"code": "sso_required"}
+        await audit.record(connection, user.tenant_id, "auth.login_failed", actor=me, subject=me, detail=detail)
+    raise Problem("sso_required")
 
 
 async def _second_factor(services: Services, subject: str, keys: TenantKeys, user: Any, otp: str | None) -> bool:

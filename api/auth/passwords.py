@@ -131,7 +131,7 @@ async def _mail_reset(services: Services, slug: str, email: str) -> None:
     try:
         tenant_id = await find_tenant(services, slug)
         user = await find_user(services, tenant_id, email)
-        if user is None:
+        if user is None or user.password_hash is None:  # who has none gets none: a person signs in at the provider
             return
         async with services.database.tenant(tenant_id) as connection:
             tenant = (await connection.execute(TENANT, {"tenant_id": tenant_id})).one()

@@ -38,8 +38,9 @@ CLIENT = "sessions.client_ct"
 SUCCESSOR = "sessions.refresh_token"
 
 OPEN = text(
-    "INSERT INTO sessions (tenant_id, id, user_id, refresh_hash, client_ct, expires_at) "
-    "VALUES (:tenant_id, :id, :user_id, :refresh_hash, :client_ct, now() + CAST(:absolute AS interval))"
+    "INSERT INTO sessions (tenant_id, id, user_id, refresh_hash, client_ct, by_sso, provider_factor, expires_at) "
+    "VALUES (:tenant_id, :id, :user_id, :refresh_hash, :client_ct, :by_sso, :provider_factor, "
+    "now() + CAST(:absolute AS interval))"
 )
 LOCK = text(
     "SELECT *, clock_timestamp() AS now FROM sessions WHERE tenant_id = :tenant_id AND id = :id "
@@ -99,7 +100,13 @@ def parse_refresh_token(token: str) -> RefreshToken | None:
 
 
 async def open_session(
-    connection: AsyncConnection, keys: TenantKeys, user_id: UUID, client: Mapping[str, str]
+    connection: AsyncConnection,
+    keys: TenantKeys,
+    user_id: UUID,
+    client: Mapping[str, str],
+    *,
+    by_sso: bool = False,
+    provider_factor: bool = False,
 ) -> tuple[UUID, str]:
     """A new session's id and its first refresh token. `client` is what its owner will know it by: agent, address."""
     session_id = new_id()
@@ -109,6 +116,7 @@ async def open_session(
         {
             "tenant_id": keys.tenant_id, "id": session_id, "user_id": user_id, "refresh_hash": token_hash(token),
             "client_ct": keys.seal_json(dict(client), CLIENT, session_id), "absolute": ABSOLUTE,
+            "by_sso": by_sso, "provider_factor": provider_factor,
         },
     )  # fmt: skip
     return session_id, token

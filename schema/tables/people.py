@@ -107,7 +107,8 @@ class User(OfTenant, table=True):
     __table_args__ = (UniqueConstraint("tenant_id", "email"),)
     email: str
     display_name: str
-    password_hash: str
+    password_hash: str | None = None
+    """None: signs in at the tenant's identity provider only."""
     password_needs_factor: bool = Field(
         default=False, nullable=False, sa_column_kwargs={"server_default": text("false")}
     )
@@ -189,7 +190,36 @@ class Session(OfTenant, table=True):
     refresh_hash: bytes = Field(sa_type=LargeBinary)
     generation: int = counter_column()
     client_ct: bytes | None = sealed_column()
+    by_sso: bool = Field(default=False, nullable=False, sa_column_kwargs={"server_default": text("false")})
+    """Opened at the tenant's identity provider."""
+    provider_factor: bool = Field(default=False, nullable=False, sa_column_kwargs={"server_default": text("false")})
+    """That provider has asked for a second factor."""
     created_at: datetime = now_column()
     last_used_at: datetime = now_column()
     expires_at: datetime = Field(sa_type=DateTime(timezone=True))
     revoked_at: datetime | None = time_column()
+
+
+class SsoSecret(SQLModel, table=True):
+    """A tenant's secret at its identity provider, sealed for that issuer and client id: no other gets it."""
+
+    __tablename__ = "sso_secrets"
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id")
+    issuer: str
+    client_id: str
+    secret_ct: bytes = sealed_column(nullable=False)
+    updated_at: datetime = now_column()
+
+
+class SsoIdentity(OfTenant, table=True):
+    """Who a user is at an identity provider: an HMAC of issuer and subject."""
+
+    __tablename__ = "sso_identities"
+    __table_args__ = (
+        foreign_key("users", "user_id"),
+        UniqueConstraint("tenant_id", "subject_index"),
+        Index("ix_sso_identities_user", "tenant_id", "user_id"),
+    )
+    user_id: UUID
+    subject_index: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = now_column()

@@ -96,6 +96,7 @@ async def make_things(api: Api, operator: Api, drafts: int = 1) -> Things:
         "conversation_id": customer.conversation,
         "escalation_id": escalation_id,
         "tenant_id": me["tenant_id"],
+        "tenant": str(api.demo["tenant"]),
         "user_id": me["id"],
         "api_key_id": await _made(api, admin, "/v1/api-keys", {"name": "mine", "scopes": ["customer_tokens"]}),
         "invitation_id": await _made(api, admin, "/v1/users", {"email": f"{uuid4()}@x.example", "roles": ["agent"]}),

@@ -20,6 +20,7 @@ from tests.neighbour import Neighbour
 NAMED = (
     r"helios:\{(?P<tenant>[0-9a-f-]{36})/[0-9a-f-]{36}\}:(frames|head)",
     r"helios:workers.*",
+    r"helios:sso-(state|code):(?P<tenant>[0-9a-f-]{36}):[0-9a-f]{64}",
     r"helios:ticket:[0-9a-f]{64}",
     r"helios:sign-in:\{[^}]+\}.*",
     r"helios:limit.*",
