@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011_single_sign_on"
-down_revision = "0010_tenants"
+revision = "0012_single_sign_on"
+down_revision = "0011_rule_versions"
 
 MINE = "tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid"
 GRANTED = {"sso_secrets": "SELECT, INSERT, UPDATE, DELETE", "sso_identities": "SELECT, INSERT, DELETE"}
