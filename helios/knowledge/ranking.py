@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helios.knowledge.fusion import Fusion, Piece, Question
+from helios.knowledge.sentences import split_sentences
 from helios.knowledge.terms import best_match, terms
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from helios.models.embedder import Vectors
 
 DEFAULT_LIMIT = 8
+LONG_QUESTION = 3
+"""From how many sentences a message speaks of several things."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +46,41 @@ def rank_passages(
 
     `question` and its `vector`, (384,), are those that were searched with; `language` is the customer's.
     """
+    sentences = split_sentences(question)
+    if language == "en" and len(sentences) >= LONG_QUESTION:
+        scores = _fused(candidates, Question(question, sentences, vector[None]))
+    else:
+        scores = _weighed(candidates, question, vector, language)
+    order = sorted(range(len(candidates)), key=lambda index: (-scores[index], index))
+    return tuple(candidates[index] for index in order[:limit])
+
+
+def _weighed(candidates: Sequence[Passage], question: str, vector: Vectors, language: str) -> list[float]:
+    """A short question rarely has the article's words, so its vector leads."""
     weights = _ENGLISH if language == "en" else _OTHER
     overlaps = word_overlap(candidates, question, language)
-    scores = [
+    return [
         weights.cosine * passage.score + weights.sentence * _best_sentence(passage, vector) + weights.words * overlap
         for passage, overlap in zip(candidates, overlaps, strict=True)
     ]
-    order = sorted(range(len(candidates)), key=lambda index: (-scores[index], index))
-    return tuple(candidates[index] for index in order[:limit])
+
+
+def _fused(candidates: Sequence[Passage], question: Question) -> list[float]:
+    """A long message names several things in the article's words; one vector of it all is near to none of them."""
+    pieces = [
+        Piece(str(number), passage.title, passage.text, _mean(passage, question.vectors[0]), passage.sentence_vectors)
+        for number, passage in enumerate(candidates)
+    ]
+    return [float(score) for score in Fusion(pieces, "en").scores(question)] if pieces else []
+
+
+def _mean(passage: Passage, question: Vectors) -> Vectors:
+    """The direction of the passage's sentences; one without vectors gets the question's, by its own nearness."""
+    if passage.sentence_vectors is None or not len(passage.sentence_vectors):
+        return np.float32(passage.score) * question
+    mean: Vectors = passage.sentence_vectors.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    return (mean / np.float32(length)).astype(np.float32) if length else mean
 
 
 def word_overlap(candidates: Sequence[Passage], question: str, language: str) -> list[float]:

@@ -54,3 +54,12 @@ def test_passages_without_sentence_vectors_are_ranked_by_their_own() -> None:
     plain = Passage(uuid4(), uuid4(), 1, "Help", "Cards.", "en", 0.7)
     assert rank_passages([passage("x", 0.1), plain], "cards", QUESTION, "en")[0] is plain
     assert word_overlap([plain], "the of", "en") == pytest.approx([0.0])
+
+
+def test_a_long_message_finds_what_only_one_of_its_sentences_names() -> None:
+    message = "I moved to Leeds in May. My cat is well. The braille statements never came. Please look into it."
+    near = passage("Cards are posted within a week.", 0.55, 0.55)
+    named = passage("Braille statements are free of charge.", 0.5, 0.5)
+    others = [passage(f"Loans of {n} kinds exist.", 0.1, 0.1) for n in range(4)]
+    assert rank_passages([near, named, *others], "where is it?", QUESTION, "en")[0] is near
+    assert rank_passages([near, named, *others], message, QUESTION, "en")[0] is named
