@@ -141,7 +141,7 @@ async def classify(resources: Resources, question: str, history: Sequence[PastMe
     query = tokenise(query, find_personal_data(query, language)).text
     texts = [question] if query == question else [question, query]
     vectors = await asyncio.to_thread(resources.encoder.embed, texts)
-    return Classified(resources.intents.classify(vectors[0]), query, vectors[-1], vectors[0])
+    return Classified(resources.intents.classify(vectors[0], question), query, vectors[-1], vectors[0])
 
 
 async def retrieve(resources: Resources, ref: TurnRef, found: Classified, language: str) -> list[ScoredPassage]:

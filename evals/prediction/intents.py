@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,17 @@ OUT_OF_SCOPE = frozenset({OTHER, "oos", "out_of_scope"})
 
 
 def classify(rows: Iterable[Row], training: Path | None) -> Iterator[Mapping[str, Any]]:
-    """The likeliest intent, its probability, and how likely the text is to belong to none (`oos_score`, 0..1)."""
+    """The likeliest intent, its probability, every intent of the text (`intents`), and how likely the text is to belong
+    to none (`oos_score`, 0..1).
+
+    Training rows have a `label`, or `intents` where a text has several.
+    """
     encoder = Embedder.load(settings())
-    classifier = IntentClassifier.load(settings(), encoder) if training is None else _train(encoder, training)
+    classifier = IntentClassifier.load(settings(), encoder) if training is None else train(encoder, training)
     foreign = [index for index, name in enumerate(classifier.names) if name in OUT_OF_SCOPE]
     for row in rows:
-        probabilities = classifier.probabilities(encoder.embed([row["text"]])[0])
+        vector = encoder.embed([row["text"]])[0]
+        probabilities = classifier.probabilities(vector, row["text"])
         best = int(probabilities.argmax())
         inside = 1 - float(probabilities[foreign].sum())
         likeliest = max((float(p) for i, p in enumerate(probabilities) if i not in foreign), default=0.0)
@@ -31,18 +35,23 @@ def classify(rows: Iterable[Row], training: Path | None) -> Iterator[Mapping[str
             "label": classifier.names[best],
             "score": round(float(probabilities[best]), 6),
             "oos_score": round(1 - inside * likeliest, 6),
+            "intents": list(classifier.several(vector, row["text"])),
         }
 
 
-def _train(encoder: TextEncoder, path: Path) -> IntentClassifier:
-    examples: dict[str, list[str]] = defaultdict(list)
-    for row in read_rows(path, ("text", "label")):
-        examples[row["label"]].append(row["text"])
-    return _checked(encoder, examples, path)
-
-
-def _checked(encoder: TextEncoder, examples: Mapping[str, Sequence[str]], path: Path) -> IntentClassifier:
+def train(encoder: TextEncoder, path: Path) -> IntentClassifier:
+    """A classifier of the rows of a file. Raises `RowError`."""
+    rows = [(row["text"], _labels(row, path)) for row in read_rows(path, ("text",))]
+    names = sorted({name for _, labels in rows for name in labels})
     try:
-        return IntentClassifier.train(encoder, examples)
+        return IntentClassifier.train_rows(encoder, sorted(rows, key=lambda row: tuple(row[1])), names)
     except IntentError as error:
         raise RowError(f"{path}: {error}") from error
+
+
+def _labels(row: Row, path: Path) -> tuple[str, ...]:
+    several = row.get("intents", row.get("label"))
+    labels = [several] if isinstance(several, str) else several
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise RowError(f"{path}: {row['id']} has neither a 'label' nor a list of 'intents'")
+    return tuple(labels)

@@ -3,7 +3,8 @@
 Rows are JSON, one a line; a file whose name ends in .gz is gzipped. Nothing has to be running.
 
   pii, guardrail, situations, language   {"id", "text"}
-  intent                                 {"id", "text"}; --train FILE has {"id", "text", "label"}
+  intent                                 {"id", "text"}; --train FILE has {"id", "text", "label"},
+                                         or "intents": […] where a text has several
   retrieval                              {"qid", "text"}; --kb FILE has {"id", "title", "text"}
 """
 

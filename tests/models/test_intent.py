@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 import yaml
 
+from helios.detection.features import BUCKETS
 from helios.models.embedder import Embedder, Vectors
-from helios.models.intent import EXAMPLES, OTHER, IntentClassifier, IntentError, fit_softmax
+from helios.models.intent import EXAMPLES, OTHER, IntentClassifier, IntentError, Model
+from helios.models.intent_features import DIMENSION
+from helios.models.kernel_ridge import fit, landmark_map
 from helios.settings import Settings, settings
 
+TEXT = "the price please"
 SHIPPED = yaml.safe_load(EXAMPLES.read_text(encoding="utf-8"))
 
 
@@ -36,7 +40,7 @@ def classifier(embedder: Embedder) -> IntentClassifier:
 def test_the_shipped_model_names_what_a_customer_wants(
     embedder: Embedder, classifier: IntentClassifier, intent: str, text: str
 ) -> None:
-    assert classifier.classify(embedder.embed([text])[0]).name == intent
+    assert classifier.classify(embedder.embed([text])[0], text).name == intent
 
 
 def test_unseen_utterances_are_mostly_named_right(embedder: Embedder) -> None:
@@ -46,19 +50,48 @@ def test_unseen_utterances_are_mostly_named_right(embedder: Embedder) -> None:
     unseen = [(name, text) for name, texts in SHIPPED.items() for n, text in enumerate(texts) if n % 5 == 0]
     vectors = embedder.embed([text for _, text in unseen])
     right = sum(
-        classifier.classify(vector).name == (OTHER if name == "out_of_scope" else name)
-        for (name, _), vector in zip(unseen, vectors, strict=True)
+        classifier.classify(vector, text).name == (OTHER if name == "out_of_scope" else name)
+        for (name, text), vector in zip(unseen, vectors, strict=True)
     )
     assert right / len(unseen) >= 0.65
 
 
 def test_an_unlikely_best_intent_is_other(classifier: IntentClassifier) -> None:
     nothing = np.zeros(384, dtype=np.float32)
-    probabilities = classifier.probabilities(nothing)
-    assert probabilities.sum() == pytest.approx(1, abs=1e-5)
-    flat = IntentClassifier(["a", "b", "c", "d", "e"], np.zeros((384, 5), np.float32), np.zeros(5, np.float32))
-    assert flat.classify(nothing).name == OTHER
-    assert flat.classify(nothing).confidence == pytest.approx(0.2)
+    assert classifier.probabilities(nothing, "").sum() == pytest.approx(1, abs=1e-5)
+    no_weights = Model(
+        np.zeros((1, 384), np.float32),
+        np.zeros((1, 5), np.float32),
+        np.zeros((DIMENSION, 5), np.float32),
+        np.ones(BUCKETS, np.float32),
+        np.array(1, np.float32),
+        np.array(0, np.float32),
+    )
+    flat = IntentClassifier(["a", "b", "c", "d", "e"], no_weights).classify(nothing, "text")
+    assert flat.name == OTHER
+    assert flat.confidence == pytest.approx(0.2)
+
+
+def test_probabilities_are_about_as_high_as_they_are_right(embedder: Embedder) -> None:
+    kept = {name: [text for n, text in enumerate(texts) if n % 5] for name, texts in SHIPPED.items()}
+    classifier = IntentClassifier.train(embedder, kept)
+    unseen = [(name, text) for name, texts in SHIPPED.items() for n, text in enumerate(texts) if n % 5 == 0]
+    rows = [classifier.probabilities(embedder.embed([text])[0], text) for _, text in unseen]
+    right = [sorted(SHIPPED)[int(row.argmax())] == name for row, (name, _) in zip(rows, unseen, strict=True)]
+    assert abs(np.mean(right) - np.mean([row.max() for row in rows])) <= 0.12
+
+
+def test_a_message_with_two_intents_has_both(embedder: Embedder) -> None:
+    said = {"cards": "my card was stolen", "fees": "what does a transfer cost", "login": "I forgot my password"}
+    ways = ["", "please help", "hello", "since today", "can you look", "thanks"]
+    rows: list[tuple[str, tuple[str, ...]]]
+    rows = [(f"{text} {way}", (name,)) for name, text in said.items() for way in ways]
+    pairs = [(left, right) for left in said for right in said if left != right]
+    rows += [(f"{said[left]} and {said[right]} {way}", (left, right)) for left, right in pairs for way in ways[:3]]
+    classifier = IntentClassifier.train_rows(embedder, rows, sorted(said))
+    both, one = "my card was stolen and I forgot my password today", "my card was stolen today"
+    assert set(classifier.several(embedder.embed([both])[0], both)) == {"cards", "login"}
+    assert classifier.several(embedder.embed([one])[0], one) == ("cards",)
 
 
 def test_the_second_load_reads_the_cache_and_a_damaged_one_is_trained_anew(tmp_path: Path, embedder: Embedder) -> None:
@@ -69,13 +102,13 @@ def test_the_second_load_reads_the_cache_and_a_damaged_one_is_trained_anew(tmp_p
     first = IntentClassifier.load(custom, counting, examples)
     second = IntentClassifier.load(custom, counting, examples)
     assert counting.calls == 1
-    vector = embedder.embed(["the price please"])[0]
-    assert first.classify(vector) == second.classify(vector)
+    vector = embedder.embed([TEXT])[0]
+    assert first.classify(vector, TEXT) == second.classify(vector, TEXT)
     assert first.names == ("cards", "fees")
 
     (cache,) = (tmp_path / "models").glob("intents-*.npz")
     cache.write_bytes(b"damaged")
-    assert IntentClassifier.load(custom, counting, examples).classify(vector) == first.classify(vector)
+    assert IntentClassifier.load(custom, counting, examples).classify(vector, TEXT) == first.classify(vector, TEXT)
     assert counting.calls == 2
 
 
@@ -102,17 +135,20 @@ def test_too_few_examples_are_refused(embedder: Embedder, examples: dict[str, li
         IntentClassifier.train(embedder, examples)
 
 
-def test_softmax_regression_reaches_the_minimum_of_its_penalised_loss() -> None:
+def test_leaving_one_out_by_leverage_is_training_without_it() -> None:
     rng = np.random.default_rng(7)
-    labels = np.arange(90) % 3
-    vectors = (rng.normal(size=(90, 5)) + 2 * np.eye(5)[labels]).astype(np.float32)
-    weights, bias = fit_softmax(vectors, labels, 3)
-    assert ((vectors @ weights + bias).argmax(axis=1) == labels).mean() >= 0.9
-    # The bias carries no penalty: at the minimum the mean probability of a class is its share.
-    logits = vectors @ weights + bias
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares = (powers / powers.sum(axis=1, keepdims=True)).mean(axis=0)
-    assert shares == pytest.approx([1 / 3] * 3, abs=1e-3)
+    features = rng.normal(size=(40, 5)).astype(np.float32)
+    targets = np.eye(3)[np.arange(40) % 3]
+    _, unseen = fit(features, targets, 0.5)
+    without, _ = fit(features[1:], targets[1:], 0.5)
+    assert unseen[0] == pytest.approx(features[0] @ without, abs=1e-4)
+
+
+def test_products_of_mapped_rows_are_the_kernel() -> None:
+    points = np.random.default_rng(3).normal(size=(12, 4))
+    kernel = np.exp(-((points[:, None] - points[None]) ** 2).sum(axis=2))
+    mapped = kernel @ landmark_map(kernel)
+    assert mapped @ mapped.T == pytest.approx(kernel, abs=1e-3)
 
 
 class _CountingEncoder:
