@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -27,9 +25,8 @@ from api.pagination import Cursor, Limit, page, read_cursor
 from api.presentation import moment, version_json
 from api.problems import Problem, not_found
 from api.state import Services, State
-from api.uploads import UploadRoute
+from api.uploads import UploadRoute, content_of
 from helios.knowledge.lifecycle import delete_source
-from helios.knowledge.parsing import MEDIA_TYPES, media_type_of
 from helios.knowledge.starting import start_ingestion
 from helios.knowledge.submission import Submission, submit
 from helios.refusals import Refused
@@ -195,13 +192,7 @@ def _content(body: NewSource) -> tuple[bytes, str]:
     if body.text is not None:
         return body.text.encode(), "text/markdown"
     assert body.file is not None
-    media_type = media_type_of(body.file.name)
-    if media_type is None:
-        raise Problem("unsupported_media_type", f"The kinds of files that are read: {', '.join(MEDIA_TYPES)}.")
-    try:
-        return base64.b64decode(body.file.content, validate=True), media_type
-    except (ValueError, binascii.Error):
-        raise _invalid("/file/content", "is not base64") from None
+    return content_of(body.file)
 
 
 async def _submission(

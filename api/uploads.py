@@ -1,8 +1,9 @@
-"""Files by form: what a browser sends as multipart/form-data becomes the JSON body that a program would send."""
+"""Files: what a browser sends as multipart/form-data becomes the JSON body that a program would send."""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 from collections.abc import Callable, Coroutine
 from email.message import Message
@@ -13,12 +14,22 @@ from fastapi import Request, Response
 from starlette.datastructures import UploadFile
 
 from api.idempotency import IdempotentRoute
+from api.models import SourceFile
 from api.problems import Problem
 from api.validation import StrictRequest
+from helios.knowledge.parsing import MEDIA_TYPES, media_type_of
+from helios.uploads import UploadRefused, check_upload
 
 FIELDS_MAX = 20
 LISTS = frozenset({"tags"})
 """Fields that hold several values, with commas between them."""
+REFUSED = {
+    "content": "is not the kind of file that its name says",
+    "entries": "holds too many files",
+    "unpacked_size": "unpacks to too much",
+    "ratio": "unpacks to too much",
+}
+REFUSED_ARCHIVE = "is damaged, or not as a word processor writes it"
 
 
 class UploadRoute(IdempotentRoute):
@@ -70,3 +81,22 @@ def _request(request: Request, body: bytes) -> StrictRequest:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return StrictRequest({**request.scope, "headers": headers}, receive)
+
+
+def content_of(file: SourceFile) -> tuple[bytes, str]:
+    """A file's bytes and media type. Raises a problem for one that is not read, or not what its name says."""
+    media_type = media_type_of(file.name)
+    if media_type is None:
+        raise Problem("unsupported_media_type", f"The kinds of files that are read: {', '.join(MEDIA_TYPES)}.")
+    try:
+        original = base64.b64decode(file.content, validate=True)
+        check_upload(media_type, original)
+    except (ValueError, binascii.Error):
+        raise _invalid("is not base64") from None
+    except UploadRefused as error:
+        raise _invalid(REFUSED.get(error.reason, REFUSED_ARCHIVE)) from None
+    return original, media_type
+
+
+def _invalid(detail: str) -> Problem:
+    return Problem("invalid_request", errors=[{"pointer": "/file/content", "detail": detail}])

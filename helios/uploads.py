@@ -1,13 +1,17 @@
-"""What may be uploaded, checked before anything looks inside: size, kind, and what an archive would unpack to."""
+"""What an uploaded file must be before anything looks inside: what its name says, and no bomb. It unpacks nothing.
+
+How large an upload may be, the edge says (`api/bodies.py`); what reads a file does so in a process that may be killed
+(`helios/knowledge/parsing_process.py`).
+"""
 
 from __future__ import annotations
 
 import io
 import zipfile
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+PDF = "application/pdf"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 MIB = 1024 * 1024
 ENTRIES_MAX = 2_000
@@ -16,8 +20,18 @@ UNPACKED_MAX = 100 * MIB
 RATIO_MAX = 120
 RATIO_FROM = MIB
 DIRECTORY_ENTRY_MAX = 46 + 1_024
-ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
 END_OF_DIRECTORY = b"PK\x05\x06"
+
+ARCHIVE = b"PK\x03\x04"
+OLE = b"\xd0\xcf\x11\xe0"
+"""Of Word before 2007, and around a document with a password: its reader says which of the two it is."""
+MAGIC = {PDF: (b"%PDF-",), DOCX: (ARCHIVE, OLE)}
+"""How a file of this media type begins. The others are text."""
+NEVER_TEXT = (
+    b"%PDF-", ARCHIVE, OLE, END_OF_DIRECTORY, b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd", b"\x7fELF",
+    b"\x89PNG", b"\xff\xd8\xff",
+)  # fmt: skip
+MEMBER = "word/document.xml"
 
 
 class UploadRefused(Exception):
@@ -28,52 +42,13 @@ class UploadRefused(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of file by its extension. `magic`: how it begins; empty for text. `member`: what its archive must hold."""
-
-    media_type: str
-    size_max: int
-    magic: bytes = b""
-    member: str = ""
-
-
-KINDS = {
-    ".pdf": Kind("application/pdf", 20 * MIB, b"%PDF-"),
-    ".docx": Kind(
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document", 20 * MIB, b"PK\x03\x04",
-        "word/document.xml",
-    ),
-    ".html": Kind("text/html", 5 * MIB),
-    ".md": Kind("text/markdown", 5 * MIB),
-    ".txt": Kind("text/plain", 5 * MIB),
-    ".csv": Kind("text/csv", 5 * MIB),
-}  # fmt: skip
-
-
-def check_upload(name: str, body: bytes) -> Kind:
-    """The kind of an uploaded file. Raises `UploadRefused`: size, kind, content, or what an archive holds."""
-    kind = KINDS.get(PurePosixPath(name.replace("\\", "/")).suffix.lower())
-    if kind is None:
-        raise UploadRefused("kind")
-    if not 0 < len(body) <= kind.size_max:
-        raise UploadRefused("size")
-    if kind.magic:
-        if not body.startswith(kind.magic):
-            raise UploadRefused("content")
-    elif not _is_text(body):
+def check_upload(media_type: str, body: bytes) -> None:
+    """Raises `UploadRefused` where a file is not of its kind, or is an archive that must not be unpacked."""
+    begins = MAGIC.get(media_type)
+    if body.startswith(NEVER_TEXT) if begins is None else not body.startswith(begins):
         raise UploadRefused("content")
-    if kind.member and kind.member not in {each.filename for each in check_archive(body)}:
+    if body.startswith(ARCHIVE) and MEMBER not in {each.filename for each in check_archive(body)}:
         raise UploadRefused("content")
-    return kind
-
-
-def _is_text(body: bytes) -> bool:
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return False
-    return not any(character < " " and character not in "\t\n\r\f" for character in text)
 
 
 def check_archive(body: bytes) -> list[zipfile.ZipInfo]:
@@ -123,23 +98,3 @@ def _check_overlap(entries: list[zipfile.ZipInfo], size: int) -> None:
         end = each.header_offset + 30 + len(each.filename.encode()) + each.compress_size
     if end > size:
         raise UploadRefused("archive")
-
-
-def unpack(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Each entry's name and bytes. What an entry declares may be a lie: it is counted while it is unpacked."""
-    entries, left = check_archive(body), UNPACKED_MAX
-    with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        for each in entries:
-            if each.is_dir():
-                continue
-            with archive.open(each) as packed:
-                try:
-                    data = packed.read(min(left, each.file_size) + 1)
-                except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError, ValueError):
-                    raise UploadRefused("archive") from None
-            left -= len(data)
-            if left < 0:
-                raise UploadRefused("unpacked_size")
-            if data.startswith(ARCHIVES):  # an archive in an archive, perhaps itself
-                raise UploadRefused("nested")
-            yield each.filename, data

@@ -8,10 +8,8 @@ import email.policy
 import io
 from collections.abc import Callable, Iterator, Mapping
 
-from helios.uploads import UploadRefused, check_archive
+from helios.uploads import DOCX, OLE, PDF, UploadRefused, check_archive
 
-PDF = "application/pdf"
-DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 PAGES_MAX = 5_000
 
 
@@ -46,7 +44,7 @@ def docx_to_markdown(original: bytes, _: Callable[[bytes], str]) -> str:
     import docx
     from docx.table import Table
 
-    if original.startswith(b"\xd0\xcf\x11\xe0"):
+    if original.startswith(OLE):
         raise Protected  # Word wraps an encrypted document into the format of before 2007
     try:
         check_archive(original)

@@ -8,7 +8,8 @@ from pathlib import PurePath
 
 from helios.detection.secrets import mask
 from helios.knowledge.articles import FRONT_MATTER
-from helios.knowledge.documents import DOCX, PDF, READERS, Damaged, Protected
+from helios.knowledge.documents import READERS, Damaged, Protected
+from helios.uploads import DOCX, PDF
 
 MEDIA_TYPES = {
     ".md": "text/markdown",

@@ -113,6 +113,9 @@ async def test_files_of_other_kinds_are_refused(api: Api) -> None:
     editor = await api.staff("knowledge_editor")
     answer = await api.http.post(SOURCES, files={"file": ("run.exe", b"MZ")}, headers=editor)
     assert_problem(answer, code="unsupported_media_type")
+    answer = await api.http.post(SOURCES, files={"file": ("fees.pdf", b"MZ")}, headers=editor)
+    (error,) = assert_problem(answer, 422, code="invalid_request")["errors"]
+    assert error == {"pointer": "/file/content", "detail": "is not the kind of file that its name says"}
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,15 @@
-"""Uploads: what is refused before anything looks inside, and archives that would not end."""
+"""Uploads: what is refused before anything looks inside."""
 
 from __future__ import annotations
 
 import io
 import struct
 import zipfile
-import zlib
 
 import pytest
 
 from helios import uploads
-from helios.uploads import KINDS, UploadRefused, check_archive, check_upload, unpack
+from helios.uploads import DOCX, OLE, PDF, UploadRefused, check_archive, check_upload
 
 
 def packed(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -21,45 +20,47 @@ def packed(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes
     return made.getvalue()
 
 
-DOCX = packed({"[Content_Types].xml": b"<Types/>", "word/document.xml": b"<w:document/>"})
-GOOD = {
-    "a.pdf": b"%PDF-1.7\n...", "A.DOCX": DOCX, "a.txt": "Grüße\n".encode(), "a.md": b"# Fees", "a.csv": b"a;b\n1;2\n",
-    "a.html": b"<!doctype html><p>x", "\u00fc\u2028.txt": b"x", "bom.txt": b"\xef\xbb\xbfx",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", GOOD)
-def test_what_is_what_it_says_is_taken(name: str) -> None:
-    assert check_upload(name, GOOD[name]) is KINDS["." + name.rsplit(".", 1)[1].lower()]
+WORD = packed({"[Content_Types].xml": b"<Types/>", "word/document.xml": b"<w:document/>"})
 
 
 @pytest.mark.parametrize(
-    ("name", "body", "reason"),
+    ("media_type", "body"),
     [
-        ("a", b"x", "kind"),
-        ("a.exe", b"MZ", "kind"),
-        ("a.pdf.exe", b"%PDF-1.7", "kind"),
-        (".pdf", b"%PDF-1.7", "kind"),
-        ("a.svg", b"<svg/>", "kind"),
-        ("a.txt", b"", "size"),
-        ("a.txt", b"x" * (KINDS[".txt"].size_max + 1), "size"),
-        ("a.pdf", b"x" * (KINDS[".pdf"].size_max + 1), "size"),
-        ("a.pdf", b"MZ\x90\x00", "content"),
-        ("a.pdf", b" %PDF-1.7", "content"),
-        ("a.pdf", DOCX, "content"),
-        ("a.docx", b"%PDF-1.7", "content"),
-        ("a.docx", packed({"x": b"y"}), "content"),
-        ("a.txt", b"a\x00b", "content"),
-        ("a.txt", DOCX, "content"),
-        ("a.html", b"\xff\xfe<\x00", "content"),
-        ("a.md", b"\x1b[31m", "content"),
-        ("a.docx", DOCX[:-30], "archive"),
-        ("a.docx", b"PK\x03\x04" + b"\x00" * 100, "archive"),
+        (PDF, b"%PDF-1.7\n..."),
+        (DOCX, WORD),
+        (DOCX, OLE + b"with a password"),
+        ("text/plain", "Grüße\n".encode()),
+        ("text/plain", "Grüße".encode("utf-16")),
+        ("text/html", b"<!doctype html><p>x"),
+        ("text/csv", b"\xef\xbb\xbfa;b\n1;2\n"),
+        ("text/markdown", b""),
     ],
 )
-def test_what_is_not_what_it_says_is_refused(name: str, body: bytes, reason: str) -> None:
+def test_what_is_what_it_says_is_taken(media_type: str, body: bytes) -> None:
+    check_upload(media_type, body)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "reason"),
+    [
+        (PDF, b"MZ\x90\x00", "content"),
+        (PDF, b" %PDF-1.7", "content"),
+        (PDF, WORD, "content"),
+        (PDF, b"", "content"),
+        (DOCX, b"%PDF-1.7", "content"),
+        (DOCX, packed({"x": b"y"}), "content"),
+        ("text/plain", WORD, "content"),
+        ("text/csv", b"%PDF-1.7", "content"),
+        ("text/html", b"\x89PNG\r\n", "content"),
+        ("message/rfc822", b"\x1f\x8b\x08", "content"),
+        (DOCX, WORD[:-30], "archive"),
+        (DOCX, b"PK\x03\x04" + b"\x00" * 100, "archive"),
+        (DOCX, packed({"word/document.xml": b"\x00" * 2_000_000}), "ratio"),
+    ],
+)
+def test_what_is_not_what_it_says_is_refused(media_type: str, body: bytes, reason: str) -> None:
     with pytest.raises(UploadRefused, match=reason):
-        check_upload(name, body)
+        check_upload(media_type, body)
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,41 +100,14 @@ def test_entries_that_share_their_bytes_are_refused() -> None:
         check_archive(body[:at] + directory + tail)
 
 
-def test_an_archive_in_an_archive_is_refused_and_so_is_one_that_holds_itself() -> None:
-    quine_like = packed({"r.zip": packed({"r.zip": DOCX})})
-    for inner in (DOCX, quine_like, zlib.compress(b"x", wbits=31)):
-        with pytest.raises(UploadRefused, match="nested"):
-            list(unpack(packed({"word/document.xml": b"<x/>", "inner.bin": inner})))
-
-
-def test_an_entry_that_lies_about_its_size_is_ended() -> None:
-    """Declared as ten bytes, it would unpack to a million."""
-    body = bytearray(packed({"a": b"\x00" * 1_000_000}))
-    for at in (body.index(b"PK\x03\x04") + 22, body.index(b"PK\x01\x02") + 24):
-        body[at : at + 4] = struct.pack("<L", 10)
-    taken = []
-    with pytest.raises(UploadRefused):
-        taken += list(unpack(bytes(body)))
-    assert not taken
-
-
 @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "a/../../b", "C:\\x", "a\\..\\..\\b"])
 def test_an_entry_that_leaves_its_folder_is_refused(name: str) -> None:
     with pytest.raises(UploadRefused, match="archive"):
         check_archive(packed({name: b"x"}))
 
 
-def test_encrypted_and_broken_archives_are_refused() -> None:
+def test_an_encrypted_archive_is_refused() -> None:
     encrypted = bytearray(packed({"a": b"x"}))
     encrypted[encrypted.index(b"PK\x01\x02") + 8] |= 1
-    broken = bytearray(packed({"a": b"hello" * 100}))
-    broken[40] ^= 0xFF
-    with pytest.raises(UploadRefused):
-        list(unpack(bytes(encrypted)))
-    with pytest.raises(UploadRefused):
-        list(unpack(bytes(broken)))
-
-
-def test_what_is_fit_is_unpacked() -> None:
-    files = {"a.xml": b"<a/>", "b/c.txt": "ü".encode() * 10}
-    assert dict(unpack(packed(files))) == files
+    with pytest.raises(UploadRefused, match="archive"):
+        check_archive(bytes(encrypted))

@@ -9,8 +9,8 @@ import docx
 import pytest
 from pypdf import PdfReader, PdfWriter
 
-from helios.knowledge.documents import DOCX, PDF
 from helios.knowledge.parsing import ParsingError, to_text
+from helios.uploads import DOCX, PDF
 
 CSV, EML = "text/csv", "message/rfc822"
 
@@ -61,6 +61,17 @@ def bomb() -> bytes:
     return output.getvalue()
 
 
+def lying() -> bytes:
+    """A document whose text is declared as ten bytes: it would pass as small."""
+    body, name = bytearray(word()), b"word/document.xml"
+    for signature, size_at, name_at in ((b"PK\x03\x04", 22, 30), (b"PK\x01\x02", 24, 46)):
+        at = next(
+            n for n in range(len(body)) if body[n:].startswith(signature) and body[n + name_at :].startswith(name)
+        )
+        body[at + size_at : at + size_at + 4] = (10).to_bytes(4, "little")
+    return bytes(body)
+
+
 def test_a_pdf_gives_the_text_of_its_pages() -> None:
     assert to_text(pdf("The fee is 3 dollars."), PDF) == "The fee is 3 dollars."
 
@@ -101,6 +112,7 @@ def test_an_email_gives_its_subject_and_text_and_no_attachment(kind: str) -> Non
         (b"PK\x03\x04 cut", DOCX, "malformed"),
         (bomb(), DOCX, "malformed"),
         (word()[:-400], DOCX, "malformed"),
+        (lying(), DOCX, "malformed"),
         (b"", CSV, "empty"),
         (b"\x00\x01", CSV, "not_text"),
         (b"", EML, "empty"),
