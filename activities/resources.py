@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from helios.database import Database
 from helios.detection.known_spans import KnownSpans
 from helios.detection.spans import Span
+from helios.fair_turns import FairTurns
 from helios.frames import Frames
 from helios.keyring import Keyring
 from helios.llm.base import Generator
@@ -15,6 +16,9 @@ from helios.models.embedder import TextEncoder
 from helios.models.intent import IntentClassifier
 from helios.models.language import LanguageIdentifier
 from helios.settings import Settings
+
+COMPUTING = 2
+"""How many turns a worker computes for at once: one waits for the database while another has the processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +35,4 @@ class Resources:
     generators: Mapping[str, Generator]
     """By name, in the order in which they are tried."""
     known_spans: KnownSpans = field(default_factory=KnownSpans)
+    computing: FairTurns = field(default_factory=lambda: FairTurns(COMPUTING))

@@ -62,7 +62,8 @@ class Turns(TurnSteps):
 
     @activity.defn
     async def understand(self, turn: TurnRef) -> Understanding:
-        return await _run(understanding.understand, self._resources, turn)
+        async with self._resources.computing.of(turn.tenant_id):
+            return await _run(understanding.understand, self._resources, turn)
 
     @activity.defn
     async def generate(self, work: Generate) -> Generated:

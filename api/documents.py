@@ -57,7 +57,7 @@ def router(app: FastAPI) -> APIRouter:
         rows = [(f"<code>{kind}</code>", _text(MEANS[kind]), *(str(row.get(scope, "")) for scope in scopes))
                 for kind, row in LIMITS.items()]  # fmt: skip
         intro = (
-            "Requests a minute, counted for each whom a request speaks for; a tenant's by the tenth of a minute. "
+            "Requests a minute, counted for each whom a request speaks for; a tenant's over a few seconds. "
             "A tenant may have lower ones. <code>RateLimit</code> and <code>RateLimit-Policy</code> say how they stand."
         )
         head = ("Requests", "What they are", *(scope.replace("_", " ") for scope in scopes))

@@ -28,6 +28,7 @@ ANSWER_WITHIN_S = 1.0
 # A Valkey that does not answer is not asked again for a moment: else every request would wait for it.
 LEFT_ALONE_S = 1.0
 TOLD_EVERY_S = 60.0
+USED_UP_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Count:
     remaining: int
     reset_s: int
     """Until everything is allowed again, if nothing more is sent."""
-    retry_after_s: int
+    wait_s: float
     """Until one more is allowed; 0 where it is now."""
 
 
@@ -58,7 +59,7 @@ class Windows:
         used = math.floor(self.before * self.before_ttl_s / window_s) + self.current
         # The current window lives for two: one as the current one, one as the one before.
         reset_s = self.current_ttl_s if self.current else self.before_ttl_s
-        wait_s = 0 if taken else max(1, math.ceil(self._until_one_fits(limit, window_s)))
+        wait_s = 0.0 if taken else self._until_one_fits(limit, window_s)
         return Count(scope, limit, window_s, max(0, limit - used), math.ceil(reset_s), wait_s)
 
     def _until_one_fits(self, limit: int, window_s: int) -> float:
@@ -109,9 +110,38 @@ def _windows(raw: Sequence[Any]) -> Windows:
     return Windows(before, before_ttl_ms / 1000, current, current_ttl_ms / 1000)
 
 
+class UsedUp:
+    """Which limits are used up, and until when: nothing that anybody does lets one more through before.
+
+    So a flood is refused here, without a question to Valkey for each of its requests.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[str, tuple[float, list[Count]]] = {}
+
+    def remember(self, names: Sequence[str], counted: Sequence[Count]) -> None:
+        now = time.monotonic()
+        for name, each in zip(names, counted, strict=False):
+            if each.wait_s > 0:
+                self._until[name] = (now + each.wait_s, list(counted))
+        if len(self._until) > USED_UP_KEPT:
+            self._until = {name: known for name, known in self._until.items() if known[0] > now}
+        if len(self._until) > USED_UP_KEPT:
+            self._until.clear()  # Valkey knows
+
+    def refuse(self, names: Sequence[str]) -> None:
+        """Raises a 429 problem where one of these is used up."""
+        now = time.monotonic()
+        known = [self._until[name] for name in names if name in self._until]
+        until, counted = max(known, key=lambda each: each[0], default=(0.0, []))
+        if until > now:
+            raise Problem("rate_limited", retry_after_s=max(1, math.ceil(until - now)), headers=headers(counted))
+
+
 class Limiter:
     def __init__(self, valkey: Redis) -> None:
         self._storage = Storage(valkey)
+        self._used_up = UsedUp()
         self._alone_until = 0.0
         self._told_at = -TOLD_EVERY_S
 
@@ -120,6 +150,8 @@ class Limiter:
 
         Raises a 429 problem where one is used up. Without Valkey: a 503 where guessing would be free, else nothing.
         """
+        names = [f"{kind}.{scope}.{who}.{item.amount}" for scope, (item, who) in wanted.items()]
+        self._used_up.refuse(names)
         try:
             counted = await self._ask(kind, wanted)
         except (RedisError, OSError, TimeoutError) as error:
@@ -127,8 +159,8 @@ class Limiter:
             if kind in CLOSED_WITHOUT_VALKEY:
                 raise Problem("dependency_unavailable", retry_after_s=2) from None
             return []
-        if (wait_s := max((each.retry_after_s for each in counted), default=0)) > 0:
-            raise Problem("rate_limited", retry_after_s=wait_s, headers=headers(counted))
+        self._used_up.remember(names, counted)
+        self._used_up.refuse(names)
         return counted
 
     async def _ask(self, kind: str, wanted: Mapping[Scope, tuple[RateLimitItem, str]]) -> list[Count]:

@@ -6,6 +6,7 @@ A tenant may lower them for itself (its setting `limits`, by scope); HELIOS_RATE
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -28,8 +29,10 @@ LIMITS: dict[str, dict[Scope, int]] = {
 }
 """Requests a minute by class and scope."""
 WINDOW_S = 60
-TENANT_WINDOW_S = 6
-"""A tenant's are counted by the tenth of a minute: a minute's worth in a few seconds would be felt by all others."""
+TENANT_WINDOW_S = 2
+TENANT_AT_ONCE = 4
+"""A tenant's are counted over 2 s, or the longer time in which it may send four: what is allowed at once is what all
+others feel."""
 
 CLOSED_WITHOUT_VALKEY = frozenset({"sign_in"})
 """Guessing must not become free because a server is away. What stands behind credentials goes on uncounted."""
@@ -81,7 +84,9 @@ def quotas(kind: str, own: Mapping[str, Any], factor: float) -> dict[Scope, Rate
 
 
 def _quota(scope: Scope, per_minute: int) -> RateLimitItem:
-    window_s = TENANT_WINDOW_S if scope == "tenant" else WINDOW_S
+    window_s = WINDOW_S
+    if scope == "tenant":
+        window_s = min(WINDOW_S, max(TENANT_WINDOW_S, math.ceil(TENANT_AT_ONCE * WINDOW_S / per_minute)))
     return RateLimitItemPerSecond(max(1, per_minute * window_s // WINDOW_S), window_s)
 
 

@@ -73,7 +73,7 @@ async def test_a_slug_names_the_source_whose_next_version_it_is(api: Api) -> Non
 
 
 @pytest.mark.parametrize(
-    ("content", "code"), [("# Only headings\n## No text\n", "empty"), ("\x89PNG\r\n\x1a\n\x00\x00", "not_text")]
+    ("content", "code"), [("# Only headings\n## No text\n", "empty"), ("MZ\x90\x00\x03\x00", "not_text")]
 )
 async def test_a_file_without_text_fails_with_a_code_and_leaves_nothing(
     api: Api, database: Database, tenant_id: Any, content: str, code: str
