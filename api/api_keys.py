@@ -16,13 +16,13 @@ from api.cleaning import clean
 from api.described import described
 from api.models import NewApiKey
 from api.pagination import Cursor, Limit, page, position, read_cursor
-from api.presentation import moment
 from api.problems import not_found
 from api.state import State
 from api.validation import StrictRoute
 from helios import audit
 from helios.crypto import token_hash
 from helios.ids import new_id
+from helios.times import moment
 from helios.tokens import Identity
 from schema.tables import ApiKey, ApiKeyIndex
 

@@ -28,6 +28,7 @@ from api import (
     operations,
     pages,
     policies,
+    reports,
     sse,
     tenant_settings,
     tenant_sso,
@@ -76,7 +77,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         lifespan=_lifespan(config),
     )
     conversing = (conversations, messages, sse, websocket)
-    managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs)
+    managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs, reports)
     knowing = (knowledge, knowledge_versions, knowledge_search)
     ruling = (policies,)
     around = (operations, demo, help_pages, well_known)

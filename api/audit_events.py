@@ -14,9 +14,9 @@ from api import examples
 from api.authentication import caller
 from api.described import described
 from api.pagination import Cursor, Limit, page, position, read_cursor
-from api.presentation import moment
 from api.state import State
 from api.validation import StrictRoute
+from helios.times import moment
 from helios.tokens import Identity
 
 router = APIRouter(prefix="/v1/audit", tags=["Audit"], route_class=StrictRoute)

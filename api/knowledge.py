@@ -22,7 +22,7 @@ from api.idempotency import resource_id
 from api.languages import language_of
 from api.models import NewSource
 from api.pagination import Cursor, Limit, page, read_cursor
-from api.presentation import moment, version_json
+from api.presentation import version_json
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.uploads import UploadRoute, content_of
@@ -30,6 +30,7 @@ from helios.knowledge.lifecycle import delete_source
 from helios.knowledge.starting import start_ingestion
 from helios.knowledge.submission import Submission, submit
 from helios.refusals import Refused
+from helios.times import moment
 from helios.tokens import Identity
 from schema.ingestion import VersionRef
 

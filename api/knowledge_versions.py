@@ -22,11 +22,12 @@ from api.idempotency import IdempotentRoute
 from api.knowledge import START_WITHIN_S, find_source, find_version, source_json
 from api.models import Nothing, Remarks, Review
 from api.pagination import Cursor, Limit, page, read_cursor
-from api.presentation import moment, version_json
+from api.presentation import version_json
 from api.state import Services, State
 from helios.knowledge.comparison import Change, compare
 from helios.knowledge.lifecycle import approve, reject, roll_back, withdraw
 from helios.knowledge.starting import start_publication
+from helios.times import moment
 from helios.tokens import Identity
 from schema.ingestion import Publish, VersionRef
 

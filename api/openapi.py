@@ -56,6 +56,10 @@ PARAMETERS: dict[str, Any] = {
     "code": "SplxlOBeZQQYbYS6WxSbIA",
     "error": "access_denied",
     "iss": "https://login.harbour.example",
+    "as_of": "2026-04-02T00:00:00Z",
+    "period": "2026-Q1",
+    "format": "html",
+    "report": "complaints",
 }
 """Examples by name; an id is an id anyhow."""
 

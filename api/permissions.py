@@ -47,10 +47,11 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "users.manage": frozenset({"admin"}),
     "api_keys.manage": frozenset({"admin"}),
     "audit.read": frozenset({"admin", "compliance_officer", "auditor"}),
+    "reports.read": frozenset({"admin", "supervisor", "compliance_officer", "auditor"}),
 }
 
 SENSITIVE = frozenset(name for name in PERMISSIONS if name.partition(".")[0] in
-                      ("tenants", "settings", "users", "api_keys", "audit", "provenance"))  # fmt: skip
+                      ("tenants", "settings", "users", "api_keys", "audit", "provenance", "reports"))  # fmt: skip
 """Their use is noted in the access log, not only its refusal."""
 
 GRANTS: dict[str, frozenset[str]] = {

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from helios.crypto import TenantKeys
+from helios.times import moment
 from schema.ingestion import FAILURES
 
 MESSAGE_CONTENT = "messages.content_ct"
 ESCALATION_DRAFT = "escalations.draft_ct"
 ESCALATION_SUMMARY = "escalations.summary_ct"
-
-
-def moment(value: datetime | None) -> str | None:
-    """RFC 3339 in UTC, to the millisecond."""
-    return None if value is None else value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def conversation_json(row: Any) -> dict[str, Any]:

@@ -19,11 +19,11 @@ from api.described import described
 from api.idempotency import IdempotentRoute, resource_id
 from api.models import Remarks
 from api.pagination import Cursor, Limit, page, position, read_cursor
-from api.presentation import moment
 from api.problems import Problem
 from api.state import Services, State
 from helios.rules import versions
 from helios.rules.versions import DraftRef, RuleKind
+from helios.times import moment
 from helios.tokens import Identity
 
 Reader = Annotated[Identity, Depends(caller("rules.read"))]

@@ -11,10 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.permissions import KEPT, grantable
-from api.presentation import moment
 from api.problems import Problem, not_found
 from helios import audit
 from helios.identity import sessions
+from helios.times import moment
 from helios.tokens import Identity
 
 STATUS = (

@@ -16,7 +16,6 @@ from api.authentication import caller
 from api.described import described
 from api.models import SettingsChange
 from api.pagination import Cursor, Limit, page, position, read_cursor
-from api.presentation import moment
 from api.problems import Problem, not_found
 from api.state import State
 from api.tenants import acting, within_reach
@@ -24,6 +23,7 @@ from api.validation import StrictRoute, invalid_request
 from helios import audit
 from helios.ids import new_id
 from helios.tenant_settings import TenantSettings
+from helios.times import moment
 from helios.tokens import Identity
 from schema.tables import TenantSettingsVersion
 

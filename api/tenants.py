@@ -17,13 +17,13 @@ from api.described import described
 from api.idempotency import IdempotentRoute, resource_id
 from api.models import NewAdmin, NewTenant, Nothing, TenantChange
 from api.pagination import Cursor, Limit, page, position, read_cursor
-from api.presentation import moment
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.validation import StrictRoute
 from helios import audit, invitations, tenants
 from helios.audit import ActorType
 from helios.tenant_settings import TenantSettings
+from helios.times import moment
 from helios.tokens import Identity
 
 router = APIRouter(prefix="/v1/tenants", tags=["Tenants"], route_class=IdempotentRoute)

@@ -15,11 +15,11 @@ from api.described import described
 from api.idempotency import IdempotentRoute
 from api.models import NewUser, Nothing, RoleName, UserChange
 from api.pagination import Cursor, Limit, page, position, read_cursor
-from api.presentation import moment
 from api.problems import Problem, not_found
 from api.state import State
 from api.validation import StrictRoute
 from helios import invitations
+from helios.times import moment
 from helios.tokens import Identity
 
 router = APIRouter(prefix="/v1/users", tags=["Users"], route_class=IdempotentRoute)

@@ -13,7 +13,6 @@ from api.auth.answers import NO_STORE, TOKENS, Anybody, tokens
 from api.described import ID, TIME, described
 from api.models import Refresh
 from api.pagination import Cursor, Limit, page, read_cursor
-from api.presentation import moment
 from api.problems import Problem, not_found
 from api.state import State
 from api.validation import StrictRoute
@@ -21,6 +20,7 @@ from helios import audit
 from helios.crypto import CryptoError, TenantKeys
 from helios.identity import sessions
 from helios.identity.sessions import Outcome
+from helios.times import moment
 from helios.tokens import Identity
 
 router = APIRouter(route_class=StrictRoute)

@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "eval": "measure what the detectors reach",
     "predict": "run a component over a file of rows, to score it",
     "replay": "show how a conversation was decided, and whether the records agree",
+    "report": "make a report for a supervisor of the bank",
     "audit": "verify the audit log, or export it for an examiner",
     "doctor": "say what is wrong with this machine or stack, and how to mend it",
 }

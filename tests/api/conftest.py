@@ -91,6 +91,7 @@ async def make_things(api: Api, operator: Api, drafts: int = 1) -> Things:
         "source_id": article["source_id"],
         "number": str(article["version"]),
         "version": await _drafted(api, admin, drafts),
+        "report": "complaints",
         "session_id": sessions[0]["id"],
         "event_id": events[0]["id"],
         "conversation_id": customer.conversation,

@@ -12,6 +12,9 @@ from typing import Any
 from api.app import create_app
 from helios.settings import Settings
 
+OF_EVERYBODY = frozenset({"report"})
+"""Names in a path that every tenant has alike."""
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -26,6 +29,11 @@ class Operation:
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def names_a_thing(self) -> bool:
+        """Its path holds something that only one tenant has."""
+        return bool(set(self.path_parameters) - OF_EVERYBODY)
 
     def fill(self, values: dict[str, str]) -> str:
         return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], self.path)
