@@ -12,8 +12,9 @@ from sqlalchemy import text
 from api.auth.answers import NO_STORE, Anybody
 from api.auth.login import counted, refuse_if_shut, settle
 from api.auth.passwords import TENANT, USER, prove_password
+from api.auth.recent import require_recent_sign_in
 from api.described import described
-from api.models import FactorConfirmation, FactorRemoval
+from api.models import FactorBegin, FactorConfirmation, FactorRemoval
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.validation import StrictRoute
@@ -34,14 +35,21 @@ CODES = ["k3vd-7x2q-hm4n-b6tz", "p5ws-2c8r-jq6y-d3fa"]
     summary="Begin to set up a second factor",
     **described(
         {"secret": SECRET, "otpauth_uri": f"otpauth://totp/HeliosCS%20Meridian:agent?secret={SECRET}&issuer=HeliosCS"},
-        *("unauthenticated", "mfa_enabled"),
+        *("unauthenticated", "mfa_enabled", "reauthentication_required", "wrong_password", "account_locked"),
+        "dependency_unavailable",
         status=201,
+        body={"password": "six words that only you know"},
         about="The secret for an authenticator app; it is in force once a code of it was confirmed",
     ),
 )
-async def begin(services: State, caller: Anybody) -> Response:
-    """A new secret, shown this once. Called again before it was confirmed, it gives another one."""
+async def begin(services: State, caller: Anybody, body: FactorBegin | None = None) -> Response:
+    """A new secret, shown this once. Called again before it was confirmed, it gives another one. Needs the password,
+    unless you signed in within the last ten minutes: else a stolen token could shut you out."""
     tenant, user, keys = await _account(services, caller)
+    if body is not None and body.password is not None:
+        await prove_password(services, tenant, user, body.password)
+    else:
+        await require_recent_sign_in(services, caller)
     async with services.database.tenant(caller.tenant_id) as connection:
         secret = await second_factor.begin(connection, keys, caller.id)
         if secret is None:

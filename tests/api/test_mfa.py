@@ -82,6 +82,20 @@ async def test_a_factor_is_in_force_once_a_code_was_shown(bank: Api, admin: asyn
     assert not [each for each in codes if each in stored or each.replace("-", "") in stored]
 
 
+async def test_a_stolen_token_alone_sets_no_factor_up(bank: Api, admin: asyncpg.Connection) -> None:
+    headers = await signed_in(bank)
+    await admin.execute(
+        "UPDATE sessions SET created_at = now() - interval '11 minutes' WHERE tenant_id = "
+        "(SELECT id FROM tenants WHERE slug = $1)",
+        bank.demo["tenant"],
+    )
+    for body in (None, {}, {"password": None}):
+        assert_problem(await bank.http.post(PATH, headers=headers, json=body), code="reauthentication_required")
+    wrong = await bank.http.post(PATH, headers=headers, json={"password": "not the password"})
+    assert_problem(wrong, code="wrong_password")
+    assert (await bank.http.post(PATH, headers=headers, json={"password": PASSWORD})).status_code == 201
+
+
 async def test_each_code_is_good_once_also_in_parallel(bank: Api, admin: asyncpg.Connection) -> None:
     _, secret, _ = await enrol(bank, admin)
     otp = code(secret)
