@@ -27,10 +27,12 @@ from helios.heartbeat import beat
 from helios.keyring import Keyring, root_key
 from helios.knowledge.starting import start_what_waits
 from helios.llm.chain import build_chain
+from helios.mail import open_mailer
 from helios.models.embedder import Embedder
 from helios.models.intent import IntentClassifier
 from helios.models.language import LanguageIdentifier
 from helios.models.tagger import Tagger, tag
+from helios.outbox import Post
 from helios.settings import Settings, settings
 from helios.sources import sources_hash
 from helios.sweeper import repeat_for_ever, sweep_for_ever
@@ -42,6 +44,8 @@ from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
 log = structlog.get_logger()
 
 DRAIN = timedelta(seconds=20)
+MAIL_S = 5.0
+"""How often mail is looked for that the API could not send: it sends at once what it can."""
 KNOWLEDGE_S = 10.0
 """How often lost starts of knowledge's workflows are looked for."""
 
@@ -142,6 +146,9 @@ async def run(config: Settings) -> None:
         asyncio.create_task(sweep_for_ever(database, Conversations(client, config))),
         asyncio.create_task(
             repeat_for_ever("knowledge", partial(start_what_waits, database, client, config), KNOWLEDGE_S)
+        ),
+        asyncio.create_task(
+            repeat_for_ever("mail", Post(database, keyring, open_mailer(config)).deliver_everywhere, MAIL_S)
         ),
         asyncio.create_task(beat(valkey)),
         asyncio.create_task(seal_for_ever(database, keyring.root, anchor_of(config))),

@@ -54,6 +54,7 @@ from helios.identity.lockout import Lockout
 from helios.identity.providers import open_providers
 from helios.keyring import Keyring, root_key
 from helios.mail import open_mailer
+from helios.outbox import Post
 from helios.settings import Settings, settings
 from helios.temporal import Conversations, connect
 from helios.tenants import Tenants
@@ -128,7 +129,7 @@ def _lifespan(config: Settings) -> Any:
             lockout=Lockout(valkey),
             breached=(breached := Breached(config.breached_passwords_url)),
             providers=open_providers(config),
-            mailer=open_mailer(config),
+            post=Post(database, keyring, open_mailer(config)),
             tenants=Tenants(database),
             access=(access := AccessLog(database, config.access_log_window_s)),
         )

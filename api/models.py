@@ -132,6 +132,12 @@ class PasswordChange(Body):
     new_password: Password
 
 
+class FactorBegin(Body):
+    """Without the password a recent sign-in is needed."""
+
+    password: Password | None = None
+
+
 class FactorConfirmation(Body):
     otp: Otp
 

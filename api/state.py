@@ -18,7 +18,7 @@ from helios.identity.breached import Breached
 from helios.identity.lockout import Lockout
 from helios.identity.providers import Providers
 from helios.keyring import Keyring
-from helios.mail import Mailer
+from helios.outbox import Post
 from helios.settings import Settings
 from helios.temporal import Conversations
 from helios.tenants import Tenants
@@ -40,7 +40,7 @@ class Services:
     lockout: Lockout
     breached: Breached
     providers: Providers
-    mailer: Mailer
+    post: Post
     tenants: Tenants
     access: AccessLog
 

@@ -15,12 +15,13 @@ from api import examples
 from api.authentication import caller
 from api.described import described
 from api.idempotency import IdempotentRoute, resource_id
+from api.mailing import mailing
 from api.models import NewAdmin, NewTenant, Nothing, TenantChange
 from api.pagination import Cursor, Limit, page, position, read_cursor
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.validation import StrictRoute
-from helios import audit, invitations, tenants
+from helios import audit, invitations, outbox, tenants
 from helios.audit import ActorType
 from helios.tenant_settings import TenantSettings
 from helios.times import moment
@@ -139,13 +140,15 @@ async def delete_tenant(tenant_id: UUID, services: State, operator: Operator) ->
     "/{tenant_id}/admins", **described(examples.INVITED, "not_found", status=201, body={"email": "ada@harbour.example"})
 )
 async def invite_admin(tenant_id: UUID, body: NewAdmin, services: State, operator: Operator) -> Response:
-    """Invites somebody as admin of the tenant. The token is shown this once."""
+    """Invites somebody as admin of the tenant, by mail. The token is shown this once as well."""
     async with services.database.tenant(tenant_id) as connection:
         if (await _find(connection, tenant_id)) is None:
             not_found()
         made = await invitations.create(
             connection, tenant_id, email=body.email, roles=["admin"], actor=("ops", operator.id)
         )
+        keys = await services.keyring.tenant(tenant_id)
+        await outbox.put_code(connection, keys, body.email, "mail_invitation", made.token, invitations.LIFETIME)
     return JSONResponse(
         {
             "id": str(made.id),
@@ -156,6 +159,7 @@ async def invite_admin(tenant_id: UUID, body: NewAdmin, services: State, operato
         },
         201,
         {"Cache-Control": "no-store"},
+        background=mailing(services, tenant_id),
     )
 
 

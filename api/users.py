@@ -13,12 +13,13 @@ from api import examples, staffing
 from api.authentication import caller
 from api.described import described
 from api.idempotency import IdempotentRoute
+from api.mailing import mailing
 from api.models import NewUser, Nothing, RoleName, UserChange
 from api.pagination import Cursor, Limit, page, position, read_cursor
 from api.problems import Problem, not_found
 from api.state import State
 from api.validation import StrictRoute
-from helios import invitations
+from helios import invitations, outbox
 from helios.times import moment
 from helios.tokens import Identity
 
@@ -65,18 +66,21 @@ TAKEN = text("SELECT 1 FROM users WHERE tenant_id = :tenant_id AND email = :emai
     ),
 )
 async def invite_user(body: NewUser, services: State, manager: Manager) -> Response:
-    """Invites somebody to the staff. The token is shown this once; whoever holds it registers with it."""
+    """Invites somebody to the staff, by mail. The token is shown this once as well: who holds it registers with it."""
     staffing.require_grantable(manager, body.roles)
     email = invitations.normal_email(body.email)
+    keys = await services.keyring.tenant(manager.tenant_id)
     async with services.database.tenant(manager.tenant_id) as connection:
         if (await connection.execute(TAKEN, {"tenant_id": manager.tenant_id, "email": email})).one_or_none():
             raise Problem("email_taken", errors=[{"pointer": "/email", "detail": "has an account"}])
         made = await invitations.create(
             connection, manager.tenant_id, email=email, roles=body.roles, actor=("user", manager.id)
         )
+        await outbox.put_code(connection, keys, body.email, "mail_invitation", made.token, invitations.LIFETIME)
     shown = {"id": str(made.id), "email": email, "roles": sorted(set(body.roles))}
     ends = {"expires_at": moment(made.expires_at), "token": made.token}
-    return JSONResponse({**shown, **ends}, 201, {"Cache-Control": "no-store"})
+    headers, sending = {"Cache-Control": "no-store"}, mailing(services, manager.tenant_id)
+    return JSONResponse({**shown, **ends}, 201, headers, background=sending)
 
 
 @invitations_router.get("/invitations", **described(examples.page(examples.INVITATION), "forbidden"))

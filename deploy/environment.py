@@ -58,6 +58,9 @@ VARIABLES = (
     Variable("HELIOS_API_PORT", "The API's port on this machine's loopback.", default="8000"),
     Variable("HELIOS_TEMPORAL_UI_PORT", "The Temporal UI's port on this machine's loopback.", default="8233"),
     Variable("HELIOS_WORKERS", "Worker containers.", default="2"),
+    Variable("HELIOS_PUBLIC_URL", "Where people reach the API: single sign-on comes back there."),
+    Variable("HELIOS_MAIL_URL", "Invitations and codes go through it.", default="smtps://user:password@host:465"),
+    Variable("HELIOS_MAIL_FROM", "The sender of our mail."),
     Variable("HELIOS_LOG_LEVEL", "debug, info, warning or error.", default="info"),
 )
 

@@ -27,6 +27,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: each for name, each in SERVICES.items() if each["image"].startswith("helioscs:")}
 PROVIDERS_OWN = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"}
 JOBS = {"temporal-schema", "temporal-namespace", "migrate", "seed"}
+PASSED_ON = re.compile(r"^  (HELIOS_[A-Z_]+):$", re.MULTILINE)
 INTERPOLATED = re.compile(r"(?<!\$)\$\{([A-Z][A-Z0-9_]*)(:?[?-])?")
 SECRET = re.compile(r"PASSWORD|_KEY\b|PWD")
 
@@ -159,7 +160,7 @@ def test_secrets_come_from_the_environment_and_their_absence_is_an_error() -> No
 
 
 def test_the_documented_command_makes_what_the_file_asks_for() -> None:
-    asked = {name for name, _ in INTERPOLATED.findall(TEXT)} | PROVIDERS_OWN | {"HELIOS_LLM", "HELIOS_LOG_LEVEL"}
+    asked = {name for name, _ in INTERPOLATED.findall(TEXT)} | PROVIDERS_OWN | set(PASSED_ON.findall(TEXT))
     assert {each.name for each in environment.VARIABLES} == asked
     needed = {name for name, sign in INTERPOLATED.findall(TEXT) if sign == ":?"}
     assert {each.name for each in environment.VARIABLES if each.make} == needed

@@ -6,30 +6,26 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.background import BackgroundTask
 
 from api.auth.answers import NO_STORE, Anybody
-from api.auth.login import counted, find_tenant, find_user, refuse_if_shut, settle
+from api.auth.login import NO_TENANT, counted, find_tenant, refuse_if_shut, settle
 from api.described import described
+from api.mailing import mailing
 from api.models import PasswordChange, PasswordReset, ResetRequest
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.validation import StrictRoute
-from helios import audit, texts
+from helios import audit, outbox
 from helios.identity import lockout, resets, second_factor, sessions
 from helios.identity.strength import needs_factor, weaknesses, words_of
 from helios.invitations import parse
-from helios.mail import Mail, MailError
 from helios.passwords import check_password, hash_password, judge_password
 
-log = structlog.get_logger()
 router = APIRouter(prefix="/password", route_class=StrictRoute)
 
 TENANT = text("SELECT slug, name, settings FROM tenants WHERE id = :tenant_id")
@@ -122,31 +118,19 @@ async def require_strong(
 )
 async def request_reset(body: ResetRequest, services: State) -> Response:
     """Mails a code to the address if it has an account. The answer is the same for every address, and comes at once."""
-    mailing = BackgroundTask(_mail_reset, services, body.tenant, body.email)
-    return JSONResponse({"status": "accepted"}, 202, NO_STORE, background=mailing)
+    tenant_id = await find_tenant(services, body.tenant)
+    if tenant_id == NO_TENANT:
+        return JSONResponse({"status": "accepted"}, 202, NO_STORE)
+    return await accepted(services, tenant_id, "reset", body.email)
 
 
-async def _mail_reset(services: Services, slug: str, email: str) -> None:
-    """After the answer, so that nobody can tell from its time whether there was an account."""
-    try:
-        tenant_id = await find_tenant(services, slug)
-        user = await find_user(services, tenant_id, email)
-        if user is None or user.password_hash is None:  # who has none gets none: a person signs in at the provider
-            return
-        async with services.database.tenant(tenant_id) as connection:
-            tenant = (await connection.execute(TENANT, {"tenant_id": tenant_id})).one()
-            code = await resets.create(connection, tenant_id, user.id)
-        if code is not None:
-            await send_code(services, tenant, user.email, "mail_reset", code)
-    except (SQLAlchemyError, OSError, MailError) as error:
-        log.warning("reset not mailed", error=type(error).__name__)
-
-
-async def send_code(services: Services, tenant: Any, to: str, key: str, code: str) -> None:
-    """`key`: of the texts, with `_subject` and `_text`. Raises `MailError`."""
-    language = next(iter(tenant.settings.get("languages", ())), None)
-    subject = texts.text(f"{key}_subject", language, bank=tenant.name)
-    await services.mailer.send(Mail(to, subject, texts.text(f"{key}_text", language, bank=tenant.name, code=code)))
+async def accepted(services: Services, tenant_id: UUID, kind: outbox.Wish, email: str) -> Response:
+    """A 202 behind which the wish stands in the database, whatever becomes of this process; the same steps for every
+    address."""
+    keys = await services.keyring.tenant(tenant_id)
+    async with services.database.tenant(tenant_id) as connection:
+        await outbox.wish(connection, keys, kind, email)
+    return JSONResponse({"status": "accepted"}, 202, NO_STORE, background=mailing(services, tenant_id))
 
 
 @router.post(

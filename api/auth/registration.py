@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import SQLAlchemyError
-from starlette.background import BackgroundTask
 
 from api.auth.answers import NO_STORE
-from api.auth.login import NO_TENANT, find_tenant, find_user
-from api.auth.passwords import NEW, TENANT, require_strong, send_code
+from api.auth.login import NO_TENANT, find_tenant
+from api.auth.passwords import NEW, TENANT, accepted, require_strong
 from api.cleaning import clean
 from api.described import ID, described
 from api.models import Registration
@@ -25,11 +22,9 @@ from api.validation import StrictRoute
 from helios import audit, invitations
 from helios.crypto import token_hash
 from helios.ids import new_id
-from helios.mail import MailError
 from helios.passwords import hash_password
 from schema.tables import User
 
-log = structlog.get_logger()
 router = APIRouter(route_class=StrictRoute)
 
 OPEN = text(
@@ -37,10 +32,6 @@ OPEN = text(
     "AND redeemed_at IS NULL AND revoked_at IS NULL AND expires_at > now()"
 )
 GIVE_ROLES = text("UPDATE users SET roles = :roles WHERE tenant_id = :tenant_id AND id = :id")
-JUST_MAILED = text(
-    "SELECT EXISTS (SELECT FROM invitations WHERE tenant_id = :tenant_id AND email = :email "
-    "AND created_at > now() - interval '5 minutes')"
-)
 
 
 @router.post(
@@ -110,20 +101,4 @@ async def _invite(services: Services, slug: str, email: str) -> Response:
         tenant = (await connection.execute(TENANT, {"tenant_id": tenant_id})).one_or_none()
     if tenant_id == NO_TENANT or tenant is None or tenant.settings.get("self_registration") is not True:
         raise Problem("registration_closed")
-    mailing = BackgroundTask(_mail_invitation, services, tenant_id, tenant, email)
-    return JSONResponse({"status": "accepted"}, 202, NO_STORE, background=mailing)
-
-
-async def _mail_invitation(services: Services, tenant_id: UUID, tenant: Any, email: str) -> None:
-    """After the answer: it is the same for an address that has an account, which gets no mail."""
-    try:
-        if await find_user(services, tenant_id, email) is not None:
-            return
-        async with services.database.tenant(tenant_id) as connection:
-            where = {"tenant_id": tenant_id, "email": invitations.normal_email(email)}
-            if (await connection.execute(JUST_MAILED, where)).scalar_one():
-                return
-            made = await invitations.create(connection, tenant_id, email=email, roles=(), actor=("system", None))
-        await send_code(services, tenant, email, "mail_invitation", made.token)
-    except (SQLAlchemyError, OSError, MailError) as error:
-        log.warning("invitation not mailed", error=type(error).__name__)
+    return await accepted(services, tenant_id, "registration", email)

@@ -223,3 +223,16 @@ class SsoIdentity(OfTenant, table=True):
     user_id: UUID
     subject_index: bytes = Field(sa_type=LargeBinary)
     created_at: datetime = now_column()
+
+
+class Outbox(OfTenant, table=True):
+    """A mail that must go out, or somebody's wish for a code. See `helios.outbox`."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_due", "tenant_id", "due_at"),)
+    kind: str
+    payload_ct: bytes = sealed_column(nullable=False)
+    created_at: datetime = now_column()
+    due_at: datetime = now_column()
+    expires_at: datetime = Field(sa_type=DateTime(timezone=True))
+    attempts: int = counter_column()

@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from helios import addresses
 from helios.addresses import is_public
 from helios.outbound import FetchFailed, Outbound, UrlRefused, check_url
 
@@ -288,13 +289,16 @@ async def test_tls_is_checked_against_the_name_and_not_the_address(tmp_path: Pat
 
 
 def self_signed(folder: Path, name: str) -> Path:
+    """`name`: of a host, or its address."""
+    address = addresses.parse(name)
+    host = x509.DNSName(name) if address is None else x509.IPAddress(address)
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     certificate = (
         x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
         .serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([host]), critical=False)
         .sign(key, hashes.SHA256())
     )  # fmt: skip
     file = folder / "certificate.pem"

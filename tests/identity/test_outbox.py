@@ -1,0 +1,130 @@
+"""A mail that was promised goes out: whichever process dies, whatever the server says, and once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from helios import outbox
+from helios.database import Database
+from helios.embedded.supervisor import Stack
+from helios.keyring import Keyring
+from helios.mail import Mail, MailError
+from helios.outbox import Post
+from tests.api.test_passwords import code_of, mailed
+from tests.caller import Api
+from tests.neighbour import Neighbour, make_neighbour
+
+__all__ = ["mailed"]
+LASTS = timedelta(hours=1)
+DUE = text("UPDATE outbox SET due_at = now() WHERE tenant_id = :tenant_id")
+WAITING = text("SELECT * FROM outbox WHERE tenant_id = :tenant_id")
+
+
+@dataclass(slots=True)
+class Letterbox:
+    """A mailer whose server is away for so many times."""
+
+    away: int = 0
+    sent: list[Mail] = field(default_factory=list)
+
+    async def send(self, mail: Mail) -> None:
+        await asyncio.sleep(0)
+        if self.away > 0:
+            self.away -= 1
+            raise MailError("ConnectionRefusedError")
+        self.sent.append(mail)
+
+
+@pytest.fixture
+async def quiet(database: Database, keyring: Keyring) -> Neighbour:
+    """A tenant that is marked as deleted: no worker of the stack takes its mail, the test itself does."""
+    made = await make_neighbour(database, keyring.root)
+    await run(database, made.tenant_id, text("UPDATE tenants SET deleted_at = now() WHERE id = :tenant_id"))
+    return made
+
+
+async def run(database: Database, tenant_id: UUID, statement: Any) -> Any:
+    async with database.tenant(tenant_id) as connection:
+        found = await connection.execute(statement, {"tenant_id": tenant_id})
+        return found.all() if found.returns_rows else None
+
+
+async def put(database: Database, keyring: Keyring, tenant_id: UUID, lasts: timedelta = LASTS) -> None:
+    keys = await keyring.tenant(tenant_id)
+    async with database.tenant(tenant_id) as connection:
+        await outbox.put_code(connection, keys, "noor@bank.example", "mail_reset", "the-code", lasts)
+
+
+async def test_what_a_dead_process_promised_a_worker_sends(
+    stack: Stack, database: Database, keyring: Keyring, mailed: Any
+) -> None:
+    bank = await make_neighbour(database, keyring.root)
+    keys = await keyring.tenant(bank.tenant_id)
+    email = f"agent@{bank.slug}.example"
+    async with database.tenant(bank.tenant_id) as connection:
+        await outbox.wish(connection, keys, "reset", email.upper())
+        await outbox.wish(connection, keys, "reset", "nobody@bank.example")
+    assert await code_of(mailed, email)
+    async with asyncio.timeout(30):
+        while await run(database, bank.tenant_id, WAITING):
+            await asyncio.sleep(0.2)
+    assert mailed("nobody@bank.example") == []
+
+
+async def test_an_invitation_goes_by_mail_with_the_token_that_is_shown(api: Api, mailed: Any) -> None:
+    email = f"{uuid4().hex}@bank.example"
+    headers = await api.staff("admin")
+    made = await api.http.post("/v1/users", json={"email": email, "roles": ["agent"]}, headers=headers)
+    assert made.status_code == 201, made.text
+    assert await code_of(mailed, email) == made.json()["token"]
+
+
+async def test_a_mail_that_was_refused_is_tried_again_later_and_sent_once(
+    database: Database, keyring: Keyring, quiet: Neighbour
+) -> None:
+    box = Letterbox(away=2)
+    post = Post(database, keyring, box)
+    await put(database, keyring, quiet.tenant_id)
+    for tries in (1, 2):
+        assert await post.deliver(quiet.tenant_id) == 0
+        (row,) = await run(database, quiet.tenant_id, WAITING)
+        assert row.attempts == tries
+        assert timedelta(seconds=29) < row.due_at - row.created_at
+        assert await post.deliver(quiet.tenant_id) == 0  # it is not due
+        await run(database, quiet.tenant_id, DUE)
+    assert sum(await asyncio.gather(*(post.deliver(quiet.tenant_id) for _ in range(6)))) == 1
+    (mail,) = box.sent
+    assert mail.to == "noor@bank.example"
+    assert "the-code" in mail.text
+    assert await run(database, quiet.tenant_id, WAITING) == []
+
+
+async def test_what_is_of_no_use_any_more_is_given_up_and_told(
+    database: Database, keyring: Keyring, quiet: Neighbour
+) -> None:
+    box = Letterbox()
+    await put(database, keyring, quiet.tenant_id, timedelta(seconds=-1))
+    assert await Post(database, keyring, box).deliver(quiet.tenant_id) == 1
+    assert box.sent == []
+    told = text("SELECT detail FROM audits WHERE tenant_id = :tenant_id AND action = 'mail.given_up'")
+    assert [row.detail for row in await run(database, quiet.tenant_id, told)] == [{"attempts": 1}]
+
+
+async def test_neither_address_nor_code_can_be_read_in_the_table(
+    database: Database, keyring: Keyring, quiet: Neighbour
+) -> None:
+    await put(database, keyring, quiet.tenant_id)
+    keys = await keyring.tenant(quiet.tenant_id)
+    async with database.tenant(quiet.tenant_id) as connection:
+        await outbox.wish(connection, keys, "registration", "noor@bank.example")
+    rows = await run(database, quiet.tenant_id, WAITING)
+    assert [row.kind for row in rows] == ["mail", "registration"]
+    assert b"noor" not in b"".join(bytes(row.payload_ct) for row in rows)
+    assert "the-code" not in str(rows)
