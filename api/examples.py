@@ -26,7 +26,6 @@ SETTINGS = {
                 "roles": {"service-desk": ["agent"]}, "default_role": None, "provisioning": True, "required": False,
                 "break_glass": []},
         "mfa_required_roles": ["admin"],
-        "reveal_roles": ["compliance_officer"],
         "demo": False,
     },
 }  # fmt: skip

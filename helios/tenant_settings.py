@@ -196,11 +196,6 @@ class TenantSettings(_Strict):
     self_registration: StrictBool = False
     sso: Annotated[SingleSignOn | None, Field(description="Single sign-on of the staff (OpenID Connect)")] = None
     mfa_required_roles: Annotated[tuple[Staff, ...], Field(max_length=8), AfterValidator(_distinct)] = ()
-    reveal_roles: Annotated[
-        tuple[Staff, ...],
-        Field(max_length=8, description="Who may see masked personal data in clear"),
-        AfterValidator(_distinct),
-    ] = ("compliance_officer",)
     demo: Annotated[StrictBool, Field(description="The demo bank, whose visitors need no backend. Set by its seed")] = (
         False
     )

@@ -98,7 +98,6 @@ WRONG: list[tuple[str, Any]] = [
     ("limits", {"tenant": "many"}),
     ("self_registration", "yes"),
     ("mfa_required_roles", ["customer"]),
-    ("reveal_roles", ["platform_admin"]),
     ("demo", True),
     ("nothing", 1),
 ]
