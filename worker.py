@@ -17,7 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.resources import Resources
-from activities.steps import Escalations, Knowledge, Turns
+from activities.steps import Escalations, Knowledge, Privacy, Turns
 from activities.warming import warm_up
 from helios import frames, logs
 from helios.audit_log.anchors import anchor_of
@@ -33,11 +33,14 @@ from helios.models.intent import IntentClassifier
 from helios.models.language import LanguageIdentifier
 from helios.models.tagger import Tagger, tag
 from helios.outbox import Post
+from helios.privacy.starting import start_what_waits as start_privacy_requests
 from helios.settings import Settings, settings
 from helios.sources import sources_hash
 from helios.sweeper import repeat_for_ever, sweep_for_ever
 from helios.temporal import Conversations, connect
+from workflows.access import AccessWorkflow
 from workflows.conversation import ConversationWorkflow
+from workflows.erasure import ErasureWorkflow
 from workflows.escalation import EscalationWorkflow
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
 
@@ -46,8 +49,8 @@ log = structlog.get_logger()
 DRAIN = timedelta(seconds=20)
 MAIL_S = 5.0
 """How often mail is looked for that the API could not send: it sends at once what it can."""
-KNOWLEDGE_S = 10.0
-"""How often lost starts of knowledge's workflows are looked for."""
+LOOK_EVERY_S = 10.0
+"""How often lost starts of workflows of knowledge and privacy are looked for."""
 
 
 async def open_resources(config: Settings, database: Database, keyring: Keyring, valkey: Redis) -> Resources:
@@ -111,17 +114,25 @@ def make_worker(config: Settings, client: Client, resources: Resources) -> Worke
 
 def make_batch_worker(config: Settings, client: Client, resources: Resources) -> Worker:
     """Work that nobody waits for on the line: on a queue of its own, one thing at a time."""
-    knowledge = Knowledge(resources)
+    knowledge, privacy = Knowledge(resources), Privacy(resources)
     return Worker(
         client,
         task_queue=config.temporal_batch_queue,
-        workflows=[IngestionWorkflow, PublicationWorkflow],
+        workflows=[AccessWorkflow, ErasureWorkflow, IngestionWorkflow, PublicationWorkflow],
         activities=[
             knowledge.parse_version,
             knowledge.embed_chunks,
             knowledge.finish_ingestion,
             knowledge.fail_version,
             knowledge.publish_version,
+            privacy.freeze_customer,
+            privacy.end_conversations,
+            privacy.erase_conversations,
+            privacy.destroy_key,
+            privacy.forget_histories,
+            privacy.finish_erasure,
+            privacy.write_export,
+            privacy.expire_export,
         ],
         workflow_runner=workflow_runner(config),
         build_id=build_id(),
@@ -145,7 +156,10 @@ async def run(config: Settings) -> None:
     beside = [
         asyncio.create_task(sweep_for_ever(database, Conversations(client, config))),
         asyncio.create_task(
-            repeat_for_ever("knowledge", partial(start_what_waits, database, client, config), KNOWLEDGE_S)
+            repeat_for_ever("knowledge", partial(start_what_waits, database, client, config), LOOK_EVERY_S)
+        ),
+        asyncio.create_task(
+            repeat_for_ever("privacy", partial(start_privacy_requests, database, client, config), LOOK_EVERY_S)
         ),
         asyncio.create_task(
             repeat_for_ever("mail", Post(database, keyring, open_mailer(config)).deliver_everywhere, MAIL_S)

@@ -13,7 +13,7 @@ from activities.opening import DRAFT
 from activities.reading import settings_of
 from activities.review import Standard, review_written
 from activities.telling import Told, tell
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 from helios.detection.output import Context
 from helios.facts import Fact
 from helios.knowledge.retrieval import load_passages, still_in_force
@@ -27,7 +27,7 @@ RECORD = text(
 
 
 async def deliver_decision(
-    connection: AsyncConnection, keys: TenantKeys, thread: Any, escalation: Any, decision: Any
+    connection: AsyncConnection, keys: Keys, thread: Any, escalation: Any, decision: Any
 ) -> tuple[UUID | None, list[Fact]]:
     """Stores what the decision sends, if anything: (message id or None, the facts that tell it).
 

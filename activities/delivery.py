@@ -18,7 +18,7 @@ from activities.resources import Resources
 from activities.screening import SECRET_PASTED
 from activities.telling import Told, tell
 from helios import audit, facts
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 from helios.facts import Fact
 from helios.frames import frame_number, last_of_epoch
 from helios.knowledge.retrieval import IN_FORCE
@@ -26,6 +26,7 @@ from helios.rules.policy import Policy, policy_of
 from helios.texts import text as say
 from schema.steps import Deliver, Delivered, Priority
 from schema.tables import Analytics
+from schema.visibility import shown_channel
 
 # After two answers that did not help, a person is offered without being asked for.
 UNHELPFUL_TURNS = 2
@@ -65,7 +66,7 @@ END_TURN = text(
 
 async def deliver(resources: Resources, work: Deliver) -> Delivered:
     ref = work.ref
-    keys = await resources.keyring.tenant(ref.tenant_id)
+    keys = await resources.keyring.conversation(ref.tenant_id, ref.conversation_id)
     released = await _released_so_far(resources, keys, work)
     async with resources.database.tenant(ref.tenant_id) as connection:
         thread = await read_thread(connection, ref, lock=True)
@@ -80,7 +81,7 @@ async def deliver(resources: Resources, work: Deliver) -> Delivered:
     return delivered
 
 
-async def _released_so_far(resources: Resources, keys: TenantKeys, work: Deliver) -> tuple[str, int]:
+async def _released_so_far(resources: Resources, keys: Keys, work: Deliver) -> tuple[str, int]:
     """What a stopped turn's customer has read, where the worker that wrote it is gone: the frames know."""
     if work.outcome != "stopped":
         return "", 0
@@ -96,7 +97,7 @@ async def _released_so_far(resources: Resources, keys: TenantKeys, work: Deliver
 
 
 async def _end_turn(
-    connection: AsyncConnection, keys: TenantKeys, work: Deliver, thread: Any, turn: Any, released: tuple[str, int]
+    connection: AsyncConnection, keys: Keys, work: Deliver, thread: Any, turn: Any, released: tuple[str, int]
 ) -> tuple[Delivered, int]:
     ref, found = work.ref, work.understanding
     told: list[Fact] = []
@@ -132,7 +133,7 @@ async def _end_turn(
 
 
 async def _hand_over(
-    connection: AsyncConnection, keys: TenantKeys, policy: Policy, work: Deliver, thread: Any, turn: Any
+    connection: AsyncConnection, keys: Keys, policy: Policy, work: Deliver, thread: Any, turn: Any
 ) -> tuple[Any, UUID | None]:
     """Opens the escalation and the ticket that the outcome demands: (escalation or None, ticket id or None)."""
     if work.forwarded or work.outcome not in ("escalated", "held"):
@@ -153,7 +154,7 @@ async def _hand_over(
 
 
 def _reply(
-    keys: TenantKeys,
+    keys: Keys,
     policy: Policy,
     work: Deliver,
     thread: Any,
@@ -240,7 +241,8 @@ async def _close_books(
         insert(Analytics).values(
             tenant_id=work.ref.tenant_id,
             turn_id=turn.reply_id,
-            channel=thread.channel,
+            # Of free text only what names a channel: figures stay when a customer is erased.
+            channel=shown_channel(thread.channel) if thread.channel else None,
             language=found.language,
             intent=found.intent,
             outcome=work.outcome,

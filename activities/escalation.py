@@ -67,7 +67,7 @@ DECISION_APPLIED = text(
 async def open_escalation(resources: Resources, work: OpenEscalation) -> EscalationRef | None:
     """Hands the conversation to a person because somebody asked for one. None where a person has it already."""
     ref = work.ref
-    keys = await resources.keyring.tenant(ref.tenant_id)
+    keys = await resources.keyring.conversation(ref.tenant_id, ref.conversation_id)
     async with resources.database.tenant(ref.tenant_id) as connection:
         thread = await read_thread(connection, ref, lock=True)
         where = {"tenant_id": ref.tenant_id, "cause": f"request:{work.request_id}", "conversation": ref.conversation_id}
@@ -151,7 +151,7 @@ async def apply_claim(resources: Resources, work: ApplyClaim) -> EscalationOutco
 async def apply_decision(resources: Resources, work: ApplyDecision) -> EscalationOutcome:
     """Carries out a decision: what it delivers passes the same checks as what a model wrote."""
     ref, action = work.ref, work.decision.action
-    keys = await resources.keyring.tenant(ref.tenant_id)
+    keys = await resources.keyring.escalation(ref.tenant_id, ref.escalation_id)
     async with resources.database.tenant(ref.tenant_id) as connection:
         row = await _read(connection, ref)
         stored = (
@@ -190,7 +190,7 @@ async def apply_decision(resources: Resources, work: ApplyDecision) -> Escalatio
 async def apply_deadline(resources: Resources, work: ApplyDeadline) -> EscalationOutcome:
     """A warning to the desk; then a supervisor's queue and an honest message to the customer; at last, the end."""
     ref, kind = work.ref, work.deadline.kind
-    keys = await resources.keyring.tenant(ref.tenant_id)
+    keys = await resources.keyring.escalation(ref.tenant_id, ref.escalation_id)
     async with resources.database.tenant(ref.tenant_id) as connection:
         row = await _read(connection, ref)
         # The state may have moved on since the timer was set: then there is nothing to warn of.

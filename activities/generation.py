@@ -20,7 +20,7 @@ from activities.reading import DRAFT, question_of, read_messages, read_thread, s
 from activities.resources import Resources
 from activities.review import Gate, Reviewed, Standard, cited, review_whole
 from helios import facts
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 from helios.detection.output import Context
 from helios.frames import Frame, Release, frame_number
 from helios.knowledge.retrieval import load_passages
@@ -89,7 +89,7 @@ class Answer:
 
 
 async def generate(resources: Resources, work: Generate) -> Generated:
-    keys = await resources.keyring.tenant(work.ref.tenant_id)
+    keys = await resources.keyring.conversation(work.ref.tenant_id, work.ref.conversation_id)
     async with resources.database.tenant(work.ref.tenant_id) as connection:
         answer = await _begin(resources, connection, keys, work)
     if isinstance(answer, Generated):
@@ -107,9 +107,7 @@ async def generate(resources: Resources, work: Generate) -> Generated:
     return await asyncio.shield(_finish(resources, keys, work, answer))
 
 
-async def _begin(
-    resources: Resources, connection: AsyncConnection, keys: TenantKeys, work: Generate
-) -> Answer | Generated:
+async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, work: Generate) -> Answer | Generated:
     """Counts the attempt and reads what the model may know. An answer that an earlier attempt finished is kept."""
     ref, found = work.ref, work.understanding
     where = {"tenant_id": ref.tenant_id, "conversation_id": ref.conversation_id, "turn": ref.turn}
@@ -154,7 +152,7 @@ async def _begin(
     return Answer(ref, row.reply_id, attempt, epoch, prompt, Gate(standard), after_fact, for_customer)
 
 
-async def _write(resources: Resources, keys: TenantKeys, work: Generate, answer: Answer) -> None:
+async def _write(resources: Resources, keys: Keys, work: Generate, answer: Answer) -> None:
     generator = resources.generators[work.generator]
     if generator.local:
         vectors = await asyncio.to_thread(resources.encoder.embed, [answer.prompt.question])
@@ -204,7 +202,7 @@ async def _watch_for_stop(resources: Resources, answer: Answer, writer: asyncio.
             return
 
 
-async def _take(resources: Resources, keys: TenantKeys, answer: Answer, piece: TextDelta) -> None:
+async def _take(resources: Resources, keys: Keys, answer: Answer, piece: TextDelta) -> None:
     if answer.first_token_ms is None:
         answer.first_token_ms = round(1000 * (time.perf_counter() - answer.started))
     if answer.refusal is not None:
@@ -214,7 +212,7 @@ async def _take(resources: Resources, keys: TenantKeys, answer: Answer, piece: T
     await _release(resources, keys, answer, answer.gate.feed(piece.text))
 
 
-async def _release(resources: Resources, keys: TenantKeys, answer: Answer, windows: list[Reviewed]) -> None:
+async def _release(resources: Resources, keys: Keys, answer: Answer, windows: list[Reviewed]) -> None:
     for window in windows:
         if window.action != "release":
             answer.refusal = window
@@ -231,7 +229,7 @@ async def _release(resources: Resources, keys: TenantKeys, answer: Answer, windo
 
 
 async def _append(
-    resources: Resources, keys: TenantKeys, answer: Answer, kind: Literal["delta", "reset"], words: str
+    resources: Resources, keys: Keys, answer: Answer, kind: Literal["delta", "reset"], words: str
 ) -> Release:
     # n = 0 is the reset of a later attempt, so that the first words are n = 1 in every attempt.
     n = 0 if kind == "reset" else answer.frames + 1
@@ -252,7 +250,7 @@ def _look_at_the_whole(answer: Answer) -> None:
         answer.withheld = answer.released
 
 
-async def _finish(resources: Resources, keys: TenantKeys, work: Generate, answer: Answer) -> Generated:
+async def _finish(resources: Resources, keys: Keys, work: Generate, answer: Answer) -> Generated:
     """Keeps the draft, so that delivery has it and a later attempt finds the work done."""
     draft = _draft_record(work, answer)
     ref = work.ref

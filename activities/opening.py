@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.promises import clocks, due_at
 from activities.reading import settings_of
 from helios import audit
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 from helios.detection.situations import Situation
 from helios.ids import new_id
 from helios.tenant_settings import OfficeHours
@@ -50,7 +50,7 @@ class Opened:
 
 async def open_escalation_row(
     connection: AsyncConnection,
-    keys: TenantKeys,
+    keys: Keys,
     thread: Any,
     cause: Cause,
     found: Understanding | None,

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.exceptions import ApplicationError
 
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 from helios.tenant_settings import TenantSettings
 from schema.steps import ConversationRef, TurnRef
 
@@ -55,11 +55,13 @@ async def read_thread(connection: AsyncConnection, ref: ConversationRef | TurnRe
     row = found.one_or_none()
     if row is None:
         raise ApplicationError("the conversation does not exist", type="not_found", non_retryable=True)
+    if row.erased_at is not None:
+        raise ApplicationError("the customer was erased", type="customer_erased", non_retryable=True)
     return row
 
 
 async def read_messages(
-    connection: AsyncConnection, keys: TenantKeys, ref: TurnRef, most: int = HISTORY_MESSAGES
+    connection: AsyncConnection, keys: Keys, ref: TurnRef, most: int = HISTORY_MESSAGES
 ) -> list[StoredMessage]:
     """The newest messages up to and with this turn, oldest first."""
     rows = await connection.execute(

@@ -6,10 +6,12 @@ Workflows import this file only: what a step needs (models, database, providers)
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from datetime import datetime
 
 from temporalio import activity
 
 from schema.ingestion import FailVersion, Progress, Publish, VersionRef
+from schema.privacy import RequestRef
 from schema.steps import (
     ApplyClaim,
     ApplyDeadline,
@@ -97,3 +99,45 @@ class KnowledgeSteps(ABC):
     @abstractmethod
     async def publish_version(self, work: Publish) -> bool:
         """Publishes, if that approval still stands. Whether the version is published."""
+
+
+class PrivacySteps(ABC):
+    """Erasing a customer, and giving them their data. Each step finds its work done when it is tried again."""
+
+    @activity.defn
+    @abstractmethod
+    async def freeze_customer(self, ref: RequestRef) -> str:
+        """`held` while a legal hold stands. Else `frozen`: nothing new is taken, every conversation is closed."""
+
+    @activity.defn
+    @abstractmethod
+    async def end_conversations(self, ref: RequestRef) -> None:
+        """Stops what is being written, and ends the workflows of the conversations and of their escalations."""
+
+    @activity.defn
+    @abstractmethod
+    async def erase_conversations(self, ref: RequestRef) -> int:
+        """Copies and erases the next conversations. How many are left."""
+
+    @activity.defn
+    @abstractmethod
+    async def destroy_key(self, ref: RequestRef) -> None:
+        """Destroys the ops key, and all that still says who the customer was."""
+
+    @activity.defn
+    @abstractmethod
+    async def forget_histories(self, ref: RequestRef) -> int:
+        """Deletes frames in Valkey and histories in Temporal. How many histories Temporal still lists."""
+
+    @activity.defn
+    @abstractmethod
+    async def finish_erasure(self, ref: RequestRef) -> None: ...
+
+    @activity.defn
+    @abstractmethod
+    async def write_export(self, ref: RequestRef) -> datetime:
+        """Makes the archive of a customer's data, sealed. Until when it can be fetched."""
+
+    @activity.defn
+    @abstractmethod
+    async def expire_export(self, ref: RequestRef) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import TypeVar
 
 import asyncpg
@@ -12,10 +13,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities import delivery, escalation, generation, ingestion, understanding
+from activities import access, delivery, erasure, escalation, generation, ingestion, understanding
 from activities.resources import Resources
-from activities.signatures import EscalationSteps, KnowledgeSteps, TurnSteps
+from activities.signatures import EscalationSteps, KnowledgeSteps, PrivacySteps, TurnSteps
+from helios.crypto import Shredded
 from schema.ingestion import FailVersion, Progress, Publish, VersionRef
+from schema.privacy import RequestRef
 from schema.steps import (
     ApplyClaim,
     ApplyDeadline,
@@ -48,6 +51,8 @@ async def _run(step: Callable[[Resources, Work], Awaitable[Result]], resources: 
         return await step(resources, work)
     except ApplicationError:
         raise
+    except Shredded:
+        raise ApplicationError("the customer was erased", type="customer_erased", non_retryable=True) from None
     except Exception as error:
         if isinstance(error, PASSING) and not isinstance(error, LASTING):
             raise
@@ -122,3 +127,40 @@ class Knowledge(KnowledgeSteps):
     @activity.defn
     async def publish_version(self, work: Publish) -> bool:
         return await _run(ingestion.publish_version, self._resources, work)
+
+
+class Privacy(PrivacySteps):
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @activity.defn
+    async def freeze_customer(self, ref: RequestRef) -> str:
+        return await _run(erasure.freeze_customer, self._resources, ref)
+
+    @activity.defn
+    async def end_conversations(self, ref: RequestRef) -> None:
+        await _run(erasure.end_conversations, self._resources, ref)
+
+    @activity.defn
+    async def erase_conversations(self, ref: RequestRef) -> int:
+        return await _run(erasure.erase_conversations, self._resources, ref)
+
+    @activity.defn
+    async def destroy_key(self, ref: RequestRef) -> None:
+        await _run(erasure.destroy_key, self._resources, ref)
+
+    @activity.defn
+    async def forget_histories(self, ref: RequestRef) -> int:
+        return await _run(erasure.forget_histories, self._resources, ref)
+
+    @activity.defn
+    async def finish_erasure(self, ref: RequestRef) -> None:
+        await _run(erasure.finish_erasure, self._resources, ref)
+
+    @activity.defn
+    async def write_export(self, ref: RequestRef) -> datetime:
+        return await _run(access.write_export, self._resources, ref)
+
+    @activity.defn
+    async def expire_export(self, ref: RequestRef) -> None:
+        await _run(access.expire_export, self._resources, ref)

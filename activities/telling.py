@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.reading import CONTENT
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 from helios.facts import Fact
 from helios.ids import new_id
 from schema.tables import Citation, Message
@@ -40,9 +40,7 @@ class Told:
     """The highest frame that any attempt may have released under this id, all of which this message replaces."""
 
 
-async def tell(
-    connection: AsyncConnection, keys: TenantKeys, conversation_id: UUID, told: Told
-) -> tuple[UUID, list[Fact]]:
+async def tell(connection: AsyncConnection, keys: Keys, conversation_id: UUID, told: Told) -> tuple[UUID, list[Fact]]:
     """Stores the message and returns its id with the facts that tell it, to be appended by the caller.
 
     A message whose origin is there already keeps its id, and its facts are the same facts.

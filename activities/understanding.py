@@ -16,7 +16,7 @@ from activities.reading import StoredMessage, question_of, read_messages, read_t
 from activities.resources import Resources
 from activities.screening import screen
 from helios import facts
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 from helios.detection.personal import find as find_personal_data
 from helios.detection.redaction import tokenise
 from helios.knowledge.query import contextual_query
@@ -60,7 +60,7 @@ class Classified:
 
 
 async def understand(resources: Resources, requested: TurnRef) -> Understanding:
-    keys = await resources.keyring.tenant(requested.tenant_id)
+    keys = await resources.keyring.conversation(requested.tenant_id, requested.conversation_id)
     async with resources.database.tenant(requested.tenant_id) as connection:
         begun = await begin_turn(resources, connection, keys, requested)
     if begun is None:
@@ -78,9 +78,7 @@ async def understand(resources: Resources, requested: TurnRef) -> Understanding:
     return await _look_into(resources, begun)
 
 
-async def begin_turn(
-    resources: Resources, connection: AsyncConnection, keys: TenantKeys, requested: TurnRef
-) -> Begun | None:
+async def begin_turn(resources: Resources, connection: AsyncConnection, keys: Keys, requested: TurnRef) -> Begun | None:
     """Seals the oldest turn that has not ended, so that it takes no more messages. None where all have ended."""
     thread = await read_thread(connection, requested, lock=True)
     if thread.completed_turn >= requested.turn:

@@ -9,11 +9,10 @@ from uuid import UUID
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.cleaning import clean_id
 from api.presentation import MESSAGE_CONTENT
 from api.problems import Problem, not_found
 from helios import audit, facts
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 from helios.detection import secrets
 from helios.facts import Fact
 from helios.frames import FRAMES_PER_EPOCH, frame_number
@@ -57,7 +56,7 @@ class Accepted:
 
 async def accept(
     connection: AsyncConnection,
-    keys: TenantKeys,
+    keys: Keys,
     customer: Identity,
     conversation_id: UUID,
     content: str,
@@ -71,7 +70,8 @@ async def accept(
     thread = (await connection.execute(THREAD, where)).one_or_none()
     if thread is None or thread.customer_id != customer.id:
         not_found()
-    origin = f"client:{clean_id(keys, client_message_id, 'messages.origin')}"
+    # An index and not the id itself: a client may have put anything into it.
+    origin = f"client:#{keys.blind_index(client_message_id, 'messages.origin').hex()}"
     known = (await connection.execute(KNOWN, {**where, "origin": origin})).one_or_none()
     if known is not None:
         return Accepted(known.id, known.turn, 0)
@@ -108,7 +108,7 @@ async def accept(
     return Accepted(message_id, turn, seq, frame_number(thread.epoch, FRAMES_PER_EPOCH - 1))
 
 
-async def _mask(connection: AsyncConnection, keys: TenantKeys, where: dict[str, Any], content: str) -> secrets.Masked:
+async def _mask(connection: AsyncConnection, keys: Keys, where: dict[str, Any], content: str) -> secrets.Masked:
     """Takes card numbers and secrets out; also a number that began in the message before, which is then rewritten."""
     if not any(character.isdigit() for character in content):
         return secrets.mask(content)

@@ -23,13 +23,16 @@ from api import (
     knowledge,
     knowledge_search,
     knowledge_versions,
+    legal_holds,
     messages,
     openapi,
     operations,
     pages,
     policies,
+    privacy_requests,
     reports,
     sse,
+    statutory_records,
     tenant_settings,
     tenant_sso,
     tenants,
@@ -81,8 +84,9 @@ def create_app(config: Settings | None = None) -> FastAPI:
     managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs, reports)
     knowing = (knowledge, knowledge_versions, knowledge_search)
     ruling = (policies,)
+    asked = (privacy_requests, legal_holds, statutory_records)
     around = (operations, demo, help_pages, well_known)
-    for part in (auth, customer_tokens, *conversing, escalations, *knowing, *ruling, *managing, *around):
+    for part in (auth, customer_tokens, *conversing, escalations, *knowing, *ruling, *managing, *asked, *around):
         app.include_router(part.router)
     app.include_router(tenants.secrets_router)
     app.include_router(users.invitations_router)

@@ -25,7 +25,7 @@ from api.problems import Problem, not_found
 from api.state import State
 from helios import audit, facts
 from helios.closing import tell_closed
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 from helios.facts import Fact
 from helios.ids import new_id
 from helios.tenant_settings import TenantSettings
@@ -44,12 +44,14 @@ COMMENT = "feedback.comment_ct"
 
 FIND = text(
     "SELECT * FROM threads WHERE tenant_id = :tenant_id AND id = :id "
-    "AND (CAST(:customer_id AS uuid) IS NULL OR customer_id = :customer_id)"
+    "AND (CAST(:customer_id AS uuid) IS NULL OR (customer_id = :customer_id AND erased_at IS NULL))"
 )
+# Erasure locks the row before it looks for conversations: one is either seen by it, or refused here.
+FROZEN = text("SELECT frozen_at IS NOT NULL FROM customers WHERE tenant_id = :tenant_id AND id = :id FOR KEY SHARE")
 LIST = text(
     """
     SELECT * FROM threads WHERE tenant_id = :tenant_id
-      AND (CAST(:customer_id AS uuid) IS NULL OR customer_id = :customer_id)
+      AND (CAST(:customer_id AS uuid) IS NULL OR (customer_id = :customer_id AND erased_at IS NULL))
       AND (CAST(:at AS timestamptz) IS NULL OR (created_at, id) < (:at, CAST(:after AS uuid)))
     ORDER BY created_at DESC, id DESC LIMIT :most
     """
@@ -75,6 +77,7 @@ TURNS = text("SELECT * FROM turns WHERE tenant_id = :tenant_id AND conversation_
     **described(
         examples.CONVERSATION,
         "forbidden",
+        "customer_erased",
         "idempotency_conflict",
         status=201,
         body={"channel": "web", "locale": "en", "metadata": {"page": "fees"}},
@@ -89,7 +92,7 @@ async def create_conversation(
 ) -> Response:
     """Opens a conversation. Its first message is the notice that an AI answers."""
     conversation_id = resource_id(request)
-    keys = await services.keyring.tenant(customer.tenant_id)
+    keys = await services.keyring.customer(customer.tenant_id, customer.id)
     async with services.database.tenant(customer.tenant_id) as connection:
         if (row := await _find(connection, customer, conversation_id)) is None:
             await _open(connection, keys, customer, conversation_id, body)
@@ -124,7 +127,7 @@ async def list_messages(
     """The messages of a conversation, oldest first."""
     after = read_cursor(cursor)
     where = {"at": after[0] if after else None, "after": after[1] if after else None, "most": limit + 1}
-    keys = await services.keyring.tenant(reader.tenant_id)
+    keys = await services.keyring.conversation(reader.tenant_id, conversation_id)
     async with services.database.tenant(reader.tenant_id) as connection:
         await visible(connection, reader, conversation_id)
         rows = (await connection.execute(MESSAGES, {**_mine(reader), "id": conversation_id, **where})).all()
@@ -207,7 +210,7 @@ async def give_feedback(
     customer: Annotated[Identity, Depends(caller("conversations.write"))],
 ) -> Response:
     """A rating of the conversation, or of one of its messages."""
-    keys = await services.keyring.tenant(customer.tenant_id)
+    keys = await services.keyring.customer(customer.tenant_id, customer.id)
     feedback_id = resource_id(request)
     comment = clean(body.comment) if body.comment else None
     async with services.database.tenant(customer.tenant_id) as connection:
@@ -313,10 +316,12 @@ def _mine(reader: Identity) -> dict[str, Any]:
 
 
 async def _open(
-    connection: AsyncConnection, keys: TenantKeys, customer: Identity, conversation_id: UUID, body: NewConversation
+    connection: AsyncConnection, keys: Keys, customer: Identity, conversation_id: UUID, body: NewConversation
 ) -> None:
-    found = await connection.execute(TENANT, {"id": customer.tenant_id})
-    tenant = found.one()
+    whose = {"tenant_id": customer.tenant_id, "id": customer.id}
+    if (await connection.execute(FROZEN, whose)).scalar_one_or_none() in (True, None):
+        raise Problem("customer_erased")
+    tenant = (await connection.execute(TENANT, {"id": customer.tenant_id})).one()
     settings = TenantSettings.of(tenant.settings)
     metadata = clean_map(body.metadata or {})
     common = {"tenant_id": customer.tenant_id, "id": conversation_id}

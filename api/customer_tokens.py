@@ -20,6 +20,7 @@ from api.state import Services, State
 from api.validation import StrictRoute
 from helios import audit
 from helios.crypto import token_hash
+from helios.customer_keys import customer_keys
 from helios.ids import new_id
 from helios.tokens import CUSTOMER_LIFETIME, Identity
 from schema.tables import Customer
@@ -38,6 +39,10 @@ API_KEY_USED = text(
     "UPDATE api_keys SET last_used_at = now() WHERE tenant_id = :tenant_id AND id = :id "
     "AND (last_used_at IS NULL OR last_used_at <= now() - interval '1 minute')"
 )
+SET_PROFILE = text(
+    "UPDATE customers SET profile_ct = :profile, locale = coalesce(:locale, locale) "
+    "WHERE tenant_id = :tenant_id AND id = :id"
+)
 API_KEY_TENANT = text("SELECT tenant_id, api_key_id FROM api_key_index WHERE key_hash = :key_hash")
 
 
@@ -46,6 +51,7 @@ API_KEY_TENANT = text("SELECT tenant_id, api_key_id FROM api_key_index WHERE key
     **described(
         CUSTOMER_TOKEN,
         "invalid_api_key",
+        "customer_erased",
         body={"external_id": "c-1029", "display_name": "Ada", "locale": "en"},
         about="A token for the customer",
     ),
@@ -77,20 +83,21 @@ async def sign_customer_in(
                 tenant_id=tenant_id,
                 id=customer_id,
                 external_id_index=index,
-                profile_ct=keys.seal_json(profile, PROFILE, customer_id),
+                profile_ct=b"",
                 locale=locale,
             )
             .on_conflict_do_update(index_elements=["tenant_id", "external_id_index"], set_={"deleted_at": None})
-            .returning(Customer.id)  # type: ignore[call-overload]
+            .returning(Customer.id, Customer.frozen_at)  # type: ignore[call-overload]
         )
-        found = made.scalar_one()
-        if found != customer_id:
-            await connection.execute(
-                text("UPDATE customers SET profile_ct = :profile, locale = coalesce(:locale, locale) "
-                     "WHERE tenant_id = :tenant_id AND id = :id"),
-                {"tenant_id": tenant_id, "id": found, "locale": locale,
-                 "profile": keys.seal_json(profile, PROFILE, found)},
-            )  # fmt: skip
+        found, frozen_at = made.one()
+        if frozen_at is not None:
+            raise Problem("customer_erased")
+        # A customer's own key needs the customer to be there.
+        own = await customer_keys(connection, keys, found)
+        await connection.execute(
+            SET_PROFILE,
+            {"tenant_id": tenant_id, "id": found, "locale": locale, "profile": own.seal_json(profile, PROFILE, found)},
+        )
         await audit.record(connection, tenant_id, "auth.customer_token", actor=actor, subject=("customer", found))
     identity = Identity(tenant_id, found, "customer", frozenset({"customer"}), found)
     return {

@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import CODES, Problem, render
 from api.validation import invalid_request
+from helios.crypto import Shredded
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RPCError, _rpc)
+    app.add_exception_handler(Shredded, _shredded)
     app.add_exception_handler(WorkflowUpdateFailedError, _update_failed)
     app.add_exception_handler(WorkflowUpdateRPCTimeoutOrCancelledError, _workflow_away)
     app.add_exception_handler(DBAPIError, _database)
@@ -88,6 +90,10 @@ def _allowed(request: Request) -> str:
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
             methods.add(method)
     return ", ".join(sorted(methods))
+
+
+async def _shredded(request: Request, error: Exception) -> Response:
+    return render(request, Problem("customer_erased"))
 
 
 async def _rpc(request: Request, error: Exception) -> Response:

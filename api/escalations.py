@@ -22,7 +22,7 @@ from api.presentation import escalation_json
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.waiting import within
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 from helios.detection import secrets
 from helios.ids import new_id
 from helios.tokens import Identity
@@ -45,9 +45,10 @@ DECISIONS = {
 }
 
 COLUMNS = """
-    SELECT escalations.*, decisions.action AS decision_action,
+    SELECT escalations.*, threads.customer_id, decisions.action AS decision_action,
            tickets.id AS ticket_id, tickets.kind AS ticket_kind, tickets.clocks AS ticket_clocks
     FROM escalations
+    JOIN threads ON threads.tenant_id = escalations.tenant_id AND threads.id = escalations.conversation_id
     LEFT JOIN decisions ON decisions.tenant_id = escalations.tenant_id AND decisions.id = escalations.decision_id
     LEFT JOIN tickets ON tickets.tenant_id = escalations.tenant_id
       AND tickets.conversation_id = escalations.conversation_id AND tickets.turn = escalations.turn
@@ -83,10 +84,10 @@ async def list_escalations(
     after = read_cursor(cursor)
     where = {"status": status, "queue": queue, "priority": priority, "most": limit + 1}
     position = {"at": after[0] if after else None, "after": after[1] if after else None}
-    keys = await services.keyring.tenant(reader.tenant_id)
     async with services.database.tenant(reader.tenant_id) as connection:
         rows = (await connection.execute(LIST, {"tenant_id": reader.tenant_id, **where, **position})).all()
-    return JSONResponse(page(rows, limit, lambda row: _with_ticket(row, keys), at="opened_at"))
+    keys = await services.keyring.customers(reader.tenant_id, (row.customer_id for row in rows))
+    return JSONResponse(page(rows, limit, lambda row: _with_ticket(row, keys[row.customer_id]), at="opened_at"))
 
 
 @router.get("/{escalation_id}", **described(examples.ESCALATION, "not_found", about="The escalation"))
@@ -182,22 +183,22 @@ async def decide(escalation_id: UUID, body: NewDecision, request: Request, servi
         wrong = "is required for this action" if body.content is None else "belongs to edit and respond only"
         raise Problem("invalid_request", errors=[{"pointer": "/content", "detail": wrong}])
     decision_id = resource_id(request)
+    keys = await services.keyring.escalation(agent.tenant_id, escalation_id)
     async with services.database.tenant(agent.tenant_id) as connection:
         await _require(connection, agent, escalation_id)
-        await _store(services, connection, agent, escalation_id, decision_id, body)
+        await _store(connection, keys, agent, escalation_id, decision_id, body)
     return await _update(services, agent, escalation_id, "decide", Decide(decision_id, body.action, agent.id))
 
 
 async def _store(
-    services: Services,
     connection: AsyncConnection,
+    keys: Keys,
     agent: Identity,
     escalation_id: UUID,
     decision_id: UUID,
     body: NewDecision,
 ) -> None:
     """The text goes into the database; the workflow will only see its id."""
-    keys = await services.keyring.tenant(agent.tenant_id)
     content = secrets.mask(body.content).text if body.content else None
     note = secrets.mask(body.note).text if body.note else None
     await connection.execute(
@@ -228,13 +229,13 @@ async def _update(services: Services, agent: Identity, escalation_id: UUID, name
 
 
 async def _shown(services: Services, reader: Identity, escalation_id: UUID) -> Response:
-    keys = await services.keyring.tenant(reader.tenant_id)
+    keys = await services.keyring.escalation(reader.tenant_id, escalation_id)
     async with services.database.tenant(reader.tenant_id) as connection:
         row = await _require(connection, reader, escalation_id)
     return JSONResponse(_with_ticket(row, keys))
 
 
-def _with_ticket(row: Any, keys: TenantKeys) -> dict[str, Any]:
+def _with_ticket(row: Any, keys: Keys) -> dict[str, Any]:
     """The escalation with the regulated ticket of its turn, if there is one."""
     ticket = {"id": str(row.ticket_id), "kind": row.ticket_kind, "clocks": row.ticket_clocks} if row.ticket_id else None
     return {**escalation_json(row, keys), "ticket": ticket}

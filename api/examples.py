@@ -26,6 +26,7 @@ SETTINGS = {
                 "roles": {"service-desk": ["agent"]}, "default_role": None, "provisioning": True, "required": False,
                 "break_glass": []},
         "mfa_required_roles": ["admin"],
+        "privacy_four_eyes": False,
         "demo": False,
     },
 }  # fmt: skip

@@ -26,6 +26,7 @@ from api.cleaning import clean_id
 from api.problems import Problem
 from api.state import Services
 from api.validation import StrictRoute, strictly
+from helios.crypto import Keys
 from helios.ids import new_id
 from helios.tokens import Identity
 
@@ -119,6 +120,13 @@ def resource_id(request: Request) -> UUID:
     return minted or new_id()
 
 
+async def _keys(services: Services, identity: Identity) -> Keys:
+    """An answer to a customer is theirs as their messages are."""
+    if identity.kind == "customer":
+        return await services.keyring.customer(identity.tenant_id, identity.id)
+    return await services.keyring.tenant(identity.tenant_id)
+
+
 async def _reserve(services: Services, request: Request, key: str) -> Reservation | Response:
     if not 1 <= len(key) <= KEY_MAX or not key.isprintable():
         raise Problem("invalid_request", "Idempotency-Key must have 1 to 255 printable characters.")
@@ -126,7 +134,7 @@ async def _reserve(services: Services, request: Request, key: str) -> Reservatio
     if scheme.lower() != "bearer":
         raise Problem("unauthenticated")
     identity = identify(services, token.strip())
-    keys = await services.keyring.tenant(identity.tenant_id)
+    keys = await _keys(services, identity)
     key = clean_id(keys, key, "idempotency_keys.key")
     asked = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode() + await request.body())
     async with services.database.tenant(identity.tenant_id) as connection:
@@ -160,7 +168,7 @@ async def _keep(services: Services, reserved: Reservation, response: Response) -
     if not isinstance(response, JSONResponse):
         await _hand_back(services, reserved)
         return
-    keys = await services.keyring.tenant(reserved.identity.tenant_id)
+    keys = await _keys(services, reserved.identity)
     headers = {name: value for name, value in response.headers.items() if name == "location"}
     kept = {"body": json.loads(bytes(response.body)), "headers": headers}
     sealed = keys.seal_json(kept, WHERE, (reserved.identity.id, reserved.key))

@@ -78,7 +78,7 @@ async def post_message(
     form: Annotated[str | None, Header(alias="accept")] = None,
 ) -> Response:
     """Sends a message. Answers when it is durable (202), when its turn ended (`?wait=`), or as a stream of its turn."""
-    keys = await services.keyring.tenant(customer.tenant_id)
+    keys = await services.keyring.customer(customer.tenant_id, customer.id)
     client_message_id = body.client_message_id or str(resource_id(request))
     async with services.database.tenant(customer.tenant_id) as connection:
         accepted = await accept(connection, keys, customer, conversation_id, body.content, client_message_id)
@@ -148,7 +148,7 @@ async def _result(
             return None
         ids = [each for each in (row.message_id, row.reply_id) if each is not None]
         found = {each.id: each for each in await connection.execute(MESSAGE, {**where, "ids": ids})}
-    keys = await services.keyring.tenant(customer.tenant_id)
+    keys = await services.keyring.customer(customer.tenant_id, customer.id)
     return {
         "message": message_json(found[row.message_id], keys),
         "reply": message_json(found[row.reply_id], keys) if row.reply_id else None,

@@ -23,6 +23,7 @@ from pydantic import (
 from helios.rules.policy_document import SituationOverride
 from helios.tenant_settings import TenantSettings
 from helios.tenants import SLUG
+from schema.privacy import RequestKind, Verification
 
 CONTROLS_ALLOWED = frozenset("\t\n\r")
 
@@ -59,6 +60,14 @@ def written(value: object) -> object:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(written)]
+
+
+def _in_the_past(value: datetime) -> datetime:
+    if not datetime.now(UTC) - timedelta(days=3_650) < value <= datetime.now(UTC) + timedelta(minutes=5):
+        raise ValueError("must be in the last ten years")
+    return value
+
+
 Remark = Annotated[StrictStr, Field(max_length=2_000), AfterValidator(readable)]
 Content = Annotated[StrictStr, Field(min_length=1, max_length=8_000), AfterValidator(spoken)]
 Label = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(readable)]
@@ -334,3 +343,28 @@ SettingsChange.__doc__ = "The settings to change, each as a whole; null sets the
 
 PARTS: tuple[type[BaseModel], ...] = (SituationOverride,)
 """Parts of bodies that are defined elsewhere."""
+
+
+class Verified(Body):
+    """How the person who asks was known to be the customer."""
+
+    method: Verification
+
+
+class NewPrivacyRequest(Body):
+    """The customer by `customer_id`, or by the `external_id` that the tenant's backend signs them in with."""
+
+    kind: RequestKind
+    customer_id: UUID | None = None
+    external_id: Key | None = None
+    received_at: Annotated[Moment, AfterValidator(_in_the_past)] | None = None
+    verification: Verified | None = None
+
+
+class Refusal(Body):
+    reason: Literal["not_verified", "unfounded", "excessive", "withdrawn"]
+
+
+class NewLegalHold(Body):
+    customer_id: UUID
+    matter: Annotated[Remark, Field(min_length=1, examples=["Case 26-1029"])]

@@ -46,12 +46,15 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "users.read": frozenset({"admin", "supervisor", "compliance_officer", "auditor"}),
     "users.manage": frozenset({"admin"}),
     "api_keys.manage": frozenset({"admin"}),
+    "privacy.read": frozenset({"admin", "compliance_officer", "auditor"}),
+    "privacy.manage": frozenset({"admin", "compliance_officer"}),
+    "records.read": frozenset({"compliance_officer"}),
     "audit.read": frozenset({"admin", "compliance_officer", "auditor"}),
     "reports.read": frozenset({"admin", "supervisor", "compliance_officer", "auditor"}),
 }
 
-SENSITIVE = frozenset(name for name in PERMISSIONS if name.partition(".")[0] in
-                      ("tenants", "settings", "users", "api_keys", "audit", "provenance", "reports"))  # fmt: skip
+_NOTED = ("tenants", "settings", "users", "api_keys", "audit", "provenance", "privacy", "records", "reports")
+SENSITIVE = frozenset(name for name in PERMISSIONS if name.partition(".")[0] in _NOTED)
 """Their use is noted in the access log, not only its refusal."""
 
 GRANTS: dict[str, frozenset[str]] = {

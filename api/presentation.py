@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 from helios.times import moment
 from schema.ingestion import FAILURES
 
@@ -30,7 +30,7 @@ def conversation_json(row: Any) -> dict[str, Any]:
     }
 
 
-def message_json(row: Any, keys: TenantKeys) -> dict[str, Any]:
+def message_json(row: Any, keys: Keys) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "conversation_id": str(row.conversation_id),
@@ -46,7 +46,7 @@ def message_json(row: Any, keys: TenantKeys) -> dict[str, Any]:
     }
 
 
-def escalation_json(row: Any, keys: TenantKeys) -> dict[str, Any]:
+def escalation_json(row: Any, keys: Keys) -> dict[str, Any]:
     """As staff see it. A customer's stream tells less: see `activities.opening.Opened.for_customer`."""
     return {
         "id": str(row.id),

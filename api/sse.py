@@ -54,7 +54,7 @@ async def stream_events(
 ) -> StreamingResponse:
     """The conversation's events, from the beginning or after `Last-Event-ID` (or `?after=`), and on for ever."""
     at = parse_offset(last_event_id if last_event_id is not None else after)
-    keys = await services.keyring.tenant(reader.tenant_id)
+    keys = await services.keyring.conversation(reader.tenant_id, conversation_id)
     async with services.database.tenant(reader.tenant_id) as connection:
         require_sent(at, await visible(connection, reader, conversation_id))
     events = Reader(services, keys, reader, conversation_id, at)

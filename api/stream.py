@@ -24,7 +24,7 @@ from api.hub import Subscription
 from api.presentation import conversation_json, escalation_json, message_json
 from api.problems import Problem
 from api.state import Services
-from helios.crypto import CryptoError, TenantKeys
+from helios.crypto import CryptoError, Keys
 from helios.frames import FRAMES_PER_EPOCH, Frame, last_of_epoch, open_frame
 from helios.tokens import Identity
 
@@ -85,9 +85,7 @@ def parse_offset(value: str | None) -> Position:
 class Reader:
     """One client's way through the events of a conversation."""
 
-    def __init__(
-        self, services: Services, keys: TenantKeys, identity: Identity, conversation_id: UUID, at: Position
-    ) -> None:
+    def __init__(self, services: Services, keys: Keys, identity: Identity, conversation_id: UUID, at: Position) -> None:
         self._services = services
         self._keys = keys
         self._conversation_id = conversation_id

@@ -46,7 +46,7 @@ async def converse(socket: WebSocket, conversation_id: UUID) -> None:
     try:
         identity = await _identify(services, socket)
         at = parse_offset(socket.query_params.get("after"))
-        keys = await services.keyring.tenant(identity.tenant_id)
+        keys = await services.keyring.conversation(identity.tenant_id, conversation_id)
         async with services.database.tenant(identity.tenant_id) as connection:
             require_sent(at, await visible(connection, identity, conversation_id))
     except Problem as problem:
@@ -148,7 +148,7 @@ async def _take(services: Services, identity: Identity, conversation_id: UUID, m
     except ValidationError as error:
         raise invalid_request(error.errors()) from None
     await count(services, "message", callers_of(identity))
-    keys = await services.keyring.tenant(identity.tenant_id)
+    keys = await services.keyring.customer(identity.tenant_id, identity.id)
     client_message_id = body.client_message_id or str(new_id())
     async with services.database.tenant(identity.tenant_id) as connection:
         accepted = await accept(connection, keys, identity, conversation_id, body.content, client_message_id)

@@ -1,11 +1,12 @@
 """How text is kept secret at rest.
 
-A root key (32 bytes, outside the database) wraps one data key per tenant and version. A value is sealed with
-AES-256-GCM under its tenant's newest key, a random 96-bit nonce, and the associated data
-`tenant|table.column|row|key version`: a ciphertext moved to another row, column or tenant does not open. The sealed
-form tells its own key version:
+A root key (32 bytes, outside the database) wraps one data key per tenant and version, and that one wraps two keys per
+customer: see `helios.customer_keys`. A value is sealed with AES-256-GCM, a random 96-bit nonce, and the associated data
+`tenant|table.column|row|key`: a ciphertext moved to another row, column, customer or tenant does not open. The sealed
+form tells its own key:
 
-    1 byte format (1) · 4 bytes key version · 12 bytes nonce · ciphertext and 16-byte tag
+    1 byte format (1) · 4 bytes version of the tenant's key · 12 bytes nonce · ciphertext and 16-byte tag
+    1 byte format (2) · 16 bytes id of the customer's key   · 12 bytes nonce · ciphertext and 16-byte tag
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hmac
 import json
 import os
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -22,8 +24,9 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-FORMAT = 1
+FORMAT, OF_CUSTOMER = 1, 2
 HEADER = struct.Struct(">BI12s")
+CUSTOMER_HEADER = struct.Struct(">B16s12s")
 
 
 class CryptoError(Exception):
@@ -34,7 +37,41 @@ class UnknownKeyVersion(CryptoError):
     """The value names a key version that these keys do not hold."""
 
 
-class TenantKeys:
+class Shredded(CryptoError):
+    """The key that the value was sealed with was destroyed on purpose: nobody can read it any more."""
+
+
+class Keys(ABC):
+    """Seals and opens values of one tenant, or of one of its customers. `where` is `table.column`, `row` its key."""
+
+    __slots__ = ()
+    tenant_id: UUID
+
+    @abstractmethod
+    def seal(self, value: bytes, where: str, row: object) -> bytes: ...
+
+    @abstractmethod
+    def open(self, sealed: bytes, where: str, row: object) -> bytes:
+        """Raises `CryptoError`; its text never holds the value."""
+
+    @abstractmethod
+    def blind_index(self, value: str, where: str) -> bytes:
+        """An HMAC to look a value up by without storing it. The same value in two columns has two indexes."""
+
+    def seal_text(self, value: str, where: str, row: object) -> bytes:
+        return self.seal(value.encode(), where, row)
+
+    def open_text(self, sealed: bytes, where: str, row: object) -> str:
+        return self.open(sealed, where, row).decode()
+
+    def seal_json(self, value: Any, where: str, row: object) -> bytes:
+        return self.seal(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), where, row)
+
+    def open_json(self, sealed: bytes, where: str, row: object) -> Any:
+        return json.loads(self.open(sealed, where, row))
+
+
+class TenantKeys(Keys):
     """One tenant's data keys by version."""
 
     __slots__ = ("_ciphers", "_index_key", "tenant_id", "version")
@@ -49,13 +86,12 @@ class TenantKeys:
         self._index_key = hmac.digest(keys[min(keys)], b"helios blind index", "sha256")
 
     def seal(self, value: bytes, where: str, row: object) -> bytes:
-        """`where` is `table.column`, `row` the row's key. Source of the scheme: NIST SP 800-38D, random nonces."""
+        """Source of the scheme: NIST SP 800-38D, random nonces."""
         nonce = os.urandom(12)
         sealed = self._ciphers[self.version].encrypt(nonce, value, self._context(where, row, self.version))
         return HEADER.pack(FORMAT, self.version, nonce) + sealed
 
     def open(self, sealed: bytes, where: str, row: object) -> bytes:
-        """Raises `CryptoError`; its text never holds the value."""
         if len(sealed) < HEADER.size:
             raise CryptoError(f"{where}: too short to be a sealed value")
         form, version, nonce = HEADER.unpack_from(sealed)
@@ -69,20 +105,7 @@ class TenantKeys:
         except InvalidTag:
             raise CryptoError(f"{where}: the value does not belong here or was changed") from None
 
-    def seal_text(self, value: str, where: str, row: object) -> bytes:
-        return self.seal(value.encode(), where, row)
-
-    def open_text(self, sealed: bytes, where: str, row: object) -> str:
-        return self.open(sealed, where, row).decode()
-
-    def seal_json(self, value: Any, where: str, row: object) -> bytes:
-        return self.seal(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), where, row)
-
-    def open_json(self, sealed: bytes, where: str, row: object) -> Any:
-        return json.loads(self.open(sealed, where, row))
-
     def blind_index(self, value: str, where: str) -> bytes:
-        """An HMAC to look a value up by without storing it. The same value in two columns has two indexes."""
         return hmac.digest(self._index_key, f"{where}|{value}".encode(), "sha256")
 
     def _context(self, where: str, row: object, version: int) -> bytes:

@@ -9,6 +9,7 @@ newest: a worker that was thought dead cannot write into its successor's text.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from helios.crypto import TenantKeys
+from helios.crypto import Keys
 
 log = structlog.get_logger()
 
@@ -96,7 +97,7 @@ class Frames:
         self._valkey = valkey
         self._append = valkey.register_script(APPEND)
 
-    async def append(self, keys: TenantKeys, conversation_id: UUID, frame: Frame) -> Release:
+    async def append(self, keys: Keys, conversation_id: UUID, frame: Frame) -> Release:
         """Stores the frame, tells the live readers, and says whether the customer has stopped the turn."""
         stream, head, channel = names(keys.tenant_id, conversation_id)
         fields = [frame.kind, str(frame.message_id), frame.turn, frame.attempt, frame.seq, frame.after_fact, frame.text]
@@ -110,9 +111,7 @@ class Frames:
             return Release.LOST
         return Release(answer.decode())
 
-    async def between(
-        self, keys: TenantKeys, conversation_id: UUID, after: int, upto: int | None = None
-    ) -> list[Frame]:
+    async def between(self, keys: Keys, conversation_id: UUID, after: int, upto: int | None = None) -> list[Frame]:
         """Frames with `after < number ≤ upto`, as far as they are still there."""
         stream, _, _ = names(keys.tenant_id, conversation_id)
         try:
@@ -133,6 +132,11 @@ class Frames:
         except (RedisError, OSError) as error:
             log.warning("stop flag not set", error=type(error).__name__)
 
+    async def forget(self, tenant_id: UUID, conversation_ids: Iterable[UUID]) -> None:
+        """Deletes the words. The stop flags stay until they expire: a worker that writes on is refused by them."""
+        if streams := [names(tenant_id, each)[0] for each in conversation_ids]:
+            await self._valkey.delete(*streams)
+
     async def is_stopped(self, tenant_id: UUID, conversation_id: UUID, turn: int) -> bool:
         """Whether the customer has stopped this turn, as far as Valkey knows."""
         _, head, _ = names(tenant_id, conversation_id)
@@ -151,7 +155,7 @@ class Frames:
             log.warning("fact not announced", error=type(error).__name__)
 
 
-def open_frame(keys: TenantKeys, conversation_id: UUID, number: int, sealed: bytes) -> Frame:
+def open_frame(keys: Keys, conversation_id: UUID, number: int, sealed: bytes) -> Frame:
     """Raises `CryptoError` for a frame that was written for another place."""
     fields = keys.open_json(sealed, WHERE, (conversation_id, number))
     kind, message_id, turn, attempt, seq, after_fact, text = fields

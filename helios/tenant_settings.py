@@ -196,6 +196,9 @@ class TenantSettings(_Strict):
     self_registration: StrictBool = False
     sso: Annotated[SingleSignOn | None, Field(description="Single sign-on of the staff (OpenID Connect)")] = None
     mfa_required_roles: Annotated[tuple[Staff, ...], Field(max_length=8), AfterValidator(_distinct)] = ()
+    privacy_four_eyes: Annotated[
+        StrictBool, Field(description="A second person approves requests of customers for their data, and legal holds")
+    ] = False
     demo: Annotated[StrictBool, Field(description="The demo bank, whose visitors need no backend. Set by its seed")] = (
         False
     )

@@ -25,6 +25,12 @@ def escalation_workflow_id(tenant_id: UUID, escalation_id: UUID) -> str:
     return f"{tenant_id}/escalation/{escalation_id}"
 
 
+def parts_of_workflow(workflow_id: str) -> tuple[UUID, str, str]:
+    """Its tenant, its kind and its subject. Raises `ValueError` for a workflow that is not ours."""
+    tenant_id, kind, subject = workflow_id.split("/", 2)
+    return UUID(tenant_id), kind, subject
+
+
 def tenant_of_workflow(workflow_id: str) -> UUID:
     """Raises `ValueError` for a workflow that is not ours."""
     return UUID(workflow_id.split("/", 1)[0])

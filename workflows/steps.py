@@ -1,7 +1,7 @@
 """How each step is run: where, how long it may take and how often it is tried.
 
-Every step is a local activity: it costs no round trip to the server, and one that is tried again finds its work done. A
-worker that dies is noticed by the workflow task's timeout, 5 s, also in the middle of a model's answer.
+Every step of a turn is a local activity: it costs no round trip to the server, and one that is tried again finds its
+work done. A worker that dies is noticed by the workflow task's timeout, 5 s, also in the middle of a model's answer.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ PATIENT = RetryPolicy(
 GENERATION = RetryPolicy(
     initial_interval=timedelta(milliseconds=500), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
 )
+BATCH_PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
+BATCH_STEP_WITHIN = timedelta(minutes=5)
 GENERATE_WITHIN = timedelta(minutes=6)
 # A local step's failure comes as it is; a cancelled one's comes wrapped.
 StepFailed = (ActivityError, ApplicationError, StepTimeout)
@@ -46,6 +48,17 @@ async def run_step(
         start_to_close_timeout=timedelta(seconds=20),
         schedule_to_close_timeout=give_up,
         retry_policy=PATIENT,
+        summary=step.__name__,
+    )
+
+
+async def run_batch_step(step: Callable[[Any, Work], Coroutine[Any, Any, Result]], work: Work) -> Result:
+    """A step that nobody waits for on the line, and that is never given up: a right or a duty stands behind it."""
+    return await workflow.execute_activity_method(
+        step,
+        work,
+        start_to_close_timeout=BATCH_STEP_WITHIN,
+        retry_policy=BATCH_PATIENT,
         summary=step.__name__,
     )
 

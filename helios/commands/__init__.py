@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "ingest": "hand files in as knowledge",
     "seed": "put the demo bank into the database",
     "tenant": "make a tenant and invite its first admin",
+    "erase": "erase a customer",
     "keys": "rotate the keys of access tokens",
     "bench": "measure this build on this machine",
     "eval": "measure what the detectors reach",

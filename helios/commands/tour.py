@@ -20,6 +20,7 @@ from sqlalchemy import text
 from helios.audit_log.anchors import FolderAnchor
 from helios.audit_log.verifier import Report, Verdict, verify_log
 from helios.commands.conversation import Customer, Transcript, console, play
+from helios.commands.searching import places_with
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.keyring import root_key
@@ -233,6 +234,30 @@ async def audit_log_falsified(guide: Guide) -> None:
     expect(True, "with the letter put back it verifies again")
 
 
+async def customer_erased(guide: Guide) -> None:
+    async with guide.customer() as customer, guide.staff("compliance_officer") as officer:
+        said = f"My reference is kanarienvogel{uuid4().hex}. What does it cost to send money abroad?"
+        await play(customer, said)
+        base = f"/v1/conversations/{customer.conversation_id}"
+        body = {"kind": "erasure", "customer_id": (await officer.get(base)).json()["customer_id"],
+                "verification": {"method": "document"}}  # fmt: skip
+        filed = await officer.post("/v1/privacy/requests", json=body)
+        expect(filed.status_code == 201, "the request is filed, and it is noted how the customer was known")
+        async with asyncio.timeout(WITHIN_S):
+            while (await officer.get(f"/v1/privacy/requests/{filed.json()['id']}")).json()["status"] != "done":
+                await asyncio.sleep(0.2)
+        expect((await officer.get(f"{base}/messages")).json()["items"] == [], "no message is left")
+        stores = await places_with(guide.stack, said.split()[3].rstrip("."))
+        expect(not stores, f"the reference is in no table, file or cache of the stack {stores or ''}".rstrip())
+        copies = await officer.get("/v1/privacy/records", params={"customer_id": body["customer_id"]})
+        (copy,) = copies.json()["items"]
+        kept = (await officer.get(f"/v1/privacy/records/{copy['id']}")).json()["content"]["messages"]
+        expect(any(said == each["content"] for each in kept), "the statutory copy opens for compliance, and is audited")
+        console.print(f"  [dim]kept as {copy['class']} until {copy['retain_until'][:10]}[/dim]")
+    await _verify_until(guide, Verdict.GOOD)
+    expect(True, "the audit log still verifies")
+
+
 async def _verify_until(guide: Guide, verdict: Verdict) -> Report:
     """What `helios audit verify` says, once something is sealed and it says `verdict`."""
     servers = guide.stack.servers
@@ -284,4 +309,5 @@ STEPS = (
         "The audit log verifies; one byte is changed behind its back; verification names the entry",
         audit_log_falsified,
     ),
+    Step(9, "The customer is erased; nothing readable remains, and the audit log still verifies", customer_erased),
 )

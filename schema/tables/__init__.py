@@ -36,6 +36,7 @@ from schema.tables.people import (
     TokenKey,
     User,
 )
+from schema.tables.privacy import CustomerKey, LegalHold, PrivacyRequest, StatutoryRecord
 from schema.tables.records import Analytics, IdempotencyKey, Policy, RedactionRule
 
 LOOKED_UP = frozenset({"tenants", "api_key_index"})
@@ -61,6 +62,7 @@ __all__ = [
     "Citation",
     "ConversationEvent",
     "Customer",
+    "CustomerKey",
     "Decision",
     "Escalation",
     "Feedback",
@@ -68,10 +70,12 @@ __all__ = [
     "Invitation",
     "KnowledgeSource",
     "KnowledgeVersion",
+    "LegalHold",
     "Message",
     "Outbox",
     "PasswordReset",
     "Policy",
+    "PrivacyRequest",
     "Publication",
     "RedactionRule",
     "SQLModel",
@@ -79,6 +83,7 @@ __all__ = [
     "Session",
     "SsoIdentity",
     "SsoSecret",
+    "StatutoryRecord",
     "Tenant",
     "TenantKey",
     "TenantSettingsVersion",

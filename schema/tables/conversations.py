@@ -64,6 +64,8 @@ class Thread(OfTenant, table=True):
     closed_at: datetime | None = time_column()
     close_untold: bool = Field(default=False, nullable=False, sa_column_kwargs={"server_default": text("false")})
     """Temporal was away when the conversation was closed: its workflow has yet to be told."""
+    erased_at: datetime | None = time_column()
+    """Its text is gone; the row and its numbers stay."""
 
 
 class Turn(SQLModel, table=True):

@@ -149,6 +149,10 @@ class Customer(OfTenant, table=True):
     locale: str | None = None
     created_at: datetime = now_column()
     deleted_at: datetime | None = time_column()
+    frozen_at: datetime | None = time_column()
+    """Erasure has begun: nothing new may be said or opened."""
+    erased_at: datetime | None = time_column()
+    """All that is left is this row, with nothing in it of whoever it was."""
 
 
 class SecondFactor(SQLModel, table=True):

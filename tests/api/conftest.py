@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -100,6 +101,7 @@ async def make_things(api: Api, operator: Api, drafts: int = 1) -> Things:
         "tenant": str(api.demo["tenant"]),
         "user_id": me["id"],
         "api_key_id": await _made(api, admin, "/v1/api-keys", {"name": "mine", "scopes": ["customer_tokens"]}),
+        **await _privacy(api, admin),
         "invitation_id": await _made(api, admin, "/v1/users", {"email": f"{uuid4()}@x.example", "roles": ["agent"]}),
     }
     auditor = await api.staff("auditor") if "auditor" in api.demo["users"] else admin
@@ -112,6 +114,24 @@ async def _drafted(api: Api, admin: dict[str, str], drafts: int) -> str:
     answers = [await api.http.post("/v1/policies", json={}, headers=admin) for _ in range(drafts)]
     assert all(answer.status_code == 201 for answer in answers), answers[-1].text
     return str(answers[-1].json()["version"])
+
+
+async def _privacy(api: Api, admin: dict[str, str]) -> dict[str, str]:
+    """A request that nobody has verified, a hold, and the record of somebody who was erased."""
+    held, gone = await api.customer(), await (await api.customer()).open()
+    asked = {"kind": "erasure", "customer_id": held.id}
+    erased = {"kind": "erasure", "customer_id": gone.id, "verification": {"method": "document"}}
+    made = await _made(api, admin, "/v1/privacy/requests", erased)
+    async with asyncio.timeout(60):
+        while (await api.http.get(f"/v1/privacy/requests/{made}", headers=admin)).json()["status"] != "done":
+            await asyncio.sleep(0.1)
+    records = await api.http.get("/v1/privacy/records", params={"customer_id": gone.id}, headers=admin)
+    return {
+        "request_id": await _made(api, admin, "/v1/privacy/requests", asked),
+        "hold_id": await _made(api, admin, "/v1/privacy/legal-holds", {"customer_id": held.id, "matter": "A case"}),
+        "record_id": records.json()["items"][0]["id"],
+        "customer_id": held.id,
+    }
 
 
 async def _made(api: Api, admin: dict[str, str], path: str, body: dict[str, Any]) -> str:

@@ -55,6 +55,8 @@ PRIVILEGES = {
     "api_keys": {"SELECT", "INSERT", "UPDATE"},
     "users": {"SELECT", "INSERT", "UPDATE"},
     "audits": {"SELECT", "INSERT"},
+    "customer_keys": {"SELECT", "INSERT"},
+    "statutory_records": {"SELECT", "INSERT"},
 }
 """All that the application may do with what decides who gets in; sealing, rotating and migrating is the owner's."""
 

@@ -41,7 +41,7 @@ async def test_a_frame_belongs_to_its_tenant_and_opens_for_nobody_else(
     customer = await (await api.customer()).open()
     assert (await customer.say("What does a replacement card cost?")).json()["outcome"] == "answered"
     conversation = UUID(customer.conversation)
-    own, other = await keyring.tenant(tenant_id), await keyring.tenant(neighbour.tenant_id)
+    own, other = await keyring.conversation(tenant_id, conversation), await keyring.tenant(neighbour.tenant_id)
     entries: Any = await valkey.xrange(names(tenant_id, conversation)[0])
     assert entries
     for name, data in entries:

@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.signatures import EscalationSteps, TurnSteps
 from helios.crypto import TenantKeys
+from helios.customer_keys import CustomerKeys
 from schema.steps import (
     ApplyClaim,
     ApplyDeadline,
@@ -47,6 +48,12 @@ class FixedKeys:
         return self._keys
 
     reload = tenant
+
+    async def customer(self, tenant_id: UUID, customer_id: UUID) -> CustomerKeys:
+        return CustomerKeys(self._keys, customer_id, None, None)
+
+    async def workflow(self, workflow_id: str) -> TenantKeys:
+        return self._keys
 
 
 class Scripted(TurnSteps, EscalationSteps):
