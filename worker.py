@@ -33,6 +33,7 @@ from helios.models.intent import IntentClassifier
 from helios.models.language import LanguageIdentifier
 from helios.models.tagger import Tagger, tag
 from helios.outbox import Post
+from helios.privacy.schedules import RetentionSchedules
 from helios.privacy.starting import start_what_waits as start_privacy_requests
 from helios.settings import Settings, settings
 from helios.sources import sources_hash
@@ -43,6 +44,7 @@ from workflows.conversation import ConversationWorkflow
 from workflows.erasure import ErasureWorkflow
 from workflows.escalation import EscalationWorkflow
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
+from workflows.retention import RetentionWorkflow
 
 log = structlog.get_logger()
 
@@ -118,7 +120,7 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
     return Worker(
         client,
         task_queue=config.temporal_batch_queue,
-        workflows=[AccessWorkflow, ErasureWorkflow, IngestionWorkflow, PublicationWorkflow],
+        workflows=[AccessWorkflow, ErasureWorkflow, IngestionWorkflow, PublicationWorkflow, RetentionWorkflow],
         activities=[
             knowledge.parse_version,
             knowledge.embed_chunks,
@@ -133,6 +135,7 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
             privacy.finish_erasure,
             privacy.write_export,
             privacy.expire_export,
+            privacy.delete_what_is_due,
         ],
         workflow_runner=workflow_runner(config),
         build_id=build_id(),
@@ -163,6 +166,9 @@ async def run(config: Settings) -> None:
         ),
         asyncio.create_task(
             repeat_for_ever("mail", Post(database, keyring, open_mailer(config)).deliver_everywhere, MAIL_S)
+        ),
+        asyncio.create_task(
+            repeat_for_ever("retention", RetentionSchedules(database, client, config).ensure, LOOK_EVERY_S)
         ),
         asyncio.create_task(beat(valkey)),
         asyncio.create_task(seal_for_ever(database, keyring.root, anchor_of(config))),

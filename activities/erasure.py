@@ -20,6 +20,7 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.erasing import erase_text
 from activities.resources import Resources
 from activities.statutory import PROFILE, conversation_document, keep_copy
 from helios import audit, facts
@@ -67,22 +68,6 @@ LEFT = text(
 )
 THREAD = text("SELECT * FROM threads WHERE tenant_id = :tenant_id AND id = :conversation_id FOR UPDATE")
 SETTINGS = text("SELECT settings FROM tenants WHERE id = :tenant_id")
-IN_CONVERSATION = "WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id"
-# What was found in the customer's words goes with them; what says how the answer came about stays.
-ERASE = tuple(
-    text(statement)
-    for statement in (
-        f"DELETE FROM messages {IN_CONVERSATION}",  # noqa: S608
-        "UPDATE turns SET draft_ct = NULL, draft = NULL, record = record - '{intent,situations,situation,passages}'"  # noqa: S608
-        f"::text[] {IN_CONVERSATION}",
-        "UPDATE decisions SET content_ct = NULL, note_ct = NULL WHERE tenant_id = :tenant_id AND escalation_id IN "  # noqa: S608
-        f"(SELECT id FROM escalations {IN_CONVERSATION})",
-        f"UPDATE escalations SET summary_ct = NULL, draft_ct = NULL, draft_citations = '[]' {IN_CONVERSATION}",  # noqa: S608
-        f"UPDATE feedback SET comment_ct = NULL {IN_CONVERSATION}",  # noqa: S608
-        "UPDATE threads SET metadata_ct = NULL, channel = NULL, locale = NULL, language = NULL, erased_at = now() "
-        "WHERE tenant_id = :tenant_id AND id = :conversation_id",
-    )
-)
 FORGET_CUSTOMER = text(
     "UPDATE customers SET external_id_index = :nobody, profile_ct = '', locale = NULL, deleted_at = now(), "
     "erased_at = now() WHERE tenant_id = :tenant_id AND id = :customer_id"
@@ -203,8 +188,7 @@ async def _erase_conversation(resources: Resources, ref: RequestRef, customer_id
         document = await conversation_document(connection, ops, thread)
         document["customer"] = ops.open_json(customer.profile_ct, PROFILE, customer_id)
         await keep_copy(connection, record, thread, document, settings.retention)
-        for statement in ERASE:
-            await connection.execute(statement, where)
+        await erase_text(connection, where)
         await _record(connection, ref, "conversation.erased", ("conversation", conversation_id))
 
 

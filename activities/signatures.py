@@ -11,7 +11,7 @@ from datetime import datetime
 from temporalio import activity
 
 from schema.ingestion import FailVersion, Progress, Publish, VersionRef
-from schema.privacy import RequestRef
+from schema.privacy import RequestRef, TenantRef
 from schema.steps import (
     ApplyClaim,
     ApplyDeadline,
@@ -141,3 +141,8 @@ class PrivacySteps(ABC):
     @activity.defn
     @abstractmethod
     async def expire_export(self, ref: RequestRef) -> None: ...
+
+    @activity.defn
+    @abstractmethod
+    async def delete_what_is_due(self, ref: TenantRef) -> int:
+        """The next records whose retention has ended. How many were deleted: 0 where nothing is due."""

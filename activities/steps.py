@@ -13,12 +13,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities import access, delivery, erasure, escalation, generation, ingestion, understanding
+from activities import access, delivery, erasure, escalation, generation, ingestion, retention, understanding
 from activities.resources import Resources
 from activities.signatures import EscalationSteps, KnowledgeSteps, PrivacySteps, TurnSteps
 from helios.crypto import Shredded
 from schema.ingestion import FailVersion, Progress, Publish, VersionRef
-from schema.privacy import RequestRef
+from schema.privacy import RequestRef, TenantRef
 from schema.steps import (
     ApplyClaim,
     ApplyDeadline,
@@ -164,3 +164,7 @@ class Privacy(PrivacySteps):
     @activity.defn
     async def expire_export(self, ref: RequestRef) -> None:
         await _run(access.expire_export, self._resources, ref)
+
+    @activity.defn
+    async def delete_what_is_due(self, ref: TenantRef) -> int:
+        return await _run(retention.delete_what_is_due, self._resources, ref)

@@ -31,6 +31,7 @@ from api import (
     policies,
     privacy_requests,
     reports,
+    retention,
     sse,
     statutory_records,
     tenant_settings,
@@ -84,7 +85,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs, reports)
     knowing = (knowledge, knowledge_versions, knowledge_search)
     ruling = (policies,)
-    asked = (privacy_requests, legal_holds, statutory_records)
+    asked = (privacy_requests, legal_holds, statutory_records, retention)
     around = (operations, demo, help_pages, well_known)
     for part in (auth, customer_tokens, *conversing, escalations, *knowing, *ruling, *managing, *asked, *around):
         app.include_router(part.router)

@@ -46,3 +46,5 @@ RECORD = {
     "destroyed_at": None,
 }
 RECORD_IN_FULL = {**RECORD, "content": {"conversation": {"id": ID}, "messages": [], "turns": [], "customer": {}}}
+YEARS = {"communications": 3, "complaints": 5, "disputes": 2, "money_laundering": 5, "books": 6}
+RETENTION = {"years": YEARS, "at_least": {**YEARS, "complaints": 4}}

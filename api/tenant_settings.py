@@ -99,7 +99,7 @@ async def change_settings(
         version = row.settings_version
         if after != before:
             version += 1
-            await _store(connection, tenant_id, changer, after, version, sorted(changes))
+            await store_settings(connection, tenant_id, changer, after, version, sorted(changes))
     services.tenants.forget(tenant_id)
     return _shown(after, version)
 
@@ -134,7 +134,7 @@ async def _require_break_glass(connection: AsyncConnection, tenant_id: UUID, set
         raise Problem("break_glass_missing")
 
 
-async def _store(
+async def store_settings(
     connection: AsyncConnection,
     tenant_id: UUID,
     changer: Identity,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 ACCESS_WORKFLOW = "AccessWorkflow"
 ERASURE_WORKFLOW = "ErasureWorkflow"
+RETENTION_WORKFLOW = "RetentionWorkflow"
 
 RequestKind = Literal["access", "erasure"]
 Verification = Literal["signed_in", "in_person", "document", "callback", "known_details"]
@@ -27,3 +28,13 @@ class RequestRef:
 def request_workflow_id(ref: RequestRef, kind: RequestKind) -> str:
     """The codec reads the tenant from the first part, to choose its key."""
     return f"{ref.tenant_id}/{kind}/{ref.request_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRef:
+    tenant_id: UUID
+
+
+def retention_id(tenant_id: UUID) -> str:
+    """Of the schedule; its runs have the time behind it."""
+    return f"{tenant_id}/retention/daily"
