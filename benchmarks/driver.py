@@ -48,8 +48,8 @@ class Acceptance:
 
     async def take(self, talk: Talk, content: str) -> Accepted:
         tenant_id = UUID(talk.tenant_id)
-        keys = await self.keyring.tenant(tenant_id)
         customer_id = UUID(talk.customer_id)
+        keys = await self.keyring.customer(tenant_id, customer_id)
         customer = Identity(tenant_id, customer_id, "customer", frozenset({"customer"}), customer_id)
         async with self.database.tenant(tenant_id) as connection:
             return await accept(connection, keys, customer, UUID(talk.conversation_id), content, str(uuid4()))

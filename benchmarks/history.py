@@ -118,7 +118,7 @@ async def _replay(history: WorkflowHistory, fetch_ms: float, keyring: Keyring) -
 
 async def _texts(stack: Stack, keyring: Keyring, tenant_id: UUID, conversation_id: UUID) -> set[str]:
     """Every text of the conversation, and pieces of it: a history must not hold a part either."""
-    keys = await keyring.tenant(tenant_id)
+    keys = await keyring.conversation(tenant_id, conversation_id)
     rows = await stack.query("SELECT id, content_ct FROM messages WHERE conversation_id = $1", conversation_id)
     whole = {keys.open_text(row["content_ct"], "messages.content_ct", row["id"]) for row in rows} | set(QUESTIONS)
     return {piece for text in whole for piece in _pieces(text)}

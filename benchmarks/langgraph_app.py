@@ -91,7 +91,7 @@ class Steps:
 
     async def intent(self, state: TurnState) -> TurnState:
         resources, ref = self._resources, _ref(state)
-        keys = await resources.keyring.tenant(ref.tenant_id)
+        keys = await resources.keyring.conversation(ref.tenant_id, ref.conversation_id)
         async with resources.database.tenant(ref.tenant_id) as connection:
             begun = await understanding.begin_turn(resources, connection, keys, ref)
         assert isinstance(begun, Begun)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from helios.crypto import CryptoError
+from helios.crypto import CryptoError, Keys
 from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
 from tests.caller import Api, Customer
@@ -82,8 +82,8 @@ async def test_the_customer_sees_them_masked(customer: Customer) -> None:
 
 
 async def test_no_stored_value_holds_one(stack: Stack, customer: Customer, keyring: Keyring, tenant_id: UUID) -> None:
-    """Every column of every table, also what is sealed, opened with the tenant's own key."""
-    keys = await keyring.tenant(tenant_id)
+    """Every column of every table, also what is sealed, opened with the keys of the tenant and of the customer."""
+    keys = (await keyring.tenant(tenant_id), await keyring.customer(tenant_id, UUID(customer.id)))
     connection = await asyncpg.connect(stack.servers.admin_dsn)
     opened = 0
     try:
@@ -104,7 +104,7 @@ async def test_no_stored_value_holds_one(stack: Stack, customer: Customer, keyri
     assert opened > 10
 
 
-def _open(keys: Any, value: bytes, table: str, column: str, row: str) -> Iterator[str]:
+def _open(keys: Iterable[Keys], value: bytes, table: str, column: str, row: str) -> Iterator[str]:
     import json
 
     known = json.loads(row)
@@ -112,9 +112,9 @@ def _open(keys: Any, value: bytes, table: str, column: str, row: str) -> Iterato
         known.get("id"),
         (UUID(known["actor_id"]), known.get("key")) if "actor_id" in known and "key" in known else None,
     ]
-    for place in places:
+    for own, place in product(keys, places):
         try:
-            yield keys.open(value, f"{table}.{column}", place).decode()
+            yield own.open(value, f"{table}.{column}", place).decode()
         except CryptoError:
             continue
 
