@@ -86,7 +86,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         if len(rest) == 2:
             return await self._keyring.customer(tenant_id, UUID(rest[0]))
         keys = await self._keyring.tenant(tenant_id)
-        return keys if int(rest[0].removeprefix("v")) <= keys.version else await self._keyring.reload(tenant_id)
+        return keys if keys.knows(int(rest[0].removeprefix("v"))) else await self._keyring.reload(tenant_id)
 
 
 def _key_id(keys: Keys) -> str:

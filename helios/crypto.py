@@ -76,14 +76,18 @@ class TenantKeys(Keys):
 
     __slots__ = ("_ciphers", "_index_key", "tenant_id", "version")
 
-    def __init__(self, tenant_id: UUID, keys: Mapping[int, bytes]) -> None:
+    def __init__(self, tenant_id: UUID, keys: Mapping[int, bytes], seals: int | None = None) -> None:
+        """`seals`: the version that seals, where that is not the newest."""
         if not keys:
             raise CryptoError(f"tenant {tenant_id} has no key")
         self.tenant_id = tenant_id
-        self.version = max(keys)
+        self.version = max(keys) if seals is None else seals
         self._ciphers = {version: AESGCM(key) for version, key in keys.items()}
         # The index must find what older versions wrote, so it hangs on the first key for ever.
         self._index_key = hmac.digest(keys[min(keys)], b"helios blind index", "sha256")
+
+    def knows(self, version: int) -> bool:
+        return version in self._ciphers
 
     def seal(self, value: bytes, where: str, row: object) -> bytes:
         """Source of the scheme: NIST SP 800-38D, random nonces."""

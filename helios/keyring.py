@@ -1,4 +1,5 @@
-"""Keys in memory: a tenant's until a newer version turns up, a customer's for a minute."""
+"""Keys in memory: a tenant's for half a minute, so that a new version is known before it seals; a customer's for a
+whole one."""
 
 from __future__ import annotations
 
@@ -9,18 +10,22 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from helios.crypto import CryptoError, Keys, RootKey, TenantKeys, UnknownKeyVersion
 from helios.customer_keys import CustomerKeys, customer_keys
 from helios.database import Database
+from helios.tenant_keys import SEALS_AFTER_S, read_keys
 from schema.steps import parts_of_workflow
-from schema.tables import TenantKey
 
+TENANT_KEPT_S = SEALS_AFTER_S / 2
 CUSTOMER_KEPT_S = 60.0
 """The longest that a process still holds a key that was destroyed. What it writes with it nobody will read."""
 KEPT_MOST = 20_000
+AWAY = (OSError, DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 CUSTOMER_OF = {
     "conversation": text("SELECT customer_id FROM threads WHERE tenant_id = :tenant_id AND id = :id"),
@@ -35,19 +40,27 @@ class Keyring:
     def __init__(self, root: RootKey, database: Database) -> None:
         self.root = root
         self._database = database
-        self._tenants: dict[UUID, TenantKeys] = {}
+        self._tenants: dict[UUID, tuple[float, TenantKeys]] = {}
         self._customers: dict[tuple[UUID, UUID], tuple[float, CustomerKeys]] = {}
         self._owners: dict[tuple[UUID, str, UUID], UUID] = {}
 
     async def tenant(self, tenant_id: UUID) -> TenantKeys:
         """Raises `CryptoError` for a tenant without keys."""
-        keys = self._tenants.get(tenant_id)
-        return keys if keys is not None else await self.reload(tenant_id)
+        kept = self._tenants.get(tenant_id)
+        if kept is not None and kept[0] > time.monotonic():
+            return kept[1]
+        try:
+            return await self.reload(tenant_id)
+        except AWAY:
+            # Whoever has the key goes on with it: what needs the database waits for it by itself.
+            if kept is None:
+                raise
+            return kept[1]
 
     async def reload(self, tenant_id: UUID) -> TenantKeys:
         async with self._database.tenant(tenant_id) as connection:
             keys = await read_keys(connection, self.root, tenant_id)
-        self._tenants[tenant_id] = keys
+        self._tenants[tenant_id] = (time.monotonic() + TENANT_KEPT_S, keys)
         return keys
 
     async def customer(self, tenant_id: UUID, customer_id: UUID) -> CustomerKeys:
@@ -59,6 +72,10 @@ class Keyring:
             return await self._read_customer(await self.tenant(tenant_id), customer_id)
         except UnknownKeyVersion:
             return await self._read_customer(await self.reload(tenant_id), customer_id)
+        except AWAY:
+            if kept is None:
+                raise
+            return kept[1]
 
     async def customers(self, tenant_id: UUID, customer_ids: Iterable[UUID]) -> dict[UUID, CustomerKeys]:
         return {each: await self.customer(tenant_id, each) for each in set(customer_ids)}
@@ -105,13 +122,6 @@ def _make_room(kept: dict[Any, Any]) -> None:
     """The oldest goes: a process has to do with few of them at a time."""
     while len(kept) >= KEPT_MOST:
         del kept[next(iter(kept))]
-
-
-async def read_keys(connection: AsyncConnection, root: RootKey, tenant_id: UUID) -> TenantKeys:
-    rows = await connection.execute(
-        select(TenantKey.version, TenantKey.wrapped_key).where(TenantKey.tenant_id == tenant_id)  # type: ignore[call-overload]
-    )
-    return TenantKeys(tenant_id, {version: root.unwrap(wrapped, tenant_id, version) for version, wrapped in rows})
 
 
 def root_key(encoded: str) -> RootKey:

@@ -17,7 +17,7 @@ COMMANDS: dict[str, str] = {
     "seed": "put the demo bank into the database",
     "tenant": "make a tenant and invite its first admin",
     "erase": "erase a customer",
-    "keys": "rotate the keys of access tokens",
+    "keys": "rotate the keys of access tokens, or a tenant's data key",
     "bench": "measure this build on this machine",
     "eval": "measure what the detectors reach",
     "predict": "run a component over a file of rows, to score it",

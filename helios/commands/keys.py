@@ -1,5 +1,6 @@
 """Rotates keys. `rotate` makes a new key for access tokens: every API process signs with it within seconds, no restart,
-and tokens of the key before stay good until they end.
+and tokens of the key before stay good until they end. `rotate --tenant NAME` makes a new version of that tenant's data
+key, which seals once every process knows it, and wraps the keys of its customers anew: it takes a minute, no restart.
 
 Works on the stack that runs in HELIOS_HOME, or on the servers that HELIOS_POSTGRES_DSN and HELIOS_ROOT_KEY name.
 """
@@ -10,20 +11,34 @@ import argparse
 import asyncio
 import json
 
+from sqlalchemy import text
+
+from helios import tenant_keys
 from helios.commands.reach import reach
 from helios.database import Database
+from helios.embedded.errors import StackError
 from helios.keyring import root_key
 from helios.settings import Settings
 from helios.token_keys import Rotated, rotate
 
+TENANT = text("SELECT id FROM tenants WHERE slug = :slug")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=["rotate"])
+    parser.add_argument("--tenant", metavar="NAME", help="rotate this tenant's data key instead")
     parser.add_argument("--revoke-old", action="store_true", help="a key has leaked: end its tokens at once")
     parser.add_argument("--json", action="store_true", help="print the new key's id and times as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.tenant:
+        version, count = asyncio.run(_rotate_tenant(reach(), args.tenant))
+        if args.json:
+            print(json.dumps({"version": version, "customer_keys": count}))
+        else:
+            print(f"  Version {version} seals, and {count} keys of customers are wrapped with it.")
+        return 0
     done = asyncio.run(_rotate(reach(), revoke_old=args.revoke_old))
     told = {"kid": done.kid, "signs_from": done.signs_from.isoformat(), "older_until": done.older_until.isoformat()}
     if args.json:
@@ -37,5 +52,21 @@ async def _rotate(config: Settings, *, revoke_old: bool) -> Rotated:
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=1, pooled=config.postgres_pooled)
     try:
         return await rotate(database, root_key(config.root_key.get_secret_value()), revoke_old=revoke_old)
+    finally:
+        await database.close()
+
+
+async def _rotate_tenant(config: Settings, slug: str) -> tuple[int, int]:
+    """The new version, and how many keys of customers it wraps."""
+    root = root_key(config.root_key.get_secret_value())
+    database = Database(config.postgres_dsn.get_secret_value(), pool_size=1, pooled=config.postgres_pooled)
+    try:
+        async with database.platform() as connection:
+            tenant_id = (await connection.execute(TENANT, {"slug": slug})).scalar_one_or_none()
+        if tenant_id is None:
+            raise StackError(f"There is no tenant with the short name {slug}.")
+        version = await tenant_keys.rotate(database, root, tenant_id)
+        await asyncio.sleep(tenant_keys.SEALS_AFTER_S + 1)
+        return version, await tenant_keys.rewrap(database, root, tenant_id)
     finally:
         await database.close()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 from sqlalchemy import insert, text
 from temporalio.api.common.v1 import Payload
@@ -21,6 +24,7 @@ from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.facts import Fact
 from helios.keyring import Keyring
+from helios.tenant_keys import SEALS_AFTER_S, rewrap, rotate
 from schema.steps import conversation_workflow_id
 from schema.tables import TenantKey
 from tests.caller import Api, Customer
@@ -90,10 +94,47 @@ async def test_a_new_key_version_is_found_without_a_restart(stack: Stack, databa
     old = await of(long_running, bank.tenant_id).encode([PLAIN])
     async with database.tenant(bank.tenant_id) as connection:
         wrapped = keyring.root.new_tenant_key(bank.tenant_id, 2)
-        await connection.execute(insert(TenantKey).values(tenant_id=bank.tenant_id, version=2, wrapped_key=wrapped))
+        known = datetime.now(UTC) - timedelta(seconds=SEALS_AFTER_S + 1)
+        new_key = insert(TenantKey).values(tenant_id=bank.tenant_id, version=2, wrapped_key=wrapped, created_at=known)
+        await connection.execute(new_key)
     new = await of(rotating, bank.tenant_id).encode([PLAIN])
     assert new[0].metadata["key-id"].endswith(b":v2")
     assert await of(long_running, bank.tenant_id).decode([*old, *new]) == [PLAIN, PLAIN]
+
+
+async def test_rotation_seals_later_wraps_anew_and_everything_opens(
+    stack: Stack, database: Database, keyring: Keyring
+) -> None:
+    bank = await make_neighbour(database, keyring.root)
+    running = Keyring(keyring.root, database)
+    before = (await running.tenant(bank.tenant_id)).seal_text(CANARY, "a.b", 1)
+    async with bank.api(stack.servers.api_url) as api:
+        customer = UUID((await api.customer()).id)
+    said = (await running.customer(bank.tenant_id, customer)).seal_text(CANARY, "a.b", 1)
+    assert await rotate(database, keyring.root, bank.tenant_id) == 2
+    fresh = Keyring(keyring.root, database)
+    assert (await fresh.tenant(bank.tenant_id)).version == 1
+    async with asyncpg_of(stack) as owner:
+        aged = "UPDATE tenant_keys SET created_at = created_at - interval '2 minutes' WHERE tenant_id = $1"
+        await owner.execute(aged, bank.tenant_id)
+    assert await rewrap(database, keyring.root, bank.tenant_id) == 1
+    assert await rewrap(database, keyring.root, bank.tenant_id) == 0
+    running.forget(bank.tenant_id, customer)
+    for each in (running, Keyring(keyring.root, database)):
+        keys = await each.customer(bank.tenant_id, customer)
+        assert keys.open_text(said, "a.b", 1) == keys.open_text(before, "a.b", 1) == CANARY
+    new = await Keyring(keyring.root, database).tenant(bank.tenant_id)
+    assert new.version == 2
+    assert new.open_text(before, "a.b", 1) == CANARY
+
+
+@asynccontextmanager
+async def asyncpg_of(stack: Stack) -> AsyncIterator[asyncpg.Connection]:
+    owner = await asyncpg.connect(stack.servers.admin_dsn)
+    try:
+        yield owner
+    finally:
+        await owner.close()
 
 
 async def test_a_tenant_without_keys_is_an_error(keyring: Keyring) -> None:

@@ -26,6 +26,10 @@ TOTALS = text(
 )
 
 
+LEFT = text("SELECT count(*) FROM messages WHERE tenant_id = :tenant_id AND conversation_id = :id")
+THREAD = text("SELECT * FROM threads WHERE tenant_id = :tenant_id AND id = :id")
+
+
 async def erase(api: Api, customer_id: str) -> dict[str, Any]:
     """Files the request and waits until it is done."""
     officer = await api.staff("compliance_officer")
@@ -114,6 +118,27 @@ async def test_a_legal_hold_stops_it_until_it_is_released(api: Api) -> None:
     released = await api.http.post(f"/v1/privacy/legal-holds/{hold['id']}/release", headers=officer)
     assert released.json()["status"] == "released", released.text
     await until(api, request["id"], "done")
+
+
+async def test_what_is_being_said_and_answered_meanwhile_leaves_nothing(
+    stack: Stack, api: Api, database: Database, tenant_id: UUID, words: list[str]
+) -> None:
+    customer = await (await api.customer()).open()
+    assert (await customer.say(f"I am {words[0]}. Which fees are there?", wait=0)).status_code == 202
+    erasing = asyncio.create_task(erase(api, customer.id))
+    answers = []
+    while not erasing.done():
+        answers.append((await customer.say(f"And {words[0]}?", wait=0)).status_code)
+    await erasing
+    assert set(answers) <= {202, 404, 409}
+    assert answers[-1] in (404, 409)
+    where = {"tenant_id": tenant_id, "id": UUID(customer.conversation)}
+    async with database.tenant(tenant_id) as connection:
+        left = await connection.execute(LEFT, where)
+        thread = (await connection.execute(THREAD, where)).one()
+    assert left.scalar_one() == 0
+    assert thread.open_turn == thread.completed_turn
+    assert await places_with(stack, words[0]) == []
 
 
 async def test_nobody_says_or_opens_anything_for_somebody_erased(api: Api, words: list[str]) -> None:
