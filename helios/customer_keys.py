@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from helios import audit
 from helios.crypto import CUSTOMER_HEADER, OF_CUSTOMER, CryptoError, Keys, Shredded, TenantKeys
 from helios.ids import new_id
 
@@ -118,7 +119,11 @@ async def customer_keys(
     if row is None:
         wrapped = tenant.seal(AESGCM.generate_key(256), WRAPPED, f"{customer_id}|{kind}")
         made = {**where, "id": new_id(), "version": tenant.version, "wrapped_key": wrapped}
-        await connection.execute(MAKE, made)
+        if (await connection.execute(MAKE, made)).rowcount:
+            await audit.record(
+                connection, tenant.tenant_id, "customer_key.created", actor=("system", None),
+                subject=("customer", customer_id), detail={"kind": kind},
+            )  # fmt: skip
         row = (await connection.execute(FIND, where)).one_or_none()
     found = WrappedKey(None, None) if row is None else WrappedKey(row.id, row.wrapped_key)
     return found.opened(tenant, customer_id, kind)
