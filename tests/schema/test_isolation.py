@@ -19,6 +19,7 @@ from helios.keyring import Keyring
 from schema.tables import LOOKED_UP, OF_THE_PLATFORM, SQLModel
 from tests.caller import Api
 from tests.neighbour import Neighbour
+from tests.privacy.test_erasure import erase
 from tests.schema.interleaving import interleave
 
 OF_TENANTS = sorted(set(SQLModel.metadata.tables) - LOOKED_UP - OF_THE_PLATFORM)
@@ -35,6 +36,9 @@ async def lived_in(api: Api, database: Database, keyring: Keyring, tenant_id: UU
     await customer.post("feedback", {"rating": 4})
     await customer.post("close", None, **{"Idempotency-Key": "a-key"})
     await api.staff("agent")
+    await erase(api, (await (await api.customer()).open()).id)
+    hold = {"customer_id": customer.id, "matter": "A case"}
+    await api.http.post("/v1/privacy/legal-holds", json=hold, headers=await api.staff("compliance_officer"))
     keys = await keyring.tenant(tenant_id)
     async with database.tenant(tenant_id) as connection:
         await invitations.create(connection, tenant_id, email="a@bank.example", roles=["agent"], actor=("system", None))
