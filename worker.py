@@ -62,7 +62,7 @@ async def open_resources(config: Settings, database: Database, keyring: Keyring,
     languages = LanguageIdentifier.load()
     find_names = partial(tag, encoder, await asyncio.to_thread(Tagger.load))
     await asyncio.to_thread(warm_up)
-    generators = {generator.name: generator for generator in build_chain(config, encoder)}
+    generators = {generator.name: generator for generator in build_chain(config, encoder, intents)}
     stream = frames.Frames(valkey)
     return Resources(config, database, keyring, stream, encoder, intents, languages, find_names, generators)
 

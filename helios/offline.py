@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from helios.knowledge.extraction import Selection, select_sentences
+from helios.knowledge.extraction import USUAL_FOREIGN, Selection, select_sentences
 from helios.knowledge.terms import fold, terms, tokens
 from helios.llm.base import Finished, TextDelta
 
 if TYPE_CHECKING:
     from helios.llm.base import Prompt
     from helios.models.embedder import TextEncoder
+    from helios.models.intent import IntentClassifier
 
 MODEL: Final = "offline-extractive-1"
 _TEXTS_FILE = Path(__file__).with_name("offline_texts.yaml")
@@ -31,14 +32,18 @@ _PIECE = re.compile(r"\S+\s*")
 class OfflineGenerator:
     """Generates answers in process, always the same one for the same prompt.
 
-    With an `encoder` each part of a question is weighed by a vector of its own.
+    With an `encoder` each part of a question is weighed by a vector of its own, with `intents` what no intent fits is
+    declined sooner.
     """
 
     name: str = "offline"
     local: bool = True
 
-    def __init__(self, encoder: TextEncoder | None = None, words_per_s: float = 0.0) -> None:
+    def __init__(
+        self, encoder: TextEncoder | None = None, words_per_s: float = 0.0, intents: IntentClassifier | None = None
+    ) -> None:
         self._encoder = encoder
+        self._intents = intents
         self._pause_s = 1.0 / words_per_s if words_per_s else 0.0
 
     async def stream(self, prompt: Prompt) -> AsyncIterator[TextDelta | Finished]:
@@ -63,10 +68,16 @@ class OfflineGenerator:
         courtesy = _courtesy(prompt)
         if courtesy is not None:
             return texts[courtesy].format(bank=prompt.bank_name), True
-        selection = select_sentences(prompt, self._encoder)
+        selection = select_sentences(prompt, self._encoder, self._foreign(prompt))
         if not selection.quotes:
             return texts["no_answer"].format(bank=prompt.bank_name), False
         return _with_citations(selection), True
+
+    def _foreign(self, prompt: Prompt) -> float:
+        """How likely the question belongs to no intent; the intents are known in English only."""
+        if self._intents is None or prompt.question_vector is None or prompt.language != "en":
+            return USUAL_FOREIGN
+        return self._intents.foreign(prompt.question_vector, prompt.question)
 
 
 def _with_citations(selection: Selection) -> str:

@@ -1,68 +1,28 @@
 import re
 from dataclasses import replace
-from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-import numpy as np
 import pytest
 import yaml
 
-from helios.knowledge.articles import read_articles
-from helios.knowledge.embedding import embed_article
+from evals.answers.bank import Bank, demo_bank
 from helios.knowledge.extraction import select_sentences
-from helios.knowledge.query import contextual_query
-from helios.knowledge.ranking import rank_passages
 from helios.llm.base import Finished, Generator, Passage, PastMessage, Prompt, TextDelta
-from helios.models.embedder import Embedder
+from helios.models.intent import IntentClassifier
 from helios.offline import OfflineGenerator
 from helios.settings import PROJECT, settings
 
-KNOWLEDGE = PROJECT / "helios" / "demo_bank" / "knowledge"
 NO_ANSWER = yaml.safe_load((PROJECT / "helios" / "offline_texts.yaml").read_text(encoding="utf-8"))["texts"]
-
-
-class Bank:
-    """The demo bank's public articles with a search as the database does it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.encoder = Embedder.load(settings())
-        self._passages: list[tuple[Passage, np.ndarray]] = []
-        for article in read_articles(folder):
-            if article.visibility != "public":
-                continue
-            for chunk in embed_article(self.encoder, article, settings().model_dir):
-                source = uuid5(NAMESPACE_URL, f"{article.language}/{article.slug}")
-                passage = Passage(
-                    chunk_id=uuid5(source, str(chunk.position)),
-                    source_id=source,
-                    version=1,
-                    title=article.title,
-                    text=chunk.text,
-                    language=article.language,
-                    score=0.0,
-                    url=article.url,
-                    sentences=chunk.sentences,
-                    sentence_vectors=chunk.sentence_vectors,
-                )
-                self._passages.append((passage, chunk.vector))
-
-    def prompt(self, question: str, language: str = "en", history: tuple[PastMessage, ...] = ()) -> Prompt:
-        query = contextual_query(question, history, language)
-        vector = self.encoder.embed([query])[0]
-        scored = [replace(p, score=float(v @ vector)) for p, v in self._passages if p.language == language]
-        nearest = sorted(scored, key=lambda passage: -passage.score)[:50]
-        passages = rank_passages(nearest, query, vector, language)
-        return Prompt("Meridian Bank", language, question, vector, passages, history)
 
 
 @pytest.fixture(scope="module")
 def bank() -> Bank:
-    return Bank(KNOWLEDGE)
+    return demo_bank()
 
 
 @pytest.fixture(scope="module")
 def generator(bank: Bank) -> OfflineGenerator:
-    return OfflineGenerator(bank.encoder)
+    return OfflineGenerator(bank.encoder, intents=IntentClassifier.load(settings(), bank.encoder))
 
 
 async def answer(generator: Generator, prompt: Prompt) -> tuple[str, Finished]:
@@ -145,7 +105,7 @@ async def test_the_same_prompt_has_the_same_answer_word_for_word(bank: Bank, gen
     prompt = bank.prompt("How do I dispute a card payment?")
     pieces = [piece async for piece in generator.stream(prompt)]
     assert len(pieces) > 10  # it streams
-    assert pieces == [piece async for piece in OfflineGenerator(bank.encoder).stream(prompt)]
+    assert pieces == [piece async for piece in generator.stream(prompt)]
 
 
 async def test_a_follow_up_is_answered_about_what_was_asked_before(bank: Bank, generator: OfflineGenerator) -> None:

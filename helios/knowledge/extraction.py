@@ -2,8 +2,8 @@
 
 Each sentence is weighed by four things: how near its vector is to the question's, how much of the question's rarer
 words it holds, how well its passage was retrieved, and whether it holds the kind of thing that is asked for (an
-amount, a time, a way). Whether anything answers at all is decided by one logistic score. Both are measured in
-docs/decisions/local-models.md.
+amount, a time, a way). Whether anything answers at all is decided by one logistic score, for which it also counts
+whether the question fits any intent. Both are measured in docs/answers.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from helios.llm.base import Passage, Prompt
     from helios.models.embedder import TextEncoder, Vectors
 
-MAX_SENTENCES, MAX_SENTENCES_OF_PART = 3, 2
+MAX_SENTENCES, MAX_SENTENCES_OF_PART = 4, 2
 ENCODER_LANGUAGE = "en"
 
 
@@ -51,20 +51,22 @@ class Weights:
     support: tuple[float, ...]
 
 
-ENGLISH = Weights(1.0, 0.25, 0.7, 0.45, 0.1, (-7.45, 6.8, 4.3, 2.7, 1.2))
-OTHER = Weights(0.5, 1.0, 0.3, 0.5, 0.2, (-5.0, 2.0, 2.0, 7.0, 0.5))
+ENGLISH = Weights(1.0, 0.25, 0.7, 0.45, 0.1, (-7.9, 6.17, 5.29, 1.65, 1.23, -0.12))
+OTHER = Weights(0.5, 1.0, 0.3, 0.5, 0.2, (-5.0, 2.0, 2.0, 7.0, 0.5, 0.0))
 """Languages that the encoder has not learnt: words count for more than vectors."""
 
 TITLE_SHARE = 0.7
 """A question's word that only the passage's title holds, against one in the sentence itself."""
 CONTEXT_SHARE = 0.4
 """A word of the question before, in a follow-up."""
-SECOND_BEST, SECOND_BEST_OF_PART = 0.88, 0.94
+SECOND_BEST, SECOND_BEST_OF_PART = 0.8, 0.94
 """A further sentence is added from this share of the best one's score; a stricter one for one of several parts."""
 SAME_WORDS, SAME_MEANING = 0.6, 0.8
 """From which share of common words (Jaccard), or cosine, two sentences say the same."""
 MIN_WORDS = 4
 SUPPORTED = 0.5
+USUAL_FOREIGN = 0.05
+"""How likely a question belongs to no intent, where nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +135,16 @@ class _Evidence:
             + weights.kind * self.kind
         )
 
-    def support(self, best: int) -> tuple[float, ...]:
-        """What the best candidate says about whether anything answers: 1, and four of the arrays' values."""
-        signs = (self.cosine[best], self.passage.max(), self.whole[best], self.kind[best])
+    def support(self, best: int, foreign: float) -> tuple[float, ...]:
+        """What the best candidate says about whether anything answers: 1, four of the arrays' values, and how likely
+        (log odds) the question belongs to no intent."""
+        odds = math.log((foreign + 1e-4) / (1 - foreign + 1e-4))
+        signs = (self.cosine[best], self.passage.max(), self.whole[best], self.kind[best], odds)
         return (1.0, *(float(sign) for sign in signs))
 
 
-def select_sentences(prompt: Prompt, encoder: TextEncoder | None = None) -> Selection:
-    """The sentences that answer the prompt's question.
+def select_sentences(prompt: Prompt, encoder: TextEncoder | None = None, foreign: float = USUAL_FOREIGN) -> Selection:
+    """The sentences that answer the prompt's question. `foreign` is the probability that it belongs to no intent.
 
     `encoder` lets each part of a question have a vector of its own, and passages without vectors have theirs. The
     same prompt always gives the same selection.
@@ -155,7 +159,7 @@ def select_sentences(prompt: Prompt, encoder: TextEncoder | None = None) -> Sele
     for part in parts:
         evidence = _evidence(part, candidates, prompt.language)
         scores = evidence.scores(weights)
-        part_support = _logistic(np.dot(weights.support, evidence.support(int(scores.argmax()))))
+        part_support = _logistic(np.dot(weights.support, evidence.support(int(scores.argmax()), foreign)))
         support = max(support, part_support)
         if part_support >= SUPPORTED:
             if len(parts) == 1:

@@ -75,10 +75,14 @@ class Fusion:
         fused: Scores = np.sum([_standard(sign) for sign in self._signs(question)], axis=0)
         return _standard(fused)
 
+    def nearness(self, questions: Vectors) -> Scores:
+        """(questions, documents): the cosine of each document's nearest piece."""
+        return self._nearest(questions, self._vectors, self._owners)
+
     def _signs(self, question: Question) -> list[Scores]:
         sentences = question.sentences or (question.text,)
         by_sentence = [self._stems.scores(stems(sentence, self._language)) for sentence in sentences]
-        nearness = self._nearest(question.vectors, self._vectors, self._owners)
+        nearness = self.nearness(question.vectors)
         of_sentences = nearness[1:] if len(nearness) > 1 else nearness
         signs = [
             self._words.scores(topic_words(question.text, self._language)),

@@ -13,6 +13,7 @@ from helios.settings import Settings
 
 if TYPE_CHECKING:
     from helios.models.embedder import TextEncoder
+    from helios.models.intent import IntentClassifier
 
 NAMES = ("openai", "anthropic", "offline")
 
@@ -21,23 +22,27 @@ class GeneratorConfigError(ValueError):
     """A generator cannot be made from the settings. The message names the variable to set, never a value of a key."""
 
 
-def build(name: str, settings: Settings, encoder: TextEncoder | None = None) -> Generator:
+def build(
+    name: str, settings: Settings, encoder: TextEncoder | None = None, intents: IntentClassifier | None = None
+) -> Generator:
     """The generator of that name; a remote one behind a breaker of this process. Raises GeneratorConfigError.
 
-    `encoder` is for the offline generator, which weighs the parts of a question with it.
+    `encoder` and `intents` are for the offline generator, which weighs the parts of a question with them.
     """
     check(name, settings)
     if name == "offline":
         from helios.offline import OfflineGenerator
 
-        return OfflineGenerator(encoder, settings.offline_words_per_s)
+        return OfflineGenerator(encoder, settings.offline_words_per_s, intents)
     breaker = Breaker(settings.llm_breaker_failures, settings.llm_breaker_open_s)
     return GuardedGenerator(_remote(name, settings), breaker)
 
 
-def build_chain(settings: Settings, encoder: TextEncoder | None = None) -> tuple[Generator, ...]:
+def build_chain(
+    settings: Settings, encoder: TextEncoder | None = None, intents: IntentClassifier | None = None
+) -> tuple[Generator, ...]:
     """Every generator of the process's chain, in order. Raises GeneratorConfigError."""
-    return tuple(build(name, settings, encoder) for name in check_chain(settings))
+    return tuple(build(name, settings, encoder, intents) for name in check_chain(settings))
 
 
 def check_chain(settings: Settings) -> tuple[str, ...]:

@@ -141,6 +141,12 @@ class IntentClassifier:
         result: Floats = powers / powers.sum()
         return result
 
+    def foreign(self, vector: Vectors, text: str) -> float:
+        """How likely the text belongs to no intent, 0..1; 0 where no examples of such texts were learnt."""
+        if OTHER not in self.names:
+            return 0.0
+        return float(self.probabilities(vector, text)[self.names.index(OTHER)])
+
     def several(self, vector: Vectors, text: str) -> tuple[str, ...]:
         """Every intent of a text that may have more than one, likeliest first; none where none is likely enough."""
         scores = self._scores(vector, text)

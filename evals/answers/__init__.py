@@ -1,0 +1,1 @@
+"""What the offline generator makes of customers' questions over the demo bank's articles."""

@@ -1,0 +1,68 @@
+"""The demo bank's public articles in memory, with a search that takes its candidates as the database does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import numpy as np
+
+from helios.knowledge.articles import read_articles
+from helios.knowledge.embedding import embed_article
+from helios.knowledge.query import contextual_query
+from helios.knowledge.ranking import rank_passages, word_overlap
+from helios.knowledge.retrieval import NEAREST, WORDED
+from helios.llm.base import Passage, PastMessage, Prompt
+from helios.models.embedder import Embedder
+from helios.settings import PROJECT, settings
+
+KNOWLEDGE = PROJECT / "helios" / "demo_bank" / "knowledge"
+NAME = "Meridian Bank"
+
+
+class Bank:
+    """Prompts as a turn builds them. `slugs` names the article of each source."""
+
+    def __init__(self, folder: Path = KNOWLEDGE) -> None:
+        self.encoder = Embedder.load(settings())
+        self.slugs: dict[UUID, str] = {}
+        self._passages: list[tuple[Passage, np.ndarray]] = []
+        for article in read_articles(folder):
+            if article.visibility != "public":
+                continue
+            source = uuid5(NAMESPACE_URL, f"{article.language}/{article.slug}")
+            self.slugs[source] = article.slug
+            for chunk in embed_article(self.encoder, article, settings().model_dir):
+                passage = Passage(
+                    chunk_id=uuid5(source, str(chunk.position)),
+                    source_id=source,
+                    version=1,
+                    title=article.title,
+                    text=chunk.text,
+                    language=article.language,
+                    score=0.0,
+                    url=article.url,
+                    sentences=chunk.sentences,
+                    sentence_vectors=chunk.sentence_vectors,
+                )
+                self._passages.append((passage, chunk.vector))
+
+    def prompt(self, question: str, language: str = "en", history: tuple[PastMessage, ...] = ()) -> Prompt:
+        """The prompt of one turn, with the passages that a customer's answer may rest on."""
+        query = contextual_query(question, history, language)
+        vector = self.encoder.embed([query])[0]
+        scored = [replace(p, score=float(v @ vector)) for p, v in self._passages if p.language == language]
+        scored.sort(key=lambda passage: -passage.score)
+        overlap = word_overlap(scored, query, language)
+        worded = sorted(range(len(scored)), key=lambda index: -overlap[index])[:WORDED]
+        candidates = [scored[index] for index in sorted({*range(min(NEAREST, len(scored))), *worded})]
+        passages = rank_passages(candidates, query, vector, language)
+        return Prompt(NAME, language, question, vector, passages, history)
+
+
+@lru_cache(maxsize=1)
+def demo_bank() -> Bank:
+    """The demo bank, read once a process: its vectors are cached in the folder of models."""
+    return Bank()

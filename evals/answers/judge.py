@@ -1,0 +1,103 @@
+"""Who says what is right: rules that anyone can apply again, over what an answer says and cites.
+
+An answer is right when it quotes one of the articles named, holds every fact named, and every figure in it stands in
+the sentences that it cites. Nothing here knows how the answer was made.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import yaml
+
+from helios.llm.base import Prompt, TextDelta
+from helios.offline import OfflineGenerator
+from helios.settings import PROJECT
+
+SUITES: Final = PROJECT / "evals" / "suites"
+_MARKER = re.compile(r"\s*\[(\d+)\]")
+_FIGURE = re.compile(r"\d+(?:[.,:]\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`articles` are those that say it; `held_out` questions were never looked at while the generator was made."""
+
+    text: str
+    articles: tuple[str, ...]
+    facts: tuple[str, ...]
+    language: str = "en"
+    held_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a question. `invented`: figures that no cited passage holds."""
+
+    question: Question
+    answer: str
+    cited: tuple[str, ...]
+    declined: bool
+    invented: tuple[str, ...]
+
+    @property
+    def right(self) -> bool:
+        said = self.answer.casefold()
+        return (
+            not self.declined
+            and not self.invented
+            and any(article in self.question.articles for article in self.cited)
+            and all(fact.casefold() in said for fact in self.question.facts)
+        )
+
+
+def customers_questions() -> list[Question]:
+    """The suite's hundred, cut into halves by article."""
+    rows = yaml.safe_load((SUITES / "customers_questions.yaml").read_text(encoding="utf-8"))
+    return [
+        Question(asked, tuple(articles.split(" or ")), tuple(facts), held_out=is_held_out(articles.split(" or ")[0]))
+        for articles, (asked, *facts) in rows.items()
+    ]
+
+
+def hard_paraphrases() -> list[Question]:
+    """The older suite: questions that avoid the articles' words."""
+    rows = yaml.safe_load((SUITES / "offline_answers.yaml").read_text(encoding="utf-8"))
+    return [
+        Question(row["question"], (row["slug"],), tuple(row["must_contain"]), row["language"], is_held_out(row["slug"]))
+        for row in rows
+    ]
+
+
+def outside_questions() -> list[str]:
+    rows = yaml.safe_load((SUITES / "outside.yaml").read_text(encoding="utf-8"))
+    return [row["question"] for row in rows]
+
+
+def is_held_out(article: str) -> bool:
+    return zlib.crc32(article.encode()) % 2 == 1
+
+
+async def judge(generator: OfflineGenerator, prompt: Prompt, question: Question, slugs: Mapping[UUID, str]) -> Verdict:
+    """Lets the generator answer, and applies the rules."""
+    answer, supported = "", True
+    async for piece in generator.stream(prompt):
+        if isinstance(piece, TextDelta):
+            answer += piece.text
+        else:
+            supported = piece.supported
+    cited = tuple(dict.fromkeys(int(number) for number in _MARKER.findall(answer)))
+    passages = [prompt.passages[number - 1] for number in cited]
+    words = _MARKER.sub("", answer)
+    known = set(_figures(passage.text for passage in passages))
+    invented = tuple(figure for figure in _figures([words]) if figure not in known) if supported else ()
+    return Verdict(question, words, tuple(slugs[passage.source_id] for passage in passages), not supported, invented)
+
+
+def _figures(texts: Iterable[str]) -> list[str]:
+    return [figure for text in texts for figure in _FIGURE.findall(text)]
