@@ -11,9 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 from evals.detectors.examples import NOTHING, Example, rows, slip, templates, variants
+from helios import demo_bank
+from helios.detection.windows import WindowCutter
 
 SEED: Final = 27
+DRAFTS: Final = Path(__file__).parents[1] / "drafts"
+SLIPS: Final = 0.4
+"""How many forbidden sentences are learned from once more with a slip of the finger."""
 ATTACK: Final = "attack"
 INJECTION: Final = "24"
 """The situation that has a detector of its own."""
@@ -103,6 +110,30 @@ def attacks(sets: Path | None) -> list[Example]:
     if sets is not None:
         found += _guardrail(sets)
         found += [e for e in _banking77(sets, draw) + _clinc150(sets, draw) + _nlupp(sets) if not e.labels]
+    return found
+
+
+def drafts() -> list[Example]:
+    """Sentences of drafts by the list that forbids them, and what the demo bank says."""
+    draw = random.Random(SEED)
+    forbidden: dict[str, list[str]] = yaml.safe_load((DRAFTS / "phrases.yaml").read_text(encoding="utf-8"))
+    sound: dict[str, list[str]] = yaml.safe_load((DRAFTS / "sound.yaml").read_text(encoding="utf-8"))
+    found: list[Example] = []
+    for name, lines in forbidden.items():
+        others = frozenset(forbidden) - {name}
+        for number, line in enumerate(lines):
+            for text in variants(line, 8, draw):
+                found += [
+                    Example(version, frozenset({name}), f"line {name} {number}", unclear=others)
+                    for version in (text, *([slip(text, draw)] if draw.random() < SLIPS else []))
+                ]
+    for name, lines in sound.items():
+        for number, line in enumerate(lines):
+            found += [Example(t, frozenset(), f"line not {name} {number}") for t in variants(line, 6, draw)]
+    for path in sorted((Path(demo_bank.__path__[0]) / "knowledge").rglob("*.md")):
+        cutter, text = WindowCutter(), path.read_text(encoding="utf-8").split("---", 2)[-1]
+        windows = (*cutter.feed(text), *cutter.flush())
+        found += [Example(window, frozenset(), f"article {path.stem}", path.parent.name) for window in windows]
     return found
 
 

@@ -18,16 +18,21 @@ from evals.detectors import datasets
 from evals.detectors.examples import Example
 from evals.detectors.fitting import Fitted, Floats, Inputs, fit, folds, gram_matrix
 from helios.detection.learned import DIMENSION, Heads, save
+from helios.detection.output import always
 from helios.models.embedder import Embedder
 from helios.settings import settings
 
 FOLDS: Final = 3
 NEAR_MISS_WEIGHT: Final = 2.0
 """How much more a written look-alike counts than an everyday message."""
-EVERYDAY_ALARMS_MAX: Final = {"situations": 0.008, "injection": 0.003, "injection_windows": 0.001}
-NEAR_MISS_ALARMS_MAX: Final = {"situations": 0.03, "injection": 0.25, "injection_windows": 0.05}
-LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.15, 0.9
-GRAM_SHARE: Final = {"situations": 0.25, "injection": 1.0, "injection_windows": 1.0}
+EVERYDAY_ALARMS_MAX: Final = {"situations": 0.008, "injection": 0.003, "injection_windows": 0.001, "drafts": 0.01,
+                              "drafts_always": 0.002}  # fmt: skip
+NEAR_MISS_ALARMS_MAX: Final = {"situations": 0.03, "injection": 0.25, "injection_windows": 0.05, "drafts": 0.06,
+                               "drafts_always": 0.03}  # fmt: skip
+"""Also of the lists of forbidden wordings: those that hold for every draft, and those of a situation, whose drafts a
+person reads in any case."""
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = {"drafts": 0.01, "drafts_always": 0.03}, 0.9
+GRAM_SHARE: Final = {"situations": 0.25, "injection": 1.0, "injection_windows": 1.0, "drafts": 0.5}
 """How much n-grams count beside the vector in training: attacks have marks, situations have sense."""
 
 
@@ -40,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, examples in (
         ("situations", datasets.situations(options.sets)),
         ("injection", datasets.attacks(options.sets)),
+        ("drafts", datasets.drafts()),
     ):
         train(name, examples, encoder, write=not options.check)
 
@@ -50,7 +56,7 @@ def train(name: str, examples: Sequence[Example], encoder: Any, write: bool) -> 
     inputs = Inputs(encoder.embed(texts), gram_matrix(texts))
     labels = np.array([[head in e.labels for head in heads] for e in examples], np.float32)
     weights = np.array([[weight(e, head) for head in heads] for e in examples], np.float32)
-    if name == "situations":
+    if name != "injection":
         save_or_report(name, heads, examples, inputs, labels, weights, write)
         return
     save_or_report("injection", heads, examples, inputs, labels, weights, write)
@@ -67,7 +73,13 @@ WINDOW_CHARACTERS: Final = 500
 def heads_of(name: str, examples: Sequence[Example]) -> tuple[str, ...]:
     if name == "injection":
         return (datasets.ATTACK,)
-    return tuple(sorted({label for example in examples for label in example.labels}, key=int))
+    labels = {label for example in examples for label in example.labels}
+    return tuple(sorted(labels, key=lambda label: (len(label), label) if label.isdecimal() else (0, label)))
+
+
+def kind_of_head(name: str, head: str) -> str:
+    """The key of its allowances: like its set's, but for lists of wordings that hold for every draft."""
+    return "drafts_always" if name == "drafts" and head in always() else name
 
 
 def weight(example: Example, head: str) -> float:
@@ -83,7 +95,8 @@ def save_or_report(
     inputs = Inputs(inputs.vectors, inputs.grams * GRAM_SHARE[name])
     unseen = out_of_fold(examples, inputs, labels, weights)
     thresholds = np.array(
-        [threshold(name, unseen[:, h], labels[:, h], weights[:, h], examples) for h in range(len(heads))]
+        [threshold(kind_of_head(name, head), unseen[:, h], labels[:, h], weights[:, h], examples)
+         for h, head in enumerate(heads)]  # fmt: skip
     )
     report(name, heads, unseen, labels, weights, thresholds, examples)
     if not write:
@@ -109,7 +122,7 @@ def threshold(name: str, unseen: Floats, labels: Floats, weights: Floats, exampl
     written = np.array([example.group.startswith("line") for example in examples])
     foreign = np.array([example.group.startswith("clinc150") for example in examples]) & (name == "situations")
     everyday, near = unseen[negative & ~written & ~foreign], unseen[negative & written]
-    lowest = LOWEST_THRESHOLD
+    lowest = LOWEST_THRESHOLD.get(name, 0.15)
     if len(everyday):
         lowest = max(lowest, float(np.quantile(everyday, 1 - EVERYDAY_ALARMS_MAX[name])))
     return round(min(HIGHEST_THRESHOLD, max(lowest, float(np.quantile(near, 1 - NEAR_MISS_ALARMS_MAX[name])))), 3)

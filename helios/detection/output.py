@@ -8,6 +8,7 @@ from typing import Any, Literal
 from helios.detection import figures, links, situations, tables
 from helios.detection.phrasebook import PhraseBook, read_rules
 from helios.detection.spans import normalise
+from helios.detection.wording import Wording, quoted, sentences
 
 Action = Literal["release", "rewrite", "hold", "block"]
 
@@ -31,6 +32,8 @@ class Context:
     language: str | None = None
     internal_titles: tuple[str, ...] = ()
     prompt_markers: tuple[str, ...] = ()
+    wording: Wording | None = None
+    """Without it only the lists are asked: for what a person wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def hold(text: str) -> int:
 def _check(before: str, text: str, context: Context) -> Verdict:
     found: list[tuple[Action, Reason]] = []
     found.extend(_phrases(before, text, context))
+    found.extend(_wordings(before, text, context))
     found.extend(_leaks(before + text, context))
     cleaned = links.clean(text, context.allowed_link_domains)
     found.extend(_figures(cleaned.text, context))
@@ -85,12 +89,29 @@ def _check(before: str, text: str, context: Context) -> Verdict:
 def _phrases(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
     entries = _lists()
     shortest = _SHORT_WORDS if context.language == "en" else _LONG_WORDS
-    active = {name for number in context.situations for name in _must_not(number)}
+    active = _active(context)
     return [
         (entries[found.rule.id]["action"], Reason(f"output.{found.rule.id}", entries[found.rule.id]["situation"]))
         for found in _book(shortest).find(before + text, after=len(before))
-        if entries[found.rule.id].get("always") or found.rule.id in active
+        if found.rule.id in active
     ]
+
+
+def _wordings(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
+    if context.wording is None:
+        return []
+    entries, active = _lists(), _active(context)
+    return [
+        (entries[name]["action"], Reason(f"output.{name}", entries[name]["situation"]))
+        for sentence in sentences(before, text)
+        if not quoted(sentence, context.passages)
+        for name in context.wording.found(sentence)
+        if name in active
+    ]
+
+
+def _active(context: Context) -> frozenset[str]:
+    return always().union(*(_must_not(number) for number in context.situations))
 
 
 def _must_not(number: int) -> Sequence[str]:
@@ -111,6 +132,12 @@ def _leaks(text: str, context: Context) -> list[tuple[Action, Reason]]:
 def _figures(text: str, context: Context) -> list[tuple[Action, Reason]]:
     sources = [*context.passages, context.question]
     return [("hold", Reason("output.figure", 10))] if figures.ungrounded(text, sources) else []
+
+
+@cache
+def always() -> frozenset[str]:
+    """Names of the lists that hold for every draft."""
+    return frozenset(name for name, entry in _lists().items() if entry.get("always"))
 
 
 @cache
