@@ -15,18 +15,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.checking import check_piece, check_rest, check_whole
 from activities.masking import without_personal_data
+from activities.poisoning import without_instructions
 from activities.reading import DRAFT, question_of, read_messages, read_thread, settings_of
 from activities.resources import Resources
-from activities.review import Gate, Reviewed, Standard, cited, review_whole
+from activities.review import Gate, Reviewed, Standard, cited
 from helios import facts
 from helios.crypto import Keys
 from helios.detection.output import Context
+from helios.detection.wording import Wording
 from helios.frames import Frame, Release, frame_number
 from helios.knowledge.retrieval import load_passages
 from helios.llm.base import Finished, GeneratorError, PastMessage, Prompt, TextDelta
 from helios.llm.prices import cost_micro_usd
-from helios.llm.prompting import prompt_hash
+from helios.llm.prompting import MARKERS, prompt_hash
 from helios.rules.policy import policy_of
 from schema.steps import Generate, Generated, TurnRef
 
@@ -70,6 +73,8 @@ class Answer:
     gate: Gate
     after_fact: int
     streams: bool
+    refused_passages: list[UUID] = field(default_factory=list)
+    """Chunks that were retrieved and not shown to the model: they hold instructions."""
     frames: int = 0
     released: str = ""
     withheld: str = ""
@@ -123,7 +128,8 @@ async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, 
         stages = [facts.stage(ref.turn, name) for name in ("intent", "retrieval", "generation")]
         after_fact = await facts.append(connection, ref.tenant_id, ref.conversation_id, stages)
         epoch, attempt = (await connection.execute(NEXT_ATTEMPT, where)).one()
-    passages = await load_passages(connection, ref.tenant_id, found.passages)
+    loaded = await load_passages(connection, ref.tenant_id, found.passages)
+    passages, refused = await without_instructions(resources, loaded)
     messages = await read_messages(connection, keys, ref)
     past = [message for message in messages if message.turn < ref.turn]
     question = question_of(messages, ref.turn)
@@ -144,12 +150,14 @@ async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, 
             situations=tuple(found.situations),
             allowed_link_domains=settings_of(thread).link_domains,
             language=found.language,
+            prompt_markers=MARKERS,
+            wording=Wording(lambda sentence: resources.encoder.embed([sentence])[0]),
         ),
         found.language,
         len(passages),
         policy,
     )
-    return Answer(ref, row.reply_id, attempt, epoch, prompt, Gate(standard), after_fact, for_customer)
+    return Answer(ref, row.reply_id, attempt, epoch, prompt, Gate(standard), after_fact, for_customer, refused)
 
 
 async def _write(resources: Resources, keys: Keys, work: Generate, answer: Answer) -> None:
@@ -182,9 +190,9 @@ async def _write(resources: Resources, keys: Keys, work: Generate, answer: Answe
             watching.cancel()
         await stream.aclose()  # type: ignore[attr-defined]
     if not answer.stopped and answer.refusal is None:
-        await _release(resources, keys, answer, answer.gate.finish())
+        await _release(resources, keys, answer, await check_rest(answer.gate))
     if not answer.stopped and answer.refusal is None:
-        _look_at_the_whole(answer)
+        await _look_at_the_whole(answer)
 
 
 async def _watch_for_stop(resources: Resources, answer: Answer, writer: asyncio.Task[Any]) -> None:
@@ -209,7 +217,7 @@ async def _take(resources: Resources, keys: Keys, answer: Answer, piece: TextDel
         # Held: nothing more is released, but the person who decides gets the whole draft.
         answer.withheld += piece.text
         return
-    await _release(resources, keys, answer, answer.gate.feed(piece.text))
+    await _release(resources, keys, answer, await check_piece(answer.gate, piece.text))
 
 
 async def _release(resources: Resources, keys: Keys, answer: Answer, windows: list[Reviewed]) -> None:
@@ -243,8 +251,8 @@ async def _append(
     return state
 
 
-def _look_at_the_whole(answer: Answer) -> None:
-    reviewed = review_whole(answer.released, answer.gate.standard)
+async def _look_at_the_whole(answer: Answer) -> None:
+    reviewed = await check_whole(answer.released, answer.gate.standard)
     if reviewed.action != "release":
         answer.refusal = reviewed
         answer.withheld = answer.released
@@ -296,6 +304,7 @@ def _draft_record(work: Generate, answer: Answer) -> dict[str, Any]:
         "situation": answer.refusal.situation if answer.refusal else None,
         "reasons": list(answer.refusal.reasons) if answer.refusal else [],
         "redacted": sorted(answer.gate.redacted),
+        "refused_passages": [str(chunk_id) for chunk_id in answer.refused_passages],
         "attempt": answer.attempt,
         "last_frame": answer.last_frame,
         "generator": work.generator,

@@ -93,12 +93,13 @@ class Gate:
 
     def feed(self, delta: str) -> list[Reviewed]:
         """The windows that this piece completes. After one that is not released nothing more comes through."""
-        return self._review(self.cutter.feed(delta))
+        return self.review(self.cutter.feed(delta))
 
     def finish(self) -> list[Reviewed]:
-        return self._review(self.cutter.flush())
+        return self.review(self.cutter.flush())
 
-    def _review(self, windows: Sequence[str]) -> list[Reviewed]:
+    def review(self, windows: Sequence[str]) -> list[Reviewed]:
+        """Judges windows that the cutter gave, in order, up to the first that is not released."""
         reviewed = []
         for window in windows:
             reviewed.append(self._window(window))

@@ -136,10 +136,15 @@ def words_of(begun: Begun) -> tuple[str, list[str], list[PastMessage]]:
 async def classify(resources: Resources, question: str, history: Sequence[PastMessage], language: str) -> Classified:
     """The intent, and what to search for: the question as the history completes it, without personal data."""
     query = contextual_query(question, history, language)
-    query = tokenise(query, find_personal_data(query, language)).text
+    query = await asyncio.to_thread(_without_personal_data, resources, query, language)
     texts = [question] if query == question else [question, query]
     vectors = await asyncio.to_thread(resources.encoder.embed, texts)
     return Classified(resources.intents.classify(vectors[0], question), query, vectors[-1], vectors[0])
+
+
+def _without_personal_data(resources: Resources, query: str, language: str) -> str:
+    """Typed tokens in the places of values, also of names that no cue announces."""
+    return tokenise(query, find_personal_data(query, language, resources.find_names(query))).text
 
 
 async def retrieve(resources: Resources, ref: TurnRef, found: Classified, language: str) -> list[ScoredPassage]:

@@ -11,6 +11,7 @@ from helios.detection.learned import DIMENSION
 from helios.detection.output import Context
 from helios.detection.personal import find as find_personal_data
 from helios.detection.redaction import tokenise
+from helios.detection.wording import Wording
 
 # One sentence in each language that has tables of its own, with something for every detector to look at.
 SAMPLES = {
@@ -26,7 +27,9 @@ def warm_up() -> None:
     for language, sample in SAMPLES.items():
         screen(sample, (), np.zeros(DIMENSION, np.float32))
         tokenise(sample, find_personal_data(sample, language))
-        standard = Standard(Context(passages=(sample,), question=sample, language=language), language, 1)
+        wording = Wording(lambda _: np.zeros(DIMENSION, np.float32))
+        context = Context(passages=("A card costs 5 dollars.",), question=sample, language=language, wording=wording)
+        standard = Standard(context, language, 1)
         gate = Gate(standard)
         gate.feed(f"{sample} ")
         gate.finish()

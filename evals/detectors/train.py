@@ -25,10 +25,20 @@ from helios.settings import settings
 FOLDS: Final = 3
 NEAR_MISS_WEIGHT: Final = 2.0
 """How much more a written look-alike counts than an everyday message."""
-EVERYDAY_ALARMS_MAX: Final = {"situations": 0.008, "injection": 0.003, "injection_windows": 0.001, "drafts": 0.01,
-                              "drafts_always": 0.002}  # fmt: skip
-NEAR_MISS_ALARMS_MAX: Final = {"situations": 0.03, "injection": 0.25, "injection_windows": 0.05, "drafts": 0.06,
-                               "drafts_always": 0.03}  # fmt: skip
+EVERYDAY_ALARMS_MAX: Final = {
+    "situations": 0.008,
+    "injection": 0.003,
+    "injection_windows": 0.001,
+    "drafts": 0.01,
+    "drafts_always": 0.002,
+}
+NEAR_MISS_ALARMS_MAX: Final = {
+    "situations": 0.03,
+    "injection": 0.25,
+    "injection_windows": 0.05,
+    "drafts": 0.06,
+    "drafts_always": 0.03,
+}
 """Also of the lists of forbidden wordings: those that hold for every draft, and those of a situation, whose drafts a
 person reads in any case."""
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = {"drafts": 0.01, "drafts_always": 0.03}, 0.9
@@ -94,9 +104,9 @@ def save_or_report(
 ) -> None:  # fmt: skip
     inputs = Inputs(inputs.vectors, inputs.grams * GRAM_SHARE[name])
     unseen = out_of_fold(examples, inputs, labels, weights)
+    kinds = [kind_of_head(name, head) for head in heads]
     thresholds = np.array(
-        [threshold(kind_of_head(name, head), unseen[:, h], labels[:, h], weights[:, h], examples)
-         for h, head in enumerate(heads)]  # fmt: skip
+        [threshold(kind, unseen[:, h], labels[:, h], weights[:, h], examples) for h, kind in enumerate(kinds)]
     )
     report(name, heads, unseen, labels, weights, thresholds, examples)
     if not write:

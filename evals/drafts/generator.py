@@ -13,7 +13,8 @@ import yaml
 from evals.detectors.examples import slip, variants
 from helios.detection.situations import all_situations
 
-PHRASES: Final = Path(__file__).parent / "phrases.yaml"
+SUITE: Final = Path(__file__).parents[1] / "suites" / "drafts.yaml"
+"""Wordings that neither the lists nor the trained heads learned from."""
 
 _BEFORE: Final = (
     "", "", "Thank you for your message. ", "I understand how you feel. ", "Of course, I am glad to help. ",
@@ -42,7 +43,7 @@ class Draft:
 def drafts(count: int, seed: int) -> Iterator[Draft]:
     """`count` drafts, the lists and disguises in turn; the same seed gives the same drafts."""
     draw = random.Random(seed)
-    lists: Mapping[str, Sequence[str]] = yaml.safe_load(PHRASES.read_text(encoding="utf-8"))
+    lists: Mapping[str, Sequence[str]] = yaml.safe_load(SUITE.read_text(encoding="utf-8"))
     situations = {name: tuple(s.number for s in all_situations() if name in s.must_not) for name in lists}
     names = sorted(lists)
     for number in range(count):

@@ -26,6 +26,7 @@ _HEX = re.compile(r"(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}[ ,]?){12,2000}")
 # Of words like these a text turned back into English holds some, and one that never was turned hardly ever does.
 _COMMON = tables.words("the and all you your of in is are now ignore previous instructions system prompt rules show")
 _STRONG = 0.5  # a single rule of this score decides for decoded text, where weak words mean little
+_CLEAR = 0.9  # one rule alone is not enough against an article that a person has approved
 _CHARACTERS_MAX = 12_000
 _PART, _PARTS_MAX = 280, 80
 _PART_END = re.compile(r"[.!?。！？]+\s+|\n+|(?<=>)")
@@ -62,6 +63,13 @@ class Seen:
 def find_injection(text: str, seen: Seen = Seen()) -> Injection | None:
     """The attack in ``text``, if the evidence is enough. Without a vector only rules and the parts are asked."""
     return _by_rules(text[:_CHARACTERS_MAX], seen.reading) or _by_training(text[:_CHARACTERS_MAX], seen)
+
+
+def find_planted(text: str) -> Injection | None:
+    """An attack in an article of the bank: several rules must agree. Articles command their readers all the time, which
+    the trained heads can't tell from an attack."""
+    attack = _by_rules(text[:_CHARACTERS_MAX], None)
+    return attack if attack is not None and attack.score > _CLEAR else None
 
 
 def _by_rules(text: str, reading: Reading | None) -> Injection | None:

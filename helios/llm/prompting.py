@@ -45,6 +45,14 @@ How to write
 - No headings, no links that are not in a passage, no greeting after the first message.
 """
 
+MARKERS = tuple(
+    sentence
+    for line in RULES.splitlines()
+    for sentence in re.split(r"(?<=[.:])\s+", line.removeprefix("- "))
+    if len(sentence.split()) >= 6 and "{" not in sentence
+)
+"""Sentences of the rules that no answer holds, unless it tells the rules."""
+
 NO_PASSAGES = (
     "The knowledge base holds nothing that fits this question. Unless the customer only greets or thanks you, say that "
     "you cannot find the answer and offer to pass the conversation to a human colleague. Do not answer it from what "

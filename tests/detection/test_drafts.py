@@ -1,16 +1,26 @@
+from pathlib import Path
+
 from evals.drafts.generator import DISGUISES, drafts
 from evals.drafts.section import leaking
+from helios import demo_bank
 from helios.detection import output
+from helios.detection.wording import Wording, quoted, sentences
+from helios.models.embedder import Embedder
+from helios.settings import settings
 
-SEED, COUNT = 4, 800
-LEAKS_MAX = 0.02  # a slip in a short word can make another word of it
+SEED, COUNT = 4, 252
+LEAKS_MAX = 0.08  # of wordings and disguises that nobody tuned on
 
 
-def test_hardly_a_forbidden_phrase_leaves_however_it_is_disguised() -> None:
+def wording() -> Wording:
+    encoder = Embedder.load(settings())
+    return Wording(lambda sentence: encoder.embed([sentence])[0])
+
+
+def test_few_forbidden_wordings_leave_that_nobody_tuned_on() -> None:
     found = list(drafts(COUNT, SEED))
     assert {draft.disguise for draft in found} == set(DISGUISES)
-    leaked = leaking(found)
-    assert not [draft.text for draft in leaked if "slip" not in draft.disguise and "filler" not in draft.disguise]
+    leaked = leaking(found, wording())
     assert len(leaked) <= LEAKS_MAX * COUNT, [draft.text for draft in leaked]
 
 
@@ -22,3 +32,33 @@ def test_lists_hold_only_while_their_situation_does() -> None:
     text = "We have waived the fee."
     assert output.check_whole(text, output.Context(language="en")).action == "release"
     assert output.check_whole(text, output.Context(situations=(10,), language="en")).action == "hold"
+
+
+def test_trained_wordings_hold_what_no_list_names() -> None:
+    text = "You brought this on yourself."
+    alone = output.Context(situations=(1,), language="en")
+    assert output.check_whole(text, alone).action == "release"
+    trained = output.Context(situations=(1,), language="en", wording=wording())
+    verdict = output.check_whole(text, trained)
+    assert verdict.action == "hold"
+    assert "output.blame" in {reason.rule for reason in verdict.reasons}
+    assert output.check_whole(text, output.Context(language="en", wording=trained.wording)).action == "release"
+
+
+def test_sound_answers_pass_the_trained_wordings() -> None:
+    judge = wording()
+    folder = Path(demo_bank.__path__[0]) / "knowledge" / "en"
+    held = [
+        sentence
+        for path in sorted(folder.glob("*.md"))[::6]
+        if "internal" not in path.stem
+        for sentence in sentences("", path.read_text("utf-8").split("---", 2)[-1])
+        if set(judge.found(sentence)) & output.always()
+    ]
+    assert len(held) <= 1, held
+
+
+def test_sentence_is_judged_with_what_left_before_it_and_a_quote_is_not() -> None:
+    assert list(sentences("One. Two is ", "long. Three")) == ["Two is long.", "Three"]
+    assert quoted("The card costs **$5** [1].", ["It is simple: the card costs $5. Order it."])
+    assert not quoted("The card costs $6.", ["The card costs $5."])

@@ -14,7 +14,7 @@ def encoder() -> Embedder:
     return Embedder.load(settings())
 
 
-@pytest.mark.parametrize("name", ["situations", "injection", "injection_windows"])
+@pytest.mark.parametrize("name", ["situations", "injection", "injection_windows", "drafts"])
 def test_weights_fit_the_features_and_are_small(name: str) -> None:
     heads = learned.load(name)
     assert heads.weights.shape == (learned.DIMENSION + BUCKETS, len(heads.names))
