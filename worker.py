@@ -17,11 +17,12 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.resources import Resources
-from activities.steps import Escalations, Knowledge, Privacy, Turns
+from activities.steps import Clocks, Escalations, Knowledge, PolicyReplays, Privacy, Turns
 from activities.warming import warm_up
 from helios import frames, logs
 from helios.audit_log.anchors import anchor_of
 from helios.audit_log.sealer import seal_for_ever
+from helios.clock_starting import start_clocks
 from helios.database import Database
 from helios.heartbeat import beat
 from helios.keyring import Keyring, root_key
@@ -35,15 +36,18 @@ from helios.models.tagger import Tagger, tag
 from helios.outbox import Post
 from helios.privacy.schedules import RetentionSchedules
 from helios.privacy.starting import start_what_waits as start_privacy_requests
+from helios.rules.replaying import start_replays
 from helios.settings import Settings, settings
 from helios.sources import sources_hash
 from helios.sweeper import repeat_for_ever, sweep_for_ever
 from helios.temporal import Conversations, connect
 from workflows.access import AccessWorkflow
+from workflows.clock import ClockWorkflow
 from workflows.conversation import ConversationWorkflow
 from workflows.erasure import ErasureWorkflow
 from workflows.escalation import EscalationWorkflow
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
+from workflows.policy_replay import PolicyReplayWorkflow
 from workflows.retention import RetentionWorkflow
 
 log = structlog.get_logger()
@@ -51,6 +55,8 @@ log = structlog.get_logger()
 DRAIN = timedelta(seconds=20)
 MAIL_S = 5.0
 """How often mail is looked for that the API could not send: it sends at once what it can."""
+CLOCKS_S = 2.0
+"""How often tickets are looked for whose clock has yet to start."""
 LOOK_EVERY_S = 10.0
 """How often lost starts of workflows of knowledge and privacy are looked for."""
 
@@ -84,11 +90,11 @@ def build_id() -> str:
 
 
 def make_worker(config: Settings, client: Client, resources: Resources) -> Worker:
-    turns, escalations = Turns(resources), Escalations(resources)
+    turns, escalations, clocks = Turns(resources), Escalations(resources), Clocks(resources)
     return Worker(
         client,
         task_queue=config.temporal_task_queue,
-        workflows=[ConversationWorkflow, EscalationWorkflow],
+        workflows=[ConversationWorkflow, EscalationWorkflow, ClockWorkflow],
         activities=[
             turns.understand,
             turns.generate,
@@ -98,6 +104,8 @@ def make_worker(config: Settings, client: Client, resources: Resources) -> Worke
             escalations.apply_claim,
             escalations.apply_decision,
             escalations.apply_deadline,
+            clocks.look_at_ticket,
+            clocks.ring,
         ],
         workflow_runner=workflow_runner(config),
         # Not as a deployment: the server would write one more search attribute for each conversation.
@@ -116,17 +124,25 @@ def make_worker(config: Settings, client: Client, resources: Resources) -> Worke
 
 def make_batch_worker(config: Settings, client: Client, resources: Resources) -> Worker:
     """Work that nobody waits for on the line: on a queue of its own, one thing at a time."""
-    knowledge, privacy = Knowledge(resources), Privacy(resources)
+    knowledge, privacy, replays = Knowledge(resources), Privacy(resources), PolicyReplays(resources)
     return Worker(
         client,
         task_queue=config.temporal_batch_queue,
-        workflows=[AccessWorkflow, ErasureWorkflow, IngestionWorkflow, PublicationWorkflow, RetentionWorkflow],
+        workflows=[
+            AccessWorkflow,
+            ErasureWorkflow,
+            IngestionWorkflow,
+            PublicationWorkflow,
+            PolicyReplayWorkflow,
+            RetentionWorkflow,
+        ],
         activities=[
             knowledge.parse_version,
             knowledge.embed_chunks,
             knowledge.finish_ingestion,
             knowledge.fail_version,
             knowledge.publish_version,
+            replays.replay_batch,
             privacy.freeze_customer,
             privacy.end_conversations,
             privacy.erase_conversations,
@@ -169,6 +185,10 @@ async def run(config: Settings) -> None:
         ),
         asyncio.create_task(
             repeat_for_ever("retention", RetentionSchedules(database, client, config).ensure, LOOK_EVERY_S)
+        ),
+        asyncio.create_task(repeat_for_ever("clocks", partial(start_clocks, database, client, config), CLOCKS_S)),
+        asyncio.create_task(
+            repeat_for_ever("policy replays", partial(start_replays, database, client, config), LOOK_EVERY_S)
         ),
         asyncio.create_task(beat(valkey)),
         asyncio.create_task(seal_for_ever(database, keyring.root, anchor_of(config))),

@@ -18,6 +18,7 @@ from helios.detection.output import Context
 from helios.facts import Fact
 from helios.knowledge.retrieval import load_passages, still_in_force
 from helios.rules.policy import policy_of
+from helios.rules.redaction import redaction_of
 from schema.steps import ScoredPassage
 
 CONTENT = "decisions.content_ct"
@@ -86,4 +87,6 @@ async def _standard(connection: AsyncConnection, thread: Any, escalation: Any, w
     # A request for a person belongs to no turn with a record: then the rules of now are held against it.
     version = record.get("policy_version", thread.policy_version)
     policy = await policy_of(connection, thread.tenant_id, version)
-    return Standard(context, escalation.language, len(passages), policy)
+    number = record.get("redaction_version", thread.redaction_version)
+    redaction = await redaction_of(connection, thread.tenant_id, number)
+    return Standard(context, escalation.language, len(passages), policy, redaction)

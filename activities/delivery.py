@@ -232,6 +232,7 @@ async def _close_books(
         "passages": [{"chunk_id": str(each.chunk_id), "score": each.score} for each in found.passages],
         "policy_version": policy.version,
         "policy_digest": policy.digest,
+        "redaction_version": found.redaction_version,
         "step_ms": found.step_ms,
         "escalation_id": str(escalation_id) if escalation_id else None,
     }

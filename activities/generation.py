@@ -31,6 +31,7 @@ from helios.llm.base import Finished, GeneratorError, PastMessage, Prompt, TextD
 from helios.llm.prices import cost_micro_usd
 from helios.llm.prompting import MARKERS, prompt_hash
 from helios.rules.policy import policy_of
+from helios.rules.redaction import Applied, redaction_of
 from schema.steps import Generate, Generated, TurnRef
 
 ESCALATION_DRAFT = "escalations.draft_ct"
@@ -136,7 +137,9 @@ async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, 
     if not for_customer:
         question = f"What do we do about {found.reason.replace('_', ' ')}? {question}"
     texts = [*(message.content for message in past), question]
-    *said, question = await without_personal_data(resources, texts, found.language, found.generators)
+    redaction = await redaction_of(connection, ref.tenant_id, found.redaction_version)
+    applied = Applied(redaction=redaction, keys=keys)
+    *said, question = await without_personal_data(resources, texts, found.language, found.generators, applied)
     history = [
         PastMessage("customer" if message.role == "customer" else "assistant", words)
         for message, words in zip(past, said, strict=True)
@@ -156,6 +159,7 @@ async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, 
         found.language,
         len(passages),
         policy,
+        redaction,
     )
     return Answer(ref, row.reply_id, attempt, epoch, prompt, Gate(standard), after_fact, for_customer, refused)
 

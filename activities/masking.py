@@ -7,21 +7,25 @@ from collections.abc import Sequence
 
 from activities.resources import Resources
 from helios.detection.personal import find
-from helios.detection.redaction import Tokens, tokenise
+from helios.detection.redaction import tokenise
 from helios.detection.spans import Span
+from helios.rules.redaction import Applied
 
 IN_HOUSE = frozenset({"offline"})
 """Generators that read in this process: what they read goes nowhere, and the encoder's passes can be saved."""
 
 
 async def without_personal_data(
-    resources: Resources, texts: Sequence[str], language: str, generators: Sequence[str]
+    resources: Resources, texts: Sequence[str], language: str, generators: Sequence[str], applied: Applied
 ) -> list[str]:
-    """The texts, equal values with equal tokens. For a model outside also names that no cue announces are taken."""
+    """The texts, redacted by the tenant's rules: equal values alike.
+
+    For a model outside also names that no cue announces are taken.
+    """
     outside = bool(set(generators) - IN_HOUSE)
     found = await asyncio.to_thread(lambda: [_spans(resources, text, language, outside) for text in texts])
-    tokens = Tokens()
-    return [tokenise(text, spans, tokens).text for text, spans in zip(texts, found, strict=True)]
+    own = applied.redaction.find
+    return [tokenise(text, [*spans, *own(text)], applied).text for text, spans in zip(texts, found, strict=True)]
 
 
 def _spans(resources: Resources, text: str, language: str, outside: bool) -> Sequence[Span]:

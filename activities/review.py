@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from helios.detection import output
-from helios.detection.redaction import redact_output
+from helios.detection.redaction import Redacted, redact_output
 from helios.detection.windows import WindowCutter
 from helios.rules.policy import Policy, shipped
+from helios.rules.redaction import SHIPPED, Redaction
 
 # The one rule that a person's own words are free of.
 CLAIMS_TO_BE_HUMAN = "output.human_claim"
@@ -30,6 +31,11 @@ class Standard:
     citable: int
     """How many passages there are: a marker beyond them points nowhere and is taken out."""
     policy: Policy = field(default_factory=shipped)
+    redaction: Redaction = SHIPPED
+
+    def redact(self, text: str) -> Redacted:
+        """Without personal data, but for what an approved passage holds."""
+        return redact_output(text, self.context.passages, self.language, self.redaction.find(text))
 
     def forbidden(self, before: str, text: str) -> tuple[str, ...]:
         """The tenant's own forbidden phrases that end in `text`: of situations that are active, and of drafts."""
@@ -63,7 +69,7 @@ def review_whole(text: str, standard: Standard) -> Reviewed:
     reviewed = _reviewed(verdict, text, standard.forbidden("", text))
     if reviewed.action != "release":
         return reviewed
-    redacted = redact_output(text, _approved(standard), standard.language)
+    redacted = standard.redact(text)
     if verdict.action == "rewrite" or redacted.text != text:
         return Reviewed("hold", text, ("unclean_as_a_whole", *redacted.labels), None)
     return reviewed
@@ -75,7 +81,7 @@ def review_written(text: str, standard: Standard) -> Reviewed:
     reviewed = _reviewed(verdict, text, standard.forbidden("", text))
     if reviewed.action != "release" and set(reviewed.reasons) != {CLAIMS_TO_BE_HUMAN}:
         return reviewed
-    clean = redact_output(verdict.text or text, _approved(standard), standard.language)
+    clean = standard.redact(verdict.text or text)
     return Reviewed("release", clean.text, (), None, clean.labels)
 
 
@@ -114,7 +120,7 @@ class Gate:
         reviewed = _reviewed(verdict, window, self.standard.forbidden(self.passed[-LOOK_BACK:], window))
         if reviewed.action != "release":
             return reviewed
-        clean = redact_output(reviewed.text, _approved(self.standard), self.standard.language)
+        clean = self.standard.redact(reviewed.text)
         self.redacted.update(clean.labels)
         return Reviewed("release", clean.text, redacted=clean.labels)
 
@@ -137,7 +143,3 @@ def _reviewed(verdict: output.Verdict, text: str, forbidden: tuple[str, ...]) ->
     if forbidden:
         return Reviewed("hold", text, reasons, situation)
     return Reviewed("release", text if verdict.text is None else verdict.text, reasons, situation)
-
-
-def _approved(standard: Standard) -> tuple[str, ...]:
-    return standard.context.passages

@@ -10,7 +10,9 @@ from datetime import datetime
 
 from temporalio import activity
 
+from schema.clocks import Ring, TicketRef, Ticking
 from schema.ingestion import FailVersion, Progress, Publish, VersionRef
+from schema.policy_replay import ReplayBatch, Replayed
 from schema.privacy import RequestRef, TenantRef
 from schema.steps import (
     ApplyClaim,
@@ -70,6 +72,27 @@ class EscalationSteps(ABC):
     @activity.defn
     @abstractmethod
     async def apply_deadline(self, work: ApplyDeadline) -> EscalationOutcome: ...
+
+
+class ClockSteps(ABC):
+    """The regulated clocks of a ticket."""
+
+    @activity.defn
+    @abstractmethod
+    async def look_at_ticket(self, ref: TicketRef) -> Ticking: ...
+
+    @activity.defn
+    @abstractmethod
+    async def ring(self, work: Ring) -> Ticking:
+        """A warning or a breach, if the ticket still is what the alarm was set for."""
+
+
+class PolicyReplaySteps(ABC):
+    """A draft of a policy against past turns."""
+
+    @activity.defn
+    @abstractmethod
+    async def replay_batch(self, batch: ReplayBatch) -> Replayed: ...
 
 
 class KnowledgeSteps(ABC):

@@ -13,11 +13,31 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities import access, delivery, erasure, escalation, generation, ingestion, retention, understanding
+from activities import (
+    access,
+    clocks,
+    delivery,
+    erasure,
+    escalation,
+    generation,
+    ingestion,
+    policy_replay,
+    retention,
+    understanding,
+)
 from activities.resources import Resources
-from activities.signatures import EscalationSteps, KnowledgeSteps, PrivacySteps, TurnSteps
+from activities.signatures import (
+    ClockSteps,
+    EscalationSteps,
+    KnowledgeSteps,
+    PolicyReplaySteps,
+    PrivacySteps,
+    TurnSteps,
+)
 from helios.crypto import Shredded
+from schema.clocks import Ring, TicketRef, Ticking
 from schema.ingestion import FailVersion, Progress, Publish, VersionRef
+from schema.policy_replay import ReplayBatch, Replayed
 from schema.privacy import RequestRef, TenantRef
 from schema.steps import (
     ApplyClaim,
@@ -102,6 +122,28 @@ class Escalations(EscalationSteps):
     @activity.defn
     async def apply_deadline(self, work: ApplyDeadline) -> EscalationOutcome:
         return await _run(escalation.apply_deadline, self._resources, work)
+
+
+class Clocks(ClockSteps):
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @activity.defn
+    async def look_at_ticket(self, ref: TicketRef) -> Ticking:
+        return await _run(clocks.look_at_ticket, self._resources, ref)
+
+    @activity.defn
+    async def ring(self, work: Ring) -> Ticking:
+        return await _run(clocks.ring, self._resources, work)
+
+
+class PolicyReplays(PolicyReplaySteps):
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @activity.defn
+    async def replay_batch(self, batch: ReplayBatch) -> Replayed:
+        return await _run(policy_replay.replay_batch, self._resources, batch)
 
 
 class Knowledge(KnowledgeSteps):

@@ -120,6 +120,7 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
         generators=settings_of(begun.thread).chain(tuple(resources.generators)),
         wants_draft=screened.wants_draft,
         policy_version=begun.policy.version,
+        redaction_version=begun.thread.redaction_version,
         channel=shown_channel(begun.thread.channel),
         step_ms=_milliseconds(started, classified_at, screened_at),
     )

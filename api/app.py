@@ -29,7 +29,10 @@ from api import (
     operations,
     pages,
     policies,
+    policy_replays,
     privacy_requests,
+    redaction_rules,
+    regulated_tickets,
     reports,
     retention,
     sse,
@@ -84,13 +87,14 @@ def create_app(config: Settings | None = None) -> FastAPI:
     conversing = (conversations, messages, sse, websocket)
     managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs, reports)
     knowing = (knowledge, knowledge_versions, knowledge_search)
-    ruling = (policies,)
+    ruling = (policies, policy_replays, redaction_rules, regulated_tickets)
     asked = (privacy_requests, legal_holds, statutory_records, retention)
     around = (operations, demo, help_pages, well_known)
     for part in (auth, customer_tokens, *conversing, escalations, *knowing, *ruling, *managing, *asked, *around):
         app.include_router(part.router)
     app.include_router(tenants.secrets_router)
     app.include_router(users.invitations_router)
+    app.include_router(redaction_rules.trial_router)
     app.include_router(documents.router(app))
     app.include_router(pages.router())
     errors.install(app)

@@ -20,7 +20,6 @@ from pydantic import (
     create_model,
 )
 
-from helios.rules.policy_document import SituationOverride
 from helios.tenant_settings import TenantSettings
 from helios.tenants import SLUG
 from schema.privacy import RequestKind, Verification
@@ -254,15 +253,6 @@ class Remarks(Body):
     note: Remark | None = None
 
 
-class NewPolicy(Body):
-    """A draft: what is different from the shipped situations. What a version before it changed is not taken over."""
-
-    note: Remark | None = None
-    situations: Annotated[
-        list[SituationOverride], Field(max_length=27, examples=[[{"number": 6, "queue": "ombudsman"}]])
-    ] = []
-
-
 class SearchFilters(Body):
     source_ids: Annotated[list[UUID], Field(max_length=100)] | None = None
     tags: Annotated[list[Label], Field(max_length=20)] | None = None
@@ -340,9 +330,6 @@ def _optional() -> dict[str, Any]:
 
 SettingsChange = create_model("SettingsChange", __base__=Body, **_optional())
 SettingsChange.__doc__ = "The settings to change, each as a whole; null sets the default again."
-
-PARTS: tuple[type[BaseModel], ...] = (SituationOverride,)
-"""Parts of bodies that are defined elsewhere."""
 
 
 class Verified(Body):

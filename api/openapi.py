@@ -36,6 +36,8 @@ PARAMETERS: dict[str, Any] = {
     "ticket": "k3v…",
     "queue": "disputes",
     "since": 40,
+    "skip": 200,
+    "kind": "complaint",
     "language": "en",
     "category": "cards",
     "tag": "fees",

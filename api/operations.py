@@ -13,6 +13,7 @@ from sqlalchemy import text
 from api.described import described, text_content
 from api.problems import Problem
 from api.state import Services, State
+from helios import clock_counts
 from helios.heartbeat import live_workers
 
 router = APIRouter(tags=["Operations"])
@@ -70,7 +71,8 @@ async def ready(services: State) -> Response:
 )
 async def metrics(services: State) -> Response:
     """Prometheus text format. No label holds anything of a person or a tenant."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    alarms = await clock_counts.exposed(services.valkey)
+    return Response(generate_latest() + alarms.encode(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _postgres(services: Services) -> str:

@@ -32,6 +32,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "knowledge.write": frozenset({"admin", "knowledge_editor"}),
     "knowledge.approve": frozenset({"admin", "knowledge_approver"}),
     "knowledge.withdraw": frozenset({"admin", "knowledge_approver", "compliance_officer"}),
+    "tickets.read": STAFF,
+    "tickets.change": AGENTS | {"compliance_officer"},
     "rules.read": frozenset({"admin", "supervisor", "compliance_officer", "auditor"}),
     "rules.write": frozenset({"admin", "compliance_officer"}),
     "rules.publish": frozenset({"compliance_officer"}),

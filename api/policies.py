@@ -6,7 +6,7 @@ from fastapi import Request, Response
 
 from api import rule_examples as examples
 from api.described import described
-from api.models import NewPolicy
+from api.rule_models import NewPolicy
 from api.rule_versions import Writer, draft, versions_router
 from api.state import State
 from helios.rules.policy_document import PolicyDocument

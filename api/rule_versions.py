@@ -70,13 +70,13 @@ def _add_reading(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) ->
             rows = (await connection.execute(text(LIST.format(table=kind.table)), where)).all()
         return JSONResponse(page(rows, limit, _listed))
 
-    @router.get("/{version}", **described(whole, "forbidden", "not_found", about="The version"))
+    @router.get("/{version:int}", **described(whole, "forbidden", "not_found", about="The version"))
     async def read_version(version: Version, services: State, reader: Reader) -> Response:
         """A version: what it changes, and all that is in force with it."""
         async with deciding(services, reader) as connection:
             return await _shown(connection, kind, reader, version)
 
-    @router.get("/{version}/diff", **described(examples.DIFF, "forbidden", "not_found", about="What changes"))
+    @router.get("/{version:int}/diff", **described(examples.DIFF, "forbidden", "not_found", about="What changes"))
     async def compare_versions(version: Version, services: State, reader: Reader, against: Against = None) -> Response:
         """What would be different with this version, from the one in force or from the one that is named."""
         async with deciding(services, reader) as connection:
@@ -94,7 +94,7 @@ def _add_deciding(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) -
     published = {**whole, "status": "published"}
 
     @router.post(
-        "/{version}/publish",
+        "/{version:int}/publish",
         **described(published, *errors, "four_eyes", body={"note": "As agreed."}, about="The version, in force"),
     )
     async def publish_version(
@@ -107,7 +107,7 @@ def _add_deciding(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) -
             return await _shown(connection, kind, publisher, version)
 
     @router.post(
-        "/{version}/reject",
+        "/{version:int}/reject",
         **described({**whole, "status": "rejected"}, *errors, body={"note": "Too broad."}, about="The version"),
     )
     async def reject_version(
@@ -119,7 +119,7 @@ def _add_deciding(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) -
             return await _shown(connection, kind, writer, version)
 
     @router.post(
-        "/{version}/rollback",
+        "/{version:int}/rollback",
         **described(published, *errors, "four_eyes", body={"note": "Too many alarms."}, about="The version, in force"),
     )
     async def roll_back_to(

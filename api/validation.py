@@ -11,11 +11,13 @@ from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from api import models
+from api import models, rule_models
 from api.problems import Problem
 
 ERRORS_MOST = 20
-KNOWN_NAMES = frozenset(name for model in [*models.Body.__subclasses__(), *models.PARTS] for name in model.model_fields)
+KNOWN_NAMES = frozenset(
+    name for model in [*models.Body.__subclasses__(), *rule_models.PARTS] for name in model.model_fields
+)
 
 
 class StrictRequest(Request):

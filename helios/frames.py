@@ -97,6 +97,10 @@ class Frames:
         self._valkey = valkey
         self._append = valkey.register_script(APPEND)
 
+    @property
+    def valkey(self) -> Redis:
+        return self._valkey
+
     async def append(self, keys: Keys, conversation_id: UUID, frame: Frame) -> Release:
         """Stores the frame, tells the live readers, and says whether the customer has stopped the turn."""
         stream, head, channel = names(keys.tenant_id, conversation_id)

@@ -124,6 +124,7 @@ class Understanding:
     """The conversation's, when the turn began."""
     channel: str = "other"
     """As Temporal may show it: see `schema/visibility.py`."""
+    redaction_version: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "predict": "run a component over a file of rows, to score it",
     "replay": "show how a conversation was decided, and whether the records agree",
     "report": "make a report for a supervisor of the bank",
+    "policy": "hold a draft of a policy against past turns",
     "audit": "verify the audit log, or export it for an examiner",
     "doctor": "say what is wrong with this machine or stack, and how to mend it",
 }

@@ -25,7 +25,9 @@ _MASKS = {
     "IP_ADDRESS": "[network address removed]",
     "MAC_ADDRESS": "[network address removed]",
 }
-_SECRETS = frozenset({personal.CARD, secrets.CVV, secrets.PIN, secrets.PASSWORD, secrets.CODE, secrets.TRACK})
+NAMED = frozenset(_MASKS)
+"""Kinds with a mask of their own; another's is general."""
+ALWAYS_MASKED = frozenset({personal.CARD, secrets.CVV, secrets.PIN, secrets.PASSWORD, secrets.CODE, secrets.TRACK})
 _DIGITS_ONLY = frozenset({personal.PHONE, personal.US_SSN, personal.ACCOUNT, personal.CARD, personal.IBAN})
 
 
@@ -81,26 +83,32 @@ def restore(text: str, tokens: Mapping[str, str]) -> str:
     return text
 
 
-def redact_output(text: str, allowed_texts: Sequence[str], language: str | None = None) -> Redacted:
-    """Mask personal data and secrets in a generated text, except values that an approved passage holds."""
-    found = merge([*personal.find(text, language), *secrets.find(text)])
+def redact_output(
+    text: str, allowed_texts: Sequence[str], language: str | None = None, also: Iterable[Span] = ()
+) -> Redacted:
+    """Mask personal data and secrets in a generated text, except values that an approved passage holds.
+
+    ``also``: what a tenant's own patterns found.
+    """
+    found = merge([*personal.find(text, language), *secrets.find(text), *also])
     allowed = [normalise(passage).text for passage in allowed_texts]
     kept = [span for span in found if not _approved(text[span.start : span.end], span.label, allowed)]
     if not kept:
         return Redacted(text, ())
-    masks = [(span, _mask(text[span.start : span.end], span.label)) for span in kept]
+    masks = [(span, masked(text[span.start : span.end], span.label)) for span in kept]
     return Redacted(_replace(text, masks), tuple(dict.fromkeys(span.label for span in kept)))
 
 
-def _mask(value: str, label: str) -> str:
-    if label in _SECRETS:
+def masked(value: str, label: str) -> str:
+    """What stands in the place of a value that is gone for good."""
+    if label in ALWAYS_MASKED:
         return secrets.placeholder(value, label)
     return _MASKS.get(label, "[personal number removed]")
 
 
 def _approved(value: str, label: str, allowed: Sequence[str]) -> bool:
     """Whether the value stands in an approved text; separators inside numbers do not matter. Cards never pass."""
-    if label in _SECRETS:
+    if label in ALWAYS_MASKED:
         return False
     wanted = _same(label, value)
     if label not in _DIGITS_ONLY:

@@ -16,6 +16,7 @@ from helios.detection import learned
 from helios.detection.output import Context, check_whole
 from helios.detection.phrasebook import read
 from helios.detection.situations import Situation, situation
+from helios.rules.writing import plain
 from helios.texts import template
 
 ALWAYS_ON = frozenset({1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 16, 17, 18, 20, 21, 22, 24, 26})
@@ -28,15 +29,9 @@ Name = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", max_length=
 Days = Annotated[StrictInt, Field(ge=1, le=366)]
 
 
-def _plain(value: str) -> str:
-    if not value.strip() or any(character < " " and character != "\n" for character in value):
-        raise ValueError("must be text without control characters")
-    return value
-
-
 def _template(value: str) -> str:
     try:
-        parts = list(string.Formatter().parse(_plain(value)))
+        parts = list(string.Formatter().parse(plain(value)))
     except ValueError:
         raise ValueError("braces must hold the name of a field, such as {due}") from None
     # Filled in by `str.format`: a conversion or an attribute could reach further than the text.
@@ -46,7 +41,7 @@ def _template(value: str) -> str:
 
 
 def _phrase(value: str) -> str:
-    words = [word for word, _, _ in read(_plain(value)).words if word.strip()]
+    words = [word for word, _, _ in read(plain(value)).words if word.strip()]
     if len(words) < 2 or not all(word.replace("'", "").isalnum() for word in words):
         raise ValueError("a phrase has two words or more, of letters and digits")
     return value

@@ -20,6 +20,8 @@ from helios import audit
 from helios.refusals import Refused
 from helios.rules.policy import effective as effective_policy
 from helios.rules.policy_document import PolicyDocument, Wrong, below_minimum
+from helios.rules.redaction_document import RedactionDocument, not_allowed
+from helios.rules.redaction_document import effective as effective_redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,9 @@ class RuleKind:
     """What a document may not say, although it is well formed."""
     effective: Callable[[Any], dict[str, Any]]
     """All that is in force with a document."""
+
+
+REDACTION_RULES = RuleKind("redaction_rules", "redaction_rules", RedactionDocument, not_allowed, effective_redaction)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 
 from schema.tables.audit import Audit, AuditBlock, AuditCheckpoint, AuditKey, AuditLeaf
 from schema.tables.conversations import ConversationEvent, Feedback, Message, Thread, Turn
-from schema.tables.escalations import Decision, Escalation, Ticket
+from schema.tables.escalations import Decision, Escalation, Ticket, TicketEvent
 from schema.tables.knowledge import (
     EMBEDDING_DIMENSION,
     Chunk,
@@ -37,7 +37,14 @@ from schema.tables.people import (
     User,
 )
 from schema.tables.privacy import CustomerKey, LegalHold, PrivacyRequest, StatutoryRecord
-from schema.tables.records import Analytics, IdempotencyKey, Policy, RedactionRule
+from schema.tables.records import (
+    Analytics,
+    IdempotencyKey,
+    Policy,
+    PolicyReplay,
+    PolicyReplayChange,
+    RedactionRule,
+)
 
 LOOKED_UP = frozenset({"tenants", "api_key_index"})
 """Read whole in a transaction without a tenant: sign-in finds its tenant there. Else walled off like the others."""
@@ -75,6 +82,8 @@ __all__ = [
     "Outbox",
     "PasswordReset",
     "Policy",
+    "PolicyReplay",
+    "PolicyReplayChange",
     "PrivacyRequest",
     "Publication",
     "RedactionRule",
@@ -89,6 +98,7 @@ __all__ = [
     "TenantSettingsVersion",
     "Thread",
     "Ticket",
+    "TicketEvent",
     "TokenKey",
     "Turn",
     "User",

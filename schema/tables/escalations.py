@@ -24,6 +24,7 @@ class Ticket(OfTenant, table=True):
     __table_args__ = (
         foreign_key("threads", "conversation_id"),
         UniqueConstraint("tenant_id", "conversation_id", "turn", "kind"),
+        Index("ix_tickets_unstarted", "tenant_id", "id", postgresql_where=text("clock_started_at IS NULL")),
     )
     conversation_id: UUID
     turn: int
@@ -35,6 +36,24 @@ class Ticket(OfTenant, table=True):
     received_at: datetime = Field(sa_type=DateTime(timezone=True))
     created_at: datetime = now_column()
     closed_at: datetime | None = time_column()
+    clock_started_at: datetime | None = time_column()
+    """None: a worker has yet to start its clock."""
+
+
+class TicketEvent(OfTenant, table=True):
+    """The history of a ticket: alarms of its clocks, and what people did, with their reason."""
+
+    __tablename__ = "ticket_events"
+    __table_args__ = (
+        foreign_key("tickets", "ticket_id"),
+        Index("ix_ticket_events_ticket", "tenant_id", "ticket_id", "created_at", "id"),
+    )
+    ticket_id: UUID
+    type: str
+    clock: str | None = None
+    actor_id: UUID | None = None
+    reason_ct: bytes | None = sealed_column()
+    created_at: datetime = now_column()
 
 
 class Escalation(OfTenant, table=True):

@@ -18,6 +18,7 @@ from sqlmodel import Field, SQLModel
 from schema.tables.columns import (
     OfTenant,
     counter_column,
+    foreign_key,
     json_column,
     now_column,
     sealed_column,
@@ -62,6 +63,35 @@ class RedactionRule(Ruleset, table=True):
 
     __tablename__ = "redaction_rules"
     __table_args__ = one_published("redaction_rules")
+
+
+class PolicyReplay(OfTenant, table=True):
+    """A draft against past turns: `version` beside `against`, the version that was in force."""
+
+    __tablename__ = "policy_replays"
+    version: int
+    against: int
+    status: str = "running"
+    total: int
+    done: int = counter_column()
+    created_by: UUID | None = None
+    created_at: datetime = now_column()
+    finished_at: datetime | None = time_column()
+
+
+class PolicyReplayChange(SQLModel, table=True):
+    """A turn that would have been decided otherwise: numbers and names, no word of anybody."""
+
+    __tablename__ = "policy_replay_changes"
+    __table_args__ = (foreign_key("policy_replays", "replay_id"),)
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id")
+    replay_id: UUID = Field(primary_key=True)
+    conversation_id: UUID = Field(primary_key=True)
+    turn: int = Field(primary_key=True)
+    situation: int | None = None
+    before: dict[str, Any] = json_column()
+    after: dict[str, Any] = json_column()
+    reason: str
 
 
 class Analytics(SQLModel, table=True):

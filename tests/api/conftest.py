@@ -93,6 +93,8 @@ async def make_things(api: Api, operator: Api, drafts: int = 1) -> Things:
         "number": str(article["version"]),
         "version": await _drafted(api, admin, drafts),
         "report": "complaints",
+        "ticket_id": await _ticket(api, admin),
+        "replay_id": await _replay(api, admin),
         "session_id": sessions[0]["id"],
         "event_id": events[0]["id"],
         "conversation_id": customer.conversation,
@@ -109,9 +111,34 @@ async def make_things(api: Api, operator: Api, drafts: int = 1) -> Things:
     return Things(customer, supervisor, admin, auditor, compliance, await operator.staff("platform_admin"), ids)
 
 
+async def _replay(api: Api, admin: dict[str, str]) -> str:
+    """One that is done."""
+    made = (await api.http.post("/v1/policies/replay", json={"version": 1, "turns": 1}, headers=admin)).json()
+    async with asyncio.timeout(30):
+        while (await api.http.get(f"/v1/policies/replays/{made['id']}", headers=admin)).json()["status"] == "running":
+            await asyncio.sleep(0.1)
+    return str(made["id"])
+
+
+async def _ticket(api: Api, admin: dict[str, str]) -> str:
+    """A ticket whose clock runs, and whose agent has a draft: nothing of it changes by itself any more."""
+    customer = await (await api.customer()).open()
+    said = await customer.say("There is a charge of 240 dollars on my card that I did not make.")
+    assert said.json()["outcome"] == "escalated", said.text
+    escalation = f"/v1/escalations/{(await customer.get()).json()['escalation_id']}"
+    async with asyncio.timeout(30):
+        while True:
+            asked = (await api.http.get(escalation, headers=admin)).json()
+            ticket = (await api.http.get(f"/v1/tickets/{asked['ticket']['id']}", headers=admin)).json()
+            if asked["draft"] and ticket["clock_started_at"]:
+                return str(ticket["id"])
+            await asyncio.sleep(0.1)
+
+
 async def _drafted(api: Api, admin: dict[str, str], drafts: int) -> str:
     """The number of the newest of that many drafts."""
-    answers = [await api.http.post("/v1/policies", json={}, headers=admin) for _ in range(drafts)]
+    paths = ("/v1/policies", "/v1/redaction-rules") * drafts
+    answers = [await api.http.post(path, json={}, headers=admin) for path in paths]
     assert all(answer.status_code == 201 for answer in answers), answers[-1].text
     return str(answers[-1].json()["version"])
 

@@ -73,6 +73,8 @@ def test_what_lowers_the_minimum_or_means_nothing_is_named(override: dict[str, A
         {"number": 6, "texts": {"en": "{due"}},
         {"number": 6, "forbidden_phrases": ["never"]},
         {"number": 6, "forbidden_phrases": ["?? !! ..."]},
+        {"number": 6, "forbidden_phrases": ["ask \ud800 there"]},
+        {"number": 6, "texts": {"en": "{due} {case} \x00"}},
         {"number": 6, "surprise": True},
     ],
 )
