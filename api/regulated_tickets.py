@@ -23,7 +23,7 @@ from api.problems import not_found
 from api.rule_models import ClockExtension, ClockMet, TicketResolution
 from api.state import Services, State
 from helios import tickets
-from helios.crypto import TenantKeys
+from helios.crypto import Keys, Shredded
 from helios.refusals import Refused
 from helios.temporal import CALL_TIMEOUT
 from helios.ticket_clocks import Clocks, extended, met, with_states
@@ -130,7 +130,7 @@ async def _change(
     body: ClockMet | ClockExtension | None,
 ) -> Response:
     ref, event_id = TicketRef(agent.tenant_id, ticket_id), resource_id(request)
-    keys = await services.keyring.tenant(agent.tenant_id)
+    sealed = await _seal(services, ref, clean(reason), event_id)
     async with deciding(services, agent) as connection:
         row = await tickets.locked(connection, ref)
         if row.status != "open":
@@ -145,11 +145,27 @@ async def _change(
             clock=body.clock if body is not None else None,
             status="resolved" if body is None else None,
             event_id=event_id,
-            reason_ct=keys.seal_text(clean(reason), REASON, event_id),
+            reason_ct=sealed,
         )
         answer = await _shown(services, connection, agent, ticket_id)
     await _wake(services, ref)
     return answer
+
+
+async def _seal(services: Services, ref: TicketRef, reason: str, event_id: UUID) -> bytes:
+    """Under the customer's key, so that it goes when they are erased; what is written after that is the bank's own."""
+    keys = await services.keyring.ticket(ref.tenant_id, ref.ticket_id)
+    try:
+        return keys.seal_text(reason, REASON, event_id)
+    except Shredded:
+        return (await services.keyring.tenant(ref.tenant_id)).seal_text(reason, REASON, event_id)
+
+
+def _reason(row: Any, keys: Keys) -> str | None:
+    try:
+        return keys.open_text(row.reason_ct, REASON, row.id) if row.reason_ct is not None else None
+    except Shredded:
+        return None
 
 
 async def _after(connection: AsyncConnection, clocks: Clocks, body: ClockMet | ClockExtension | None) -> Clocks:
@@ -175,7 +191,7 @@ async def _shown(services: Services, connection: AsyncConnection, reader: Identi
     row = (await connection.execute(ONE, where)).one_or_none()
     if row is None:
         not_found()
-    keys = await services.keyring.tenant(reader.tenant_id)
+    keys = await services.keyring.ticket(reader.tenant_id, ticket_id)
     events = (await connection.execute(HISTORY, where)).all()
     return JSONResponse({**_ticket(row), "history": [_event(each, keys) for each in events]})
 
@@ -189,11 +205,11 @@ def _ticket(row: Any) -> dict[str, Any]:
     }
 
 
-def _event(row: Any, keys: TenantKeys) -> dict[str, Any]:
+def _event(row: Any, keys: Keys) -> dict[str, Any]:
     return {
         "type": row.type,
         "clock": row.clock,
         "actor_id": str(row.actor_id) if row.actor_id is not None else None,
-        "reason": keys.open_text(row.reason_ct, REASON, row.id) if row.reason_ct is not None else None,
+        "reason": _reason(row, keys),
         "at": moment(row.created_at),
     }

@@ -33,6 +33,10 @@ CUSTOMER_OF = {
         "SELECT threads.customer_id FROM escalations JOIN threads ON threads.tenant_id = escalations.tenant_id "
         "AND threads.id = escalations.conversation_id WHERE escalations.tenant_id = :tenant_id AND escalations.id = :id"
     ),
+    "ticket": text(
+        "SELECT threads.customer_id FROM tickets JOIN threads ON threads.tenant_id = tickets.tenant_id "
+        "AND threads.id = tickets.conversation_id WHERE tickets.tenant_id = :tenant_id AND tickets.id = :id"
+    ),
 }
 
 
@@ -86,6 +90,9 @@ class Keyring:
 
     async def escalation(self, tenant_id: UUID, escalation_id: UUID) -> Keys:
         return await self._owner(tenant_id, "escalation", escalation_id)
+
+    async def ticket(self, tenant_id: UUID, ticket_id: UUID) -> Keys:
+        return await self._owner(tenant_id, "ticket", ticket_id)
 
     async def workflow(self, workflow_id: str) -> Keys:
         """What seals a workflow's payloads: its customer's ops key, and the tenant's where it is of no customer."""

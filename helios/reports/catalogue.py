@@ -24,8 +24,8 @@ CLOCK: Mapping[str, str] = {
     "unit": "In business or calendar days",
     "only_new_accounts": "It applies to accounts of less than 30 days only",
     "due_at": "The deadline",
-    "stopped_at": "When it was kept: the acknowledgement sent, or the case closed",
-    "state": "running, met, met_late or missed",
+    "stopped_at": "When what it asks for was done, or the case resolved",
+    "state": "running, met, met_late or missed; waiting: a longer period nobody asked for; extended: replaced by one",
 }
 COMPLAINT: Mapping[str, str] = {
     **CASE,
@@ -35,8 +35,8 @@ COMPLAINT: Mapping[str, str] = {
     "priority": "P0 to P4",
     "registered_at": "When the case was opened",
     "acknowledged_at": "When the customer was first answered",
-    "status": "open or closed",
-    "closed_at": "When it was closed",
+    "status": "open or resolved",
+    "closed_at": "When it was resolved",
     "due_at": "The last of its deadlines",
     "overdue": "That deadline passed while it was open",
 }

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import rfc8785
 from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, TEXT, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT, TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
@@ -20,11 +20,18 @@ from helios import audit
 from helios.audit import ActorType
 from helios.reports.asked import Asked
 from helios.reports.catalogue import Report
+from helios.ticket_clocks import EXTENSIONS
 from helios.times import moment
 
 ROWS_MAX = 50_000
 MOMENT: TypeEngine[Any] = TIMESTAMP(timezone=True)
-TYPES: Mapping[str, TypeEngine[Any]] = {"since": MOMENT, "until": MOMENT, "as_of": MOMENT, "kinds": ARRAY(TEXT)}
+TYPES: Mapping[str, TypeEngine[Any]] = {
+    "since": MOMENT,
+    "until": MOMENT,
+    "as_of": MOMENT,
+    "kinds": ARRAY(TEXT),
+    "extensions": JSONB(),
+}
 
 
 class TooLong(Exception):
@@ -68,8 +75,15 @@ async def make(
     Raises `TooLong`.
     """
     tenant_id, name = tenant
-    values = {"tenant_id": tenant_id, "most": ROWS_MAX + 1, "kinds": list(report.kinds),
-              "since": asked.since, "until": asked.until, "as_of": asked.as_of}  # fmt: skip
+    values: dict[str, Any] = {
+        "tenant_id": tenant_id,
+        "since": asked.since,
+        "until": asked.until,
+        "as_of": asked.as_of,
+        "kinds": list(report.kinds),
+        "extensions": {longer: each.of for longer, each in EXTENSIONS.items()},
+        "most": ROWS_MAX + 1,
+    }
     needed = {each: value for each, value in values.items() if f":{each}" in report.sql}
     typed = [bindparam(each, type_=TYPES[each]) for each in needed if each in TYPES]
     found = await connection.execute(text(report.sql).bindparams(*typed), needed)

@@ -65,9 +65,13 @@ async def told_of(desk: Api, words: str) -> Customer:
     return customer
 
 
-async def test_a_complaint_is_in_the_register_and_a_past_register_stays_as_it_was(
-    desk: Api, admin: asyncpg.Connection
-) -> None:
+async def resolve(desk: Api, ticket: str) -> None:
+    path, body = f"/v1/tickets/{ticket}/resolve", {"reason": "An apology was sent."}
+    answer = await desk.http.post(path, json=body, headers=await desk.staff("supervisor"))
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_complaint_is_in_the_register_and_a_past_register_stays_as_it_was(desk: Api) -> None:
     customer = await told_of(desk, COMPLAINT)
     now = (await report(desk, "complaints"))["as_of"]
     before = await report(desk, "complaints", as_of=now)
@@ -77,9 +81,9 @@ async def test_a_complaint_is_in_the_register_and_a_past_register_stays_as_it_wa
     assert row["received_at"] <= row["acknowledged_at"] <= now
     assert row["due_at"] > now
     assert not row["overdue"]
-    await admin.execute("UPDATE tickets SET status = 'closed', closed_at = now() WHERE id = $1", UUID(row["ticket_id"]))
-    (closed,) = [each for each in (await report(desk, "complaints"))["rows"] if each["ticket_id"] == row["ticket_id"]]
-    assert closed["status"] == "closed"
+    await resolve(desk, row["ticket_id"])
+    (after,) = [each for each in (await report(desk, "complaints"))["rows"] if each["ticket_id"] == row["ticket_id"]]
+    assert after["status"] == "resolved"
     again = await report(desk, "complaints", as_of=now)
     assert (again["rows"], again["sha256"]) == (before["rows"], before["sha256"])
 
@@ -87,23 +91,28 @@ async def test_a_complaint_is_in_the_register_and_a_past_register_stays_as_it_wa
 async def test_a_clock_runs_is_missed_or_was_kept_late(desk: Api, admin: asyncpg.Connection) -> None:
     customer = await told_of(desk, UNAUTHORISED)
 
+    rows = (await report(desk, "reg_e_clocks"))["rows"]
+    ticket = next(row["ticket_id"] for row in rows if row["conversation_id"] == customer.conversation)
+
     async def states() -> dict[str, str]:
         rows = (await report(desk, "reg_e_clocks"))["rows"]
-        return {row["clock"]: row["state"] for row in rows if row["conversation_id"] == customer.conversation}
+        return {row["clock"]: row["state"] for row in rows if row["ticket_id"] == ticket}
 
-    running = await states()
-    assert set(running.values()) == {"running"}
-    assert "determination" in running
-    where = "WHERE conversation_id = $1"
+    first = await states()
+    assert (first["determination"], first["investigation"]) == ("running", "waiting")
+    body = {"clock": "investigation", "reason": "The merchant is silent.", "provisional_credit": True}
+    answer = await desk.http.post(f"/v1/tickets/{ticket}/extend", json=body, headers=await desk.staff("supervisor"))
+    assert answer.status_code == 200, answer.text
+    assert await states() == first | {"determination": "extended", "investigation": "running"}
     await admin.execute(
-        "UPDATE tickets SET clocks = (SELECT jsonb_agg(CASE WHEN clock ->> 'name' = 'determination' "
+        "UPDATE tickets SET clocks = (SELECT jsonb_agg(CASE WHEN clock ->> 'name' = 'investigation' "
         "THEN clock || jsonb_build_object('due_at', received_at) ELSE clock END) "
-        f"FROM jsonb_array_elements(clocks) AS clock) {where}",
-        UUID(customer.conversation),
+        "FROM jsonb_array_elements(clocks) AS clock) WHERE id = $1",
+        UUID(ticket),
     )
-    assert await states() == running | {"determination": "missed"}
-    await admin.execute(f"UPDATE tickets SET closed_at = clock_timestamp() {where}", UUID(customer.conversation))
-    assert await states() == dict.fromkeys(running, "met") | {"determination": "met_late"}
+    assert (await states())["investigation"] == "missed"
+    await resolve(desk, ticket)
+    assert (await states())["investigation"] == "met_late"
 
 
 async def test_a_decision_of_a_person_is_supervision_of_the_ai(desk: Api) -> None:

@@ -1,10 +1,11 @@
--- Model and prompt come from the audit event of the turn's end: the turn's own row may be erased, its event never is.
+-- Model and prompt come from the audit event of the turn's end: what the turn's own row says of
+-- them goes with an erasure, the event and the figures stay.
 SELECT escalation.id AS escalation_id,
        escalation.conversation_id,
        escalation.turn,
        escalation.reason,
        escalation.situation,
-       turn.draft ->> 'generator' AS generator,
+       counted.generator,
        ended.detail ->> 'model' AS model,
        ended.detail ->> 'prompt_hash' AS prompt_hash,
        CAST(ended.detail ->> 'policy' AS int) AS policy_version,
@@ -20,6 +21,7 @@ JOIN escalations AS escalation
 LEFT JOIN turns AS turn
   ON turn.tenant_id = escalation.tenant_id AND turn.conversation_id = escalation.conversation_id
  AND turn.number = escalation.turn
+LEFT JOIN analytics AS counted ON counted.tenant_id = turn.tenant_id AND counted.turn_id = turn.reply_id
 LEFT JOIN LATERAL (
     SELECT audit.detail FROM audits AS audit
     WHERE audit.tenant_id = escalation.tenant_id AND audit.subject_type = 'conversation'

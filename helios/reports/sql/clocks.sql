@@ -1,4 +1,4 @@
--- One row a deadline. An acknowledgement is kept by the first answer to the customer, every other by closing the case.
+-- One row a deadline. Longer periods wait until somebody asks for them; then the shorter one is extended.
 SELECT ticket.id AS ticket_id,
        ticket.kind,
        ticket.conversation_id,
@@ -10,7 +10,9 @@ SELECT ticket.id AS ticket_id,
        coalesce(clock.only_new_accounts, false) AS only_new_accounts,
        clock.due_at,
        stopped.at AS stopped_at,
-       CASE WHEN stopped.at <= clock.due_at THEN 'met'
+       CASE WHEN jsonb_exists(:extensions, clock.name) AND happened.begun_at IS NULL THEN 'waiting'
+            WHEN happened.extended_at IS NOT NULL THEN 'extended'
+            WHEN stopped.at <= clock.due_at THEN 'met'
             WHEN stopped.at IS NOT NULL THEN 'met_late'
             WHEN :as_of > clock.due_at THEN 'missed'
             ELSE 'running' END AS state
@@ -19,11 +21,15 @@ JOIN threads AS thread ON thread.tenant_id = ticket.tenant_id AND thread.id = ti
 CROSS JOIN LATERAL jsonb_to_recordset(ticket.clocks)
     AS clock(name text, days int, unit text, due_at timestamptz, only_new_accounts boolean)
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN clock.name = 'acknowledgement' THEN (
-        SELECT min(message.created_at) FROM messages AS message
-        WHERE message.tenant_id = ticket.tenant_id AND message.conversation_id = ticket.conversation_id
-          AND message.turn = ticket.turn AND message.role IN ('assistant', 'agent') AND message.created_at <= :as_of
-    ) WHEN ticket.closed_at <= :as_of THEN ticket.closed_at END AS at
+    SELECT min(event.created_at) FILTER (WHERE event.type = 'clock_met' AND event.clock = clock.name) AS met_at,
+           min(event.created_at) FILTER (WHERE event.type = 'clock_extended' AND event.clock = clock.name) AS begun_at,
+           min(event.created_at) FILTER (WHERE event.type = 'clock_extended'
+                                           AND :extensions ->> event.clock = clock.name) AS extended_at
+    FROM ticket_events AS event
+    WHERE event.tenant_id = ticket.tenant_id AND event.ticket_id = ticket.id AND event.created_at <= :as_of
+) AS happened
+CROSS JOIN LATERAL (
+    SELECT least(happened.met_at, CASE WHEN ticket.closed_at <= :as_of THEN ticket.closed_at END) AS at
 ) AS stopped
 WHERE ticket.tenant_id = :tenant_id AND ticket.kind = ANY(:kinds)
   AND ticket.received_at >= :since AND ticket.received_at < :until AND ticket.created_at <= :as_of
