@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from helios.detection import figures, links, situations, tables
 from helios.detection.phrasebook import PhraseBook, read_rules
@@ -97,6 +97,11 @@ def _phrases(before: str, text: str, context: Context) -> list[tuple[Action, Rea
     ]
 
 
+# A head that is asked about every draft must be sure: some say yes from a few percent on, and would take an offer of a
+# person for a forbidden one. In a situation that a person sees anyway, a false alarm costs less than a miss.
+_SURE: Final = 0.5
+
+
 def _wordings(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
     if context.wording is None:
         return []
@@ -105,8 +110,8 @@ def _wordings(before: str, text: str, context: Context) -> list[tuple[Action, Re
         (entries[name]["action"], Reason(f"output.{name}", entries[name]["situation"]))
         for sentence in sentences(before, text)
         if not quoted(sentence, context.passages)
-        for name in context.wording.found(sentence)
-        if name in active
+        for name, probability in context.wording.found(sentence).items()
+        if name in active and (probability >= _SURE or name not in always())
     ]
 
 

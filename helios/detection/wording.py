@@ -26,16 +26,16 @@ class Wording:
 
     def __init__(self, encode: Callable[[str], Floats]) -> None:
         self._encode = encode
-        self._known: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._known: OrderedDict[str, dict[str, float]] = OrderedDict()
 
-    def found(self, sentence: str) -> tuple[str, ...]:
-        """Names of the lists that the sentence offends against."""
+    def found(self, sentence: str) -> dict[str, float]:
+        """Names of the lists that the sentence offends against, and how probably, 0..1."""
         plain = _MARK.sub(" ", sentence).strip()
         if not any(map(str.isalpha, plain)):
-            return ()
+            return {}
         if plain not in self._known:
             heads = learned.load("drafts")
-            self._known[plain] = tuple(name for name, _ in heads.found(grams(sentence), self._encode(sentence)))
+            self._known[plain] = dict(heads.found(grams(sentence), self._encode(sentence)))
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return self._known[plain]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from importlib import import_module
 from math import prod
-from re import _parser
 from typing import Any
+
+_parser: Any = import_module("re._parser")  # the standard library's own, which no stub names
 
 LENGTH_MAX = 200
 WIDTH_MIN = 3

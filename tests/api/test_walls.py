@@ -148,10 +148,11 @@ async def test_the_others_ids_in_the_path(
 async def test_the_others_ids_and_cursors_in_the_query(
     api: Api, mine: Things, victim: Victim, attackers: list[dict[str, str]], operation: Operation
 ) -> None:
-    values = {*victim.things.ids.values(), victim.cursor}
+    ids = [*victim.things.ids.values()]
     for headers in attackers:
-        for name in operation.query:
-            for value in values if operation.method == "GET" else list(values)[:1]:
+        for name, about in operation.query.items():
+            takes_ids = any(each.get("format") == "uuid" for each in kinds(about).values())
+            for value in ids if takes_ids and operation.method == "GET" else (victim.cursor, ids[0]):
                 answer = await api.http.request(
                     operation.method, operation.fill(mine.ids), params={name: value}, headers=headers,
                     json=body_of(operation),

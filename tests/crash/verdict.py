@@ -67,12 +67,12 @@ class Rows:
 
 def _acceptance(talker: Talker, rows: Rows) -> list[str]:
     """Every accepted message is there once, in the turn that the answer named, and none that was not sent."""
-    stored = {each.origin: each for each in rows.messages if each.role == "customer"}
+    stored = {str(each.id): each for each in rows.messages if each.role == "customer"}
     found = []
-    for mine, (message_id, turn) in talker.accepted.items():
-        row = stored.pop(f"client:{mine}", None)
-        if row is None or (str(row.id), row.turn) != (message_id, turn):
-            found.append(f"message {message_id} was accepted into turn {turn}; stored is {row and (row.id, row.turn)}")
+    for message_id, turn in talker.accepted.values():
+        row = stored.pop(message_id, None)
+        if row is None or row.turn != turn:
+            found.append(f"message {message_id} was accepted into turn {turn}; stored in {row and row.turn}")
     if stored:
         found.append(f"stored, but not accepted: {list(stored)}")
     return found

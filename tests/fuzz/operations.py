@@ -32,8 +32,8 @@ class Operation:
 
     @property
     def slow(self) -> bool:
-        """Whether a password is hashed on the way: a tenth of the cases has to do."""
-        return class_of(*self.label.split(" ")) == "sign_in"
+        """Whether a password is hashed on the way, or nothing is taken and much is answered: a tenth has to do."""
+        return class_of(*self.label.split(" ")) == "sign_in" or self.label == "GET /metrics"
 
     @property
     def names(self) -> frozenset[str]:

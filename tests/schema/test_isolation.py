@@ -15,6 +15,7 @@ from helios import invitations
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.identity import resets, second_factor
+from helios.ids import new_id
 from helios.keyring import Keyring
 from schema.tables import LOOKED_UP, OF_THE_PLATFORM, SQLModel
 from tests.caller import Api
@@ -23,6 +24,20 @@ from tests.privacy.test_erasure import erase
 from tests.schema.interleaving import interleave
 
 OF_TENANTS = sorted(set(SQLModel.metadata.tables) - LOOKED_UP - OF_THE_PLATFORM)
+HARD_TO_COME_BY = (
+    "INSERT INTO outbox (tenant_id, id, kind, payload_ct, due_at, expires_at) "
+    "VALUES (:tenant_id, :id, 'mail', '', now() + interval '1 day', now() + interval '2 days')",
+    "INSERT INTO sso_secrets (tenant_id, issuer, client_id, secret_ct) "
+    "VALUES (:tenant_id, 'https://login.bank.example', 'helios', '') ON CONFLICT DO NOTHING",
+    "INSERT INTO sso_identities (tenant_id, id, user_id, subject_index) VALUES (:tenant_id, :id, :user_id, 'index')",
+    "INSERT INTO ticket_events (tenant_id, id, ticket_id, type) "
+    "SELECT tenant_id, :id, id, 'clock_warned' FROM tickets WHERE tenant_id = :tenant_id LIMIT 1",
+    "WITH replay AS (INSERT INTO policy_replays (tenant_id, id, version, against, status, total, finished_at) "
+    "VALUES (:tenant_id, :id, 1, 1, 'done', 1, now()) RETURNING tenant_id, id) "
+    "INSERT INTO policy_replay_changes (tenant_id, replay_id, conversation_id, turn, reason) "
+    "SELECT tenant_id, id, id, 1, 'changed' FROM replay",
+)
+"""Of what takes a provider, a mail server or days to come about."""
 GENERATED = {("chunks", "words")}
 
 
@@ -45,6 +60,11 @@ async def lived_in(api: Api, database: Database, keyring: Keyring, tenant_id: UU
         user = (await connection.execute(text("SELECT id FROM users LIMIT 1"))).scalar_one()
         await resets.create(connection, tenant_id, user)
         await second_factor.begin(connection, keys, user)
+        for statement in HARD_TO_COME_BY:
+            values = {"tenant_id": tenant_id, "id": new_id(), "user_id": user}
+            await connection.execute(
+                text(statement), {name: values[name] for name in values if f":{name}" in statement}
+            )
 
 
 @pytest.fixture

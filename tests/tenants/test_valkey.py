@@ -24,8 +24,9 @@ NAMED = (
     r"helios:ticket:[0-9a-f]{64}",
     r"helios:sign-in:\{[^}]+\}.*",
     r"helios:limit.*",
+    r"helios:ticket_clocks",
 )
-"""Tickets and sign-ins are named by hashes; limits and workers hold counts and times only."""
+"""Tickets and sign-ins are named by hashes; limits, workers and clocks hold counts and times only."""
 
 
 @pytest.fixture
