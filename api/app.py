@@ -13,6 +13,7 @@ from api import (
     audit_events,
     audit_proofs,
     auth,
+    codec,
     conversations,
     customer_tokens,
     demo,
@@ -46,6 +47,7 @@ from api import (
 )
 from api.access_log import AccessLog
 from api.bodies import Bodies
+from api.codec_origin import CodecOrigin
 from api.compression import Compression
 from api.counting import Counting
 from api.hub import Hub
@@ -89,7 +91,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     knowing = (knowledge, knowledge_versions, knowledge_search)
     ruling = (policies, policy_replays, redaction_rules, regulated_tickets)
     asked = (privacy_requests, legal_holds, statutory_records, retention)
-    around = (operations, demo, help_pages, well_known)
+    around = (operations, codec, demo, help_pages, well_known)
     for part in (auth, customer_tokens, *conversing, escalations, *knowing, *ruling, *managing, *asked, *around):
         app.include_router(part.router)
     app.include_router(tenants.secrets_router)
@@ -103,6 +105,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.add_middleware(Compression)
     app.add_middleware(Counting, config=config)
     app.add_middleware(Origins)
+    app.add_middleware(CodecOrigin, config=config)
     app.add_middleware(Edge, config=config)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     return app

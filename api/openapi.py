@@ -36,6 +36,7 @@ PARAMETERS: dict[str, Any] = {
     "ticket": "k3v…",
     "queue": "disputes",
     "since": 40,
+    "preserveStorageRefs": True,
     "skip": 200,
     "kind": "complaint",
     "language": "en",

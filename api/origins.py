@@ -1,7 +1,8 @@
 """Which sites' pages may read our answers in a browser (CORS), tenant by tenant.
 
 A page of another origin never has more rights for it: every right comes with a token, none with a cookie, and
-`Access-Control-Allow-Credentials` is never sent. So this decides only which pages may read.
+`Access-Control-Allow-Credentials` is never sent. So this decides only which pages may read. (The codec server has one
+page that may bring a cookie, and rules of its own: `api.codec_origin`.)
 
 - An answer to a caller of a tenant is readable by the origins in that tenant's setting `allowed_origins`.
 - A preflight bears no token, and so no tenant: it is answered for origins that any tenant has named. What it lets

@@ -53,6 +53,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "records.read": frozenset({"compliance_officer"}),
     "audit.read": frozenset({"admin", "compliance_officer", "auditor"}),
     "reports.read": frozenset({"admin", "supervisor", "compliance_officer", "auditor"}),
+    "workflows.read": frozenset({"admin", "compliance_officer", "auditor"}),
 }
 
 _NOTED = ("tenants", "settings", "users", "api_keys", "audit", "provenance", "privacy", "records", "reports")

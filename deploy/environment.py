@@ -57,6 +57,9 @@ VARIABLES = (
     Variable("ANTHROPIC_BASE_URL", "Another server that speaks Anthropic's protocol."),
     Variable("HELIOS_API_PORT", "The API's port on this machine's loopback.", default="8000"),
     Variable("HELIOS_TEMPORAL_UI_PORT", "The Temporal UI's port on this machine's loopback.", default="8233"),
+    Variable(
+        "HELIOS_TEMPORAL_UI_URL", "Where people open it: it may ask for payloads.", default="http://127.0.0.1:8233"
+    ),
     Variable("HELIOS_WORKERS", "Worker containers.", default="2"),
     Variable("HELIOS_PUBLIC_URL", "Where people reach the API: single sign-on comes back there."),
     Variable("HELIOS_MAIL_URL", "Invitations and codes go through it.", default="smtps://user:password@host:465"),

@@ -1,15 +1,16 @@
 """Temporal sees ciphertext only.
 
 The workflow's id names the conversation, whose customer's ops key seals each payload, and the tenant, whose newest key
-seals what is of no customer. `key-id` goes with it as metadata and as associated data, so that a payload cannot be
-passed off as another's: `tenant:vN`, or `tenant:customer:key`. Without a context (the UI's codec server) all is read
-from the key id. Once a customer's key is destroyed, what Temporal still has of them is noise.
+seals what is of no customer. `key-id` (`tenant:vN`, or `tenant:customer:key`) and `workflow-id` go with it as metadata
+and as associated data, so that a payload cannot be passed off as another's. Without a context (the UI's codec server)
+all is read from there. Once a customer's key is destroyed, what Temporal still has of them is noise.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 from uuid import UUID
 
@@ -31,6 +32,8 @@ from schema.steps import tenant_of_workflow
 
 ENCODING = b"binary/helios-aes-gcm"
 WHERE = "temporal.payload"
+ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+KEY_ID = re.compile(rf"{ID}:(v\d{{1,9}}|{ID}:{ID})", re.ASCII)
 WITHHELD = Payload(
     metadata={"encoding": b"json/plain"}, data=b'{"message": "withheld: outside of a workflow", "stack_trace": ""}'
 )
@@ -60,12 +63,9 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
             # Only the SDK's own reports of broken workflow tasks come without a workflow. No key fits: say nothing.
             return [WITHHELD for _ in payloads]
         keys = await self._keyring.workflow(self._workflow_id)
-        key_id = _key_id(keys)
+        sealed = Sealed(_key_id(keys), self._workflow_id)
         return [
-            Payload(
-                metadata={"encoding": ENCODING, "key-id": key_id.encode()},
-                data=keys.seal(payload.SerializeToString(), WHERE, key_id),
-            )
+            Payload(metadata=sealed.metadata, data=keys.seal(payload.SerializeToString(), WHERE, sealed.row))
             for payload in payloads
         ]
 
@@ -73,20 +73,65 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         return [await self._decode(payload) for payload in payloads]
 
     async def _decode(self, payload: Payload) -> Payload:
-        if payload.metadata.get("encoding") != ENCODING:
+        sealed = sealed_as(payload)
+        if sealed is None:
             return payload
-        key_id = payload.metadata["key-id"].decode()
-        tenant_id = UUID(key_id.split(":", 1)[0])
-        if self._workflow_id is not None and tenant_id != tenant_of_workflow(self._workflow_id):
+        if self._workflow_id is not None and sealed.tenant_id != tenant_of_workflow(self._workflow_id):
             raise CryptoError("a payload of another tenant")
-        keys = await self._named(tenant_id, key_id.split(":")[1:])
-        return Payload.FromString(keys.open(payload.data, WHERE, key_id))
+        keys = await self._named(sealed)
+        return Payload.FromString(keys.open(payload.data, WHERE, sealed.row))
 
-    async def _named(self, tenant_id: UUID, rest: Sequence[str]) -> Keys:
-        if len(rest) == 2:
-            return await self._keyring.customer(tenant_id, UUID(rest[0]))
-        keys = await self._keyring.tenant(tenant_id)
-        return keys if keys.knows(int(rest[0].removeprefix("v"))) else await self._keyring.reload(tenant_id)
+    async def _named(self, sealed: Sealed) -> Keys:
+        if sealed.customer_id is not None:
+            return await self._keyring.customer(sealed.tenant_id, sealed.customer_id)
+        keys = await self._keyring.tenant(sealed.tenant_id)
+        return keys if keys.knows(sealed.version) else await self._keyring.reload(sealed.tenant_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What a payload says about itself. `workflow_id` None: sealed before payloads named theirs."""
+
+    key_id: str
+    workflow_id: str | None
+
+    @property
+    def row(self) -> str:
+        return self.key_id if self.workflow_id is None else f"{self.key_id}|{self.workflow_id}"
+
+    @property
+    def metadata(self) -> dict[str, bytes]:
+        named = {} if self.workflow_id is None else {"workflow-id": self.workflow_id.encode()}
+        return {"encoding": ENCODING, "key-id": self.key_id.encode(), **named}
+
+    @property
+    def tenant_id(self) -> UUID:
+        return UUID(self.key_id.split(":")[0])
+
+    @property
+    def customer_id(self) -> UUID | None:
+        """None: the tenant's own key sealed it."""
+        _, *rest = self.key_id.split(":")
+        return UUID(rest[0]) if len(rest) == 2 else None
+
+    @property
+    def version(self) -> int:
+        """Of the tenant's key, where that sealed it."""
+        return int(self.key_id.split(":")[1].removeprefix("v"))
+
+
+def sealed_as(payload: Payload) -> Sealed | None:
+    """None for a payload that is not sealed. Raises `CryptoError` for one whose metadata are none of ours."""
+    if payload.metadata.get("encoding") != ENCODING:
+        return None
+    try:
+        key_id = payload.metadata.get("key-id", b"").decode()
+        workflow_id = payload.metadata["workflow-id"].decode() if "workflow-id" in payload.metadata else None
+    except UnicodeDecodeError:
+        raise CryptoError("metadata that are no text") from None
+    if not KEY_ID.fullmatch(key_id):
+        raise CryptoError("a key id that is none of ours")
+    return Sealed(key_id, workflow_id)
 
 
 def _key_id(keys: Keys) -> str:

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     temporal_namespace: str = "default"
     """Where the workflows live; it has the search attributes of deploy/temporal/namespace.sh."""
     temporal_ui_url: str = ""
-    """Where people look at workflows: shown, never called."""
+    """Where people look at workflows: shown, never called. Its pages alone may ask the codec server (`/codec`)."""
     temporal_task_queue: str = "conversations"
     """The one queue of conversations, turns and escalations."""
     temporal_batch_queue: str = "batch"

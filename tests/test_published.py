@@ -38,6 +38,7 @@ PUBLIC = {
     "POST /v1/auth/sso/token": "has the code that the callback gave, and its verifier",
     "POST /v1/customer-tokens": "has a tenant's API key",
     "POST /demo/session": "a token for a visitor of the demo bank, where it is on",
+    "POST /codec/encode": "sends back what it is sent",
     "GET /.well-known/jwks.json": "public halves of keys",
     "GET /healthz": "tells nothing but that it lives",
     "GET /readyz": "names parts that are away, nothing else",

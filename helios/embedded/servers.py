@@ -18,6 +18,8 @@ from helios.settings import Settings
 
 NAMES = ("postgres", "valkey", "temporal")
 STOP_GRACE_S = 10.0
+CODEC_PATH = "/codec"
+"""Where the API decrypts payloads for Temporal's UI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Servers:
     temporal_ui_url: str
     api_url: str
     """Where the API will listen: the servers don't run it, but its port is chosen with theirs."""
-    codec_url: str | None
+    codec_url: str
     keys: Keys = field(repr=False)
 
     @property
@@ -65,13 +67,11 @@ def silent(_title: str, _state: str) -> None:
 
 
 @asynccontextmanager
-async def embedded_servers(
-    settings: Settings, *, report: Report = silent, codec_path: str | None = None
-) -> AsyncIterator[Servers]:
+async def embedded_servers(settings: Settings, *, report: Report = silent) -> AsyncIterator[Servers]:
     """Run PostgreSQL, Valkey and Temporal with their data under `settings.home`; stop them at the end.
 
     A server that dies is started again on its port. Call this in the main thread: on Linux the servers die with the
-    thread that started them. `codec_path`: where the API decrypts payloads for Temporal's UI.
+    thread that started them.
 
     Raises:
         StackError: something is in the way; the message says what, and ends with the server's last lines.
@@ -81,20 +81,20 @@ async def embedded_servers(
     with home.locked() as unclean:
         keeper = Keeper(report)
         try:
-            yield await _start(settings, home, keeper, unclean=unclean, codec_path=codec_path)
+            yield await _start(settings, home, keeper, unclean=unclean)
         finally:
             if keeper.pids:
                 report("Servers", "stopping")
             await _stop_all(keeper)
 
 
-async def _start(settings: Settings, home: Home, keeper: Keeper, *, unclean: bool, codec_path: str | None) -> Servers:
+async def _start(settings: Settings, home: Home, keeper: Keeper, *, unclean: bool) -> Servers:
     keys = load_keys(home, has_data=has_data(home))
     tries = 3
     while True:
         ports = choose_ports(settings, home, unclean=unclean)
         api_url = f"http://{LOOPBACK}:{ports.api}"
-        codec_url = f"{api_url}{codec_path}" if codec_path else None
+        codec_url = f"{api_url}{CODEC_PATH}"
         try:
             await _start_all(home, keys, ports, keeper, codec_url)
             break
@@ -121,7 +121,7 @@ async def _start(settings: Settings, home: Home, keeper: Keeper, *, unclean: boo
     )
 
 
-async def _start_all(home: Home, keys: Keys, ports: Ports, keeper: Keeper, codec_url: str | None) -> None:
+async def _start_all(home: Home, keys: Keys, ports: Ports, keeper: Keeper, codec_url: str) -> None:
     async def postgres() -> None:
         await keeper.start(postgres_part(home, keys, ports.postgres))
         await create_database(keys, ports.postgres)

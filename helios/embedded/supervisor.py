@@ -2,7 +2,7 @@
 
 async def body() -> None:
     with progress() as report:
-        async with running_stack(settings, report=report, codec_path="/codec") as stack:
+        async with running_stack(settings, report=report) as stack:
             ...migrate and seed with stack.servers.env()...
             await stack.start(Program("api", [...], ready=...), Program("worker-1", [...]))
             stack.announce(demo)
@@ -149,15 +149,13 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(
-    settings: Settings, *, report: Report = silent, codec_path: str | None = None
-) -> AsyncIterator[Stack]:
+async def running_stack(settings: Settings, *, report: Report = silent) -> AsyncIterator[Stack]:
     """The servers, and a `Stack` to start programs on. At the end the programs stop first, then the servers.
 
     Raises:
         StackError: as `embedded_servers`.
     """
-    async with embedded_servers(settings, report=report, codec_path=codec_path) as servers:
+    async with embedded_servers(settings, report=report) as servers:
         stack = Stack(servers)
         stack.withdraw()  # one that a killed predecessor left
         try:

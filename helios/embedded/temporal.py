@@ -35,8 +35,8 @@ def program() -> Path:
     return Path(found)
 
 
-def temporal_part(home: Home, port: int, ui_port: int, codec_url: str | None) -> Part:
-    """`codec_url`: where the UI asks for payloads to be decrypted, if there is such a server."""
+def temporal_part(home: Home, port: int, ui_port: int, codec_url: str) -> Part:
+    """`codec_url`: where the UI asks for payloads to be decrypted."""
     argv: list[str | Path] = [program(), "server", "start-dev", "--ip", LOOPBACK]
     argv += ["--port", str(port), "--ui-port", str(ui_port), "--namespace", NAMESPACE]
     argv += ["--db-filename", home.temporal / "temporal.sqlite", "--ui-disable-news-fetch", "--log-level", "error"]
@@ -46,8 +46,7 @@ def temporal_part(home: Home, port: int, ui_port: int, codec_url: str | None) ->
         argv += ["--search-attribute", f"{name}=Keyword"]
     for name, value in DYNAMIC_CONFIG.items():
         argv += ["--dynamic-config-value", f"{name}={value}"]
-    if codec_url:
-        argv += ["--ui-codec-endpoint", codec_url]
+    argv += ["--ui-codec-endpoint", codec_url]
     # No configuration of the user's own `temporal` command may change this server.
     env = {"LC_ALL": "C", "TZ": "UTC", "HOME": str(home.temporal), "TEMPORAL_CONFIG_FILE": "/dev/null"}
     command = Command(argv, home.logs / "temporal.log", home.temporal, env)

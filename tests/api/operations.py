@@ -101,4 +101,6 @@ def _value(schema: dict[str, Any]) -> Any:
         return "x" * max(about.get("minLength", 1), 8)
     if "integer" in known:
         return int(known["integer"].get("minimum", 1))
+    if "array" in known and not known["array"].get("minItems"):
+        return []
     raise AssertionError(f"no example for {json.dumps(schema)}: teach this module the new type")

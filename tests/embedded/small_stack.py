@@ -29,7 +29,7 @@ WORKER = {
 
 async def body() -> None:
     with progress() as report:
-        async with running_stack(settings(), report=report, codec_path="/codec") as stack:
+        async with running_stack(settings(), report=report) as stack:
             api = [sys.executable, "-c", API, str(stack.servers.ports.api)]
             worker = [sys.executable, "-c", WORKER[sys.argv[1]]]
             await stack.start(
