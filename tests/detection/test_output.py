@@ -1,9 +1,11 @@
+import re
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from helios import demo_bank
 from helios.detection import figures, links, output, situations, tables
@@ -124,7 +126,28 @@ LINKS = [
     ("[that](https://evil.example/)", "that"),
     ("[that](https://bank.example.evil.example/)", "that"),
     ("[that](https://bank.example@evil.example/)", "that"),
-    ("[that](javascript:alert(1))", "that)"),
+    ("[that](javascript:alert(1))", "that"),
+    ("[that](data:text/html,x)", "that"),
+    ("[that](<https://evil.example/a b> 'title')", "that"),
+    ("[that](&#104;ttps://evil.example)", "that"),
+    ("[a [b](https://evil.example/b) c](https://evil.example/a)", "a b c"),
+    ("[![alt](https://evil.example/i)](https://bank.example/x)", "[alt](https://bank.example/x)"),
+    ("[that][evil] and\n\n> [evil]: weird:x 'title'\n", "that and\n\n"),
+    ("[that][]", "that"),
+    ("![alt] and ![a\nb](x)", "alt and a\nb"),
+    ("![a][b]<c>(relative/path)", "a(relative/path)"),
+    ("`![alt](https://evil.example/x)`", "`alt`"),
+    ("<div>\n![alt](https://evil.example/x)\n</div>", "\nalt\n"),
+    ("<img src=x onerror=alert(1)", "< img src=x onerror=alert(1)"),
+    ("if x < 5 or y <3", "if x < 5 or y <3"),
+    ("[that](https://bаnk.example/)", "that"),
+    ("[that](https://xn--bnk-7cd.example/)", "that"),
+    ("[that](https://bank.example%2eevil.example/)", "that"),
+    ("[that](https:\\\\evil.example)", "that"),
+    ("[that](https://bank.example:8443/)", "that"),
+    ("sign in at meridian-secure.com, please", "sign in at [link removed], please"),
+    ("ws://evil.example/x", "[link removed]"),
+    ("[Fees][1] [2][3] [card ending 1234]", "[Fees][1] [2][3] [card ending 1234]"),
     ("[that](//evil.example/x)", "that"),
     ("go to https://evil.example/x?d=1.", "go to [link removed]."),
     ("go to www.evil.example now", "go to [link removed] now"),
@@ -140,6 +163,45 @@ LINKS = [
 @pytest.mark.parametrize(("text", "cleaned"), LINKS)
 def test_links(text: str, cleaned: str) -> None:
     assert links.clean(text, ["bank.example"]).text == cleaned
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            "![",
+            "[",
+            "]",
+            "(",
+            ")",
+            "<",
+            ">",
+            "](",
+            "]: ",
+            "][",
+            "\n",
+            "\n\n",
+            " ",
+            "a",
+            "1",
+            "`",
+            "\\",
+            "*",
+            "&#33;",
+            "//",
+        ),
+        *("<img src=", "<a href=", "javascript:x", "data:y", "x/y.png", "https://evil.example", "https://bank.example"),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=24).map("".join))
+@settings(max_examples=400, deadline=None)
+def test_nothing_foreign_is_left_for_a_reader_of_markdown(text: str) -> None:
+    cleaned = links.clean(text, ["bank.example"]).text
+    assert links.clean(cleaned, ["bank.example"]).text == cleaned
+    page = MarkdownIt("commonmark", {"html": True}).render(cleaned)
+    assert "<img" not in page
+    assert all(address.startswith("https://bank.example") for address in re.findall(r'href="([^"]*)"', page))
 
 
 def test_rewrite_gives_the_text_to_send() -> None:
