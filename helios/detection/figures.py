@@ -44,10 +44,11 @@ def ungrounded(text: str, sources: Sequence[str]) -> list[Figure]:
     if not figures:
         return []
     known = [figure for source in sources for figure in find(source)]
-    return [figure for figure in figures if not any(_agree(figure, other) for other in known)]
+    return [figure for figure in figures if not any(agree(figure, other) for other in known)]
 
 
-def _agree(figure: Figure, other: Figure) -> bool:
+def agree(figure: Figure, other: Figure) -> bool:
+    """Whether both may be the same figure: one reading in common, and no two units."""
     return bool(figure.values & other.values) and (not figure.unit or not other.unit or figure.unit == other.unit)
 
 

@@ -209,7 +209,7 @@ def _noting(rule: _Rule) -> _Rule:
 def _parser() -> MarkdownIt:
     # Any scheme is a link here: one that a viewer would refuse goes, too.
     parser = MarkdownIt("commonmark", {"html": True}).disable("backticks")
-    parser.validateLink = lambda _: True  # type: ignore[method-assign]
+    parser.validateLink = lambda _: True  # type: ignore[assignment, method-assign]
     for rule in (rules_inline.link, rules_inline.image, rules_inline.autolink, rules_inline.html_inline):
         parser.inline.ruler.at(rule.__name__, _noting(rule))
     return parser

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal
 
-from helios.detection import figures, links, situations, tables
+from helios.detection import figures, grounding, links, situations, tables
 from helios.detection.phrasebook import PhraseBook, read_rules
 from helios.detection.spans import normalise
 from helios.detection.wording import Wording, quoted, sentences
@@ -30,6 +30,8 @@ class Context:
     situations: tuple[int, ...] = ()
     allowed_link_domains: tuple[str, ...] = ()
     language: str | None = None
+    same_language: bool = True
+    """Whether a passage is in the answer's language, so that their words can be compared."""
     internal_titles: tuple[str, ...] = ()
     prompt_markers: tuple[str, ...] = ()
     wording: Wording | None = None
@@ -64,7 +66,13 @@ def check_whole(text: str, context: Context) -> Verdict:
 
 
 def hold(text: str) -> int:
-    """The offset from which ``text`` may begin a forbidden phrase that is not whole yet, or its length."""
+    """The offset from which ``text`` may begin a forbidden phrase that is not whole yet, or its length.
+
+    A promise is kept back to the end of its sentence: what binds it to a condition may stand there.
+    """
+    last = text[len(text) - len(list(sentences("", text))[-1]) :]
+    if _promises().find(last) and not grounding.complete(last):
+        return len(text) - len(last)
     return _book(_SHORT_WORDS).begun(text)
 
 
@@ -72,6 +80,7 @@ def _check(before: str, text: str, context: Context) -> Verdict:
     found: list[tuple[Action, Reason]] = []
     found.extend(_phrases(before, text, context))
     found.extend(_wordings(before, text, context))
+    found.extend(_unsaid(before, text, context))
     found.extend(_leaks(before + text, context))
     cleaned = links.clean(text, context.allowed_link_domains)
     found.extend(_figures(cleaned.text, context))
@@ -93,8 +102,20 @@ def _phrases(before: str, text: str, context: Context) -> list[tuple[Action, Rea
     return [
         (entries[found.rule.id]["action"], Reason(f"output.{found.rule.id}", entries[found.rule.id]["situation"]))
         for found in _book(shortest).find(before + text, after=len(before))
-        if found.rule.id in active
+        if found.rule.id in active and not entries[found.rule.id].get("sourced")
     ]
+
+
+def _unsaid(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
+    """Promises that no passage makes, and figures that the passages name of something else."""
+    found: list[tuple[Action, Reason]] = []
+    for sentence in sentences(before, text):
+        promised = _promises().find(sentence)
+        if promised and not grounding.says(context.passages, sentence, context.same_language):
+            found.extend(("hold", Reason(f"output.{each.rule.id}", each.rule.number)) for each in promised)
+        if context.same_language and grounding.misplaced(context.passages, sentence):
+            found.append(("hold", Reason("output.figure", 10)))
+    return found
 
 
 # A head that is asked about every draft must be sure: some say yes from a few percent on, and would take an offer of a
@@ -105,18 +126,25 @@ _SURE: Final = 0.5
 def _wordings(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
     if context.wording is None:
         return []
-    entries, active = _lists(), _active(context)
+    entries, active, demanded = _lists(), _active(context), _demanded(context)
     return [
         (entries[name]["action"], Reason(f"output.{name}", entries[name]["situation"]))
         for sentence in sentences(before, text)
         if not quoted(sentence, context.passages)
         for name, probability in context.wording.found(sentence).items()
-        if name in active and (probability >= _SURE or name not in always())
+        if name in active
+        and (probability >= _SURE or name in demanded)
+        and not (entries[name].get("sourced") and grounding.says(context.passages, sentence, context.same_language))
     ]
 
 
 def _active(context: Context) -> frozenset[str]:
-    return always().union(*(_must_not(number) for number in context.situations))
+    return always() | _demanded(context)
+
+
+def _demanded(context: Context) -> frozenset[str]:
+    """The lists that situations of this conversation ask for."""
+    return frozenset[str]().union(*(_must_not(number) for number in context.situations))
 
 
 def _must_not(number: int) -> Sequence[str]:
@@ -148,6 +176,14 @@ def always() -> frozenset[str]:
 @cache
 def _lists() -> Mapping[str, Mapping[str, Any]]:
     return {entry["id"]: entry for entry in tables.load("output")["lists"]}
+
+
+@cache
+def _promises() -> PhraseBook:
+    """The lists of what may be said where a passage says it."""
+    table = tables.load("output")
+    sourced = [entry for entry in table["lists"] if entry.get("sourced")]
+    return PhraseBook(read_rules(sourced, table["words"], ""), tables.words(table["fillers"]), _SHORT_WORDS)
 
 
 @cache
