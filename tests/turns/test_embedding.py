@@ -86,7 +86,7 @@ async def allowed(api: Api, origin: str, database: Database, tenant_id: UUID) ->
         await connection.execute(FORGET, {"id": tenant_id})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as launched:
         yield launched

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, ViewportSize
 
 from tests.browser import chromium
 from tests.web.fake_api import FakeApi, free_port
@@ -38,20 +38,47 @@ async def api_url(api: FakeApi) -> str:
     return api.url
 
 
-@pytest.fixture
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    opened = await browser.new_context(locale="en-US", viewport={"width": 1280, "height": 860})
-    opened.set_default_timeout(10_000)
-    yield opened
-    await opened.close()
+VIEWPORT = ViewportSize(width=1280, height=860)
+
+
+@pytest.fixture(scope="session")
+async def tab(browser: Browser) -> AsyncIterator[Page]:
+    """One for all tests: a new process for each would take longer than most of what they do."""
+    context = await browser.new_context(locale="en-US", viewport=VIEWPORT)
+    context.set_default_timeout(10_000)
+    yield await context.new_page()
+    await context.close()
 
 
 @pytest.fixture
-async def page(context: BrowserContext) -> AsyncIterator[Page]:
-    """A tab in which nothing may go wrong: an uncaught error or a breach of the CSP fails the test."""
-    opened = await context.new_page()
+async def page(tab: Page, api: FakeApi) -> AsyncIterator[Page]:
+    """The tab of somebody who was never here, in which nothing may go wrong: an uncaught error or a breach of the CSP
+    fails the test.
+    """
     faults: list[str] = []
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
-    yield opened
+
+    def fail(error: Error) -> None:
+        faults.append(str(error))
+
+    def listen(said: ConsoleMessage) -> None:
+        if "Content Security Policy" in said.text:
+            faults.append(said.text)
+
+    tab.on("pageerror", fail)
+    tab.on("console", listen)
+    yield tab
+    tab.remove_listener("pageerror", fail)
+    tab.remove_listener("console", listen)
+    await _forget(tab, api.url)
     assert faults == []
+
+
+async def _forget(tab: Page, origin: str) -> None:
+    """Nothing of a visit is left in the browser. From an empty page: one that goes away may still write."""
+    await tab.unroute_all()
+    await tab.route(f"{origin}/", lambda route: route.fulfill(body="", content_type="text/html"))
+    await tab.goto(f"{origin}/")
+    await tab.evaluate("sessionStorage.clear(), localStorage.clear()")
+    await tab.context.clear_cookies()
+    await tab.unroute_all()
+    await tab.set_viewport_size(VIEWPORT)
