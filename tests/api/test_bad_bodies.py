@@ -112,9 +112,11 @@ async def _allowed(mine: Things, operation: Operation) -> dict[str, str]:
 @pytest.mark.usefixtures("nothing_stored")
 @pytest.mark.parametrize("operation", WITH_BODY, ids=str)
 async def test_a_bad_body_is_a_problem(api: Api, mine: Things, operation: Operation) -> None:
+    """One function reads the bodies of all operations: each gets a fifth of what is no JSON, and all have every one."""
     assert operation.body is not None
     headers = await _allowed(mine, operation)
-    for body in (*not_json(), *wrong_objects(operation.body)):
+    unreadable = list(not_json())[WITH_BODY.index(operation) % 5 :: 5]
+    for body in (*unreadable, *wrong_objects(operation.body)):
         answer = await api.http.request(
             operation.method, operation.fill(mine.ids), headers={**headers, **JSON}, content=body
         )

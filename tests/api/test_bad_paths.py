@@ -116,14 +116,17 @@ BAD_OFFSETS = (
 @pytest.mark.usefixtures("nothing_stored")
 @pytest.mark.parametrize("operation", WITH_PATH, ids=str)
 async def test_a_bad_id_in_the_path(api: Api, mine: Things, operation: Operation) -> None:
+    """Who may not ask at all is not asked for every one of them: no id opens that door."""
     body = None if operation.body is None else example(operation.body)
+    tries = [(parameter, bad) for parameter in operation.path_parameters for bad in BAD_IDS]
     for headers in (mine.customer.headers, mine.supervisor, mine.admin):
-        for parameter in operation.path_parameters:
-            for bad in BAD_IDS:
-                path = operation.fill({**mine.ids, parameter: bad})
-                answer = await api.http.request(operation.method, path, headers=headers, json=body)
-                assert_problem(answer, 403, 404, 405, 422, why=(operation, bad[:60]))
-                assert CANARY not in answer.text
+        for parameter, bad in tries:
+            path = operation.fill({**mine.ids, parameter: bad})
+            answer = await api.http.request(operation.method, path, headers=headers, json=body)
+            assert_problem(answer, 403, 404, 405, 422, why=(operation, bad[:60]))
+            assert CANARY not in answer.text
+            if answer.status_code == 403:
+                break
 
 
 @pytest.mark.usefixtures("nothing_stored")
