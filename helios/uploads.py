@@ -11,7 +11,12 @@ import zipfile
 from pathlib import PurePosixPath
 
 PDF = "application/pdf"
+RTF = "application/rtf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ODT = "application/vnd.oasis.opendocument.text"
+EPUB = "application/epub+zip"
 
 MIB = 1024 * 1024
 ENTRIES_MAX = 2_000
@@ -24,14 +29,19 @@ END_OF_DIRECTORY = b"PK\x05\x06"
 
 ARCHIVE = b"PK\x03\x04"
 OLE = b"\xd0\xcf\x11\xe0"
-"""Of Word before 2007, and around a document with a password: its reader says which of the two it is."""
-MAGIC = {PDF: (b"%PDF-",), DOCX: (ARCHIVE, OLE)}
+"""Of Office before 2007, and around a document with a password: its reader says which of the two it is."""
+MEMBERS = {
+    DOCX: {"word/document.xml"}, PPTX: {"ppt/presentation.xml"}, XLSX: {"xl/workbook.xml"},
+    ODT: {"content.xml", "encrypted-package"}, EPUB: {"META-INF/container.xml"},
+}  # fmt: skip
+"""What an archive of this media type holds, one of these at least."""
+MAGIC: dict[str, tuple[bytes, ...]] = {PDF: (b"%PDF-",), RTF: (b"{\\rtf",), **dict.fromkeys(MEMBERS, (ARCHIVE,))}
+MAGIC |= dict.fromkeys((DOCX, PPTX, XLSX), (ARCHIVE, OLE))
 """How a file of this media type begins. The others are text."""
 NEVER_TEXT = (
     b"%PDF-", ARCHIVE, OLE, END_OF_DIRECTORY, b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd", b"\x7fELF",
     b"\x89PNG", b"\xff\xd8\xff",
 )  # fmt: skip
-MEMBER = "word/document.xml"
 
 
 class UploadRefused(Exception):
@@ -47,7 +57,7 @@ def check_upload(media_type: str, body: bytes) -> None:
     begins = MAGIC.get(media_type)
     if body.startswith(NEVER_TEXT) if begins is None else not body.startswith(begins):
         raise UploadRefused("content")
-    if body.startswith(ARCHIVE) and MEMBER not in {each.filename for each in check_archive(body)}:
+    if body.startswith(ARCHIVE) and MEMBERS[media_type].isdisjoint(each.filename for each in check_archive(body)):
         raise UploadRefused("content")
 
 

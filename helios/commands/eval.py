@@ -17,6 +17,7 @@ SECTIONS = {
     "guardrail": "evals.detectors.sections",
     "situations": "evals.detectors.sections",
     "drafts": "evals.drafts.section",
+    "formats": "evals.formats.section",
 }
 """Where each measurement is: a module with a function of that name, `(folder of public sets or None) -> Section`."""
 

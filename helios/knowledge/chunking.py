@@ -25,6 +25,8 @@ OVERLAP_WORDS = 25
 _HEADING = re.compile(r"^(#{1,6})\s+(?P<heading>.+?)\s*#*\s*$")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _LIST_ITEM = re.compile(r"\s*(?:[-*•]|\d{1,2}[.)])\s+\S")
+_TABLE_ROW = re.compile(r"\s*\|.*\|\s*$")
+_TABLE_RULE = re.compile(r"\s*\|[\s|:-]+\|\s*$")
 _INLINE = (
     (re.compile(r"!\[[^\]]*\]\([^)]*\)"), ""),
     (re.compile(r"\[([^\]]+)\]\([^)]*\)"), r"\1"),
@@ -87,12 +89,15 @@ def plain_text(markdown: str) -> str:
 
 
 def _join_lines(lines: list[str]) -> str:
-    """Joins wrapped lines; a blank line and a list item begin a new one."""
+    """Joins wrapped lines; a blank line, a list item and a table's row begin a new one."""
     blocks: list[str] = []
     continues = False
     for line in lines:
         text = plain_text(line)
-        if not text:
+        if not text or _TABLE_RULE.match(line):
+            continues = False
+        elif _TABLE_ROW.match(line):
+            blocks.append(text.strip("| "))
             continues = False
         elif continues and not _LIST_ITEM.match(line):
             blocks[-1] += " " + text

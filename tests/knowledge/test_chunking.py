@@ -66,3 +66,8 @@ def test_llama_index_is_imported_only_when_a_text_is_cut() -> None:
     code = "import sys, helios.knowledge.embedding, helios.offline; print('llama_index' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
+
+
+def test_rows_of_a_table_keep_their_lines() -> None:
+    table = "Fees:\n\n| Account | Fee |\n|---|:-:|\n| Basic | 3 dollars |\n| Student | none |\n"
+    assert sections(table)[0].text == "Fees:\nAccount | Fee\nBasic | 3 dollars\nStudent | none"

@@ -4,12 +4,40 @@ from __future__ import annotations
 
 import pytest
 
-from helios.knowledge.parsing import CHARACTERS_MAX, ParsingError, html_to_markdown, media_type_of, to_text
+from helios.knowledge.parsing import CHARACTERS_MAX, ParsingError, media_type_of, to_text
+from helios.knowledge.readers.page import html_to_markdown
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_text_is_read_in_any_usual_encoding(encoding: str) -> None:
     assert to_text("Gebühren für Überweisungen".encode(encoding), "text/plain") == "Gebühren für Überweisungen"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Die Gebühr für Überweisungen beträgt 5 €.", "utf-16-le"),
+        ("Die Gebühr für Überweisungen beträgt 5 €.", "iso8859_15"),
+        ("Les frais s’élèvent à 5 € – voyez l’agence.", "cp1252"),
+        ("Yurt dışına para göndermek beş dolardır, şubenize başvurunuz.", "cp1254"),
+        ("Opłata za wypłatę gotówki wynosi pięć złotych. Możesz złożyć wniosek w oddziale.", "cp1250"),
+        ("Комиссия за перевод составляет пять долларов. Обратитесь в отделение банка.", "koi8_r"),
+        ("رسوم التحويل إلى الخارج خمسة دولارات. يرجى الاتصال بالفرع.", "cp1256"),
+        ("海外送金の手数料は五ドルです。お近くの支店にお問い合わせください。", "shift_jis"),
+    ],
+)
+def test_what_does_not_say_its_encoding_is_told_by_its_letters(text: str, encoding: str) -> None:
+    assert to_text(text.encode(encoding), "text/plain") == text
+
+
+def test_a_page_is_read_in_the_encoding_that_it_declares() -> None:
+    page = '<meta http-equiv="Content-Type" content="text/html; charset=windows-1251"><p>Да'
+    assert to_text(page.encode("cp1251"), "text/html") == "Да"
+
+
+def test_a_table_for_the_layout_is_read_cell_by_cell() -> None:
+    page = "<table><tr><td><p>Menu</p><td><table><tr><th>A<th>B</tr><tr><td>x</td><td>y</td></tr></table>"
+    assert [line for line in html_to_markdown(page).splitlines() if line] == ["Menu", "A: x, B: y."]
 
 
 @pytest.mark.parametrize(
@@ -21,7 +49,7 @@ def test_text_is_read_in_any_usual_encoding(encoding: str) -> None:
         (b"\x00\x01\x02", "text/plain", "not_text"),
         (b"\xff\xfe\x00", "text/plain", "not_text"),
         (b"x" * (CHARACTERS_MAX + 1), "text/plain", "too_long"),
-        (b"PK", "application/vnd.oasis.opendocument.text", "unsupported"),
+        (b"PK", "application/vnd.oasis.opendocument.spreadsheet", "unsupported"),
     ],
 )
 def test_what_has_no_text_is_refused_with_a_code(original: bytes, media_type: str, code: str) -> None:
@@ -40,7 +68,7 @@ def test_a_page_keeps_its_headings_lists_and_tables_and_nothing_hidden() -> None
         "<ul><li>3 dollars<li>or nothing</ul><table><tr><th>ATM</th><td>1</td></tr></table><style>p{}</style>&amp;"
     )
     lines = [line for line in html_to_markdown(page).splitlines() if line]
-    assert lines == ["## Fees", "A card costs:", "- 3 dollars", "- or nothing", "ATM | 1 |", "&"]
+    assert lines == ["## Fees", "A card costs:", "- 3 dollars", "- or nothing", "ATM | 1", "&"]
 
 
 def test_an_unclosed_hidden_element_inside_another_ends_with_it() -> None:
