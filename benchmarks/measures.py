@@ -43,3 +43,25 @@ class Load:
     def product_cpu_ms(self) -> float:
         """Per turn, without the provider, which is not part of either system."""
         return sum(took for group, took in self.cpu_ms.items() if group != "provider")
+
+
+def joined(loads: Sequence[Load]) -> Load:
+    """Runs of the same thing as one."""
+    first, turns = loads[0], sum(load.turns for load in loads)
+    return Load(
+        first.system,
+        first.generator,
+        first.conversations,
+        sum(load.seconds for load in loads),
+        [each for load in loads for each in load.latencies_ms],
+        turns,
+        {group: sum(load.cpu_ms[group] * load.turns for load in loads) / max(turns, 1) for group in first.cpu_ms},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two systems under the same load, one right after the other: a machine that gets slower does so for both."""
+
+    ours: Load
+    theirs: Load

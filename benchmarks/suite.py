@@ -11,17 +11,18 @@ from pathlib import Path
 from benchmarks.environment import provider, running_stack
 from benchmarks.first_token import FirstToken, measure_first_token
 from benchmarks.history import History, measure_history
-from benchmarks.measures import Load
+from benchmarks.measures import Load, Pair, joined
 from benchmarks.memory import Memory, measure_memory
 from benchmarks.noisy import Noisy, measure_noisy
-from benchmarks.turns import measure_langgraph, measure_ours
+from benchmarks.turns import CONVERSATIONS, measure_langgraph, measure_ours, measure_side_by_side
 
 Report = Callable[[str, str], None]
 
 NAMES = ("turns", "langgraph", "first-token", "memory", "history", "noisy")
 FAIR = ("eight sync", 2)
 """The graph that the aims are about: each step's checkpoint is durable; as many processes as we have workers."""
-VARIANTS = (FAIR, ("eight async", 2), ("eight sync", 1), ("three sync", 2))
+OTHERS = (("eight async", 2), ("eight sync", 1), ("three sync", 2))
+ROUNDS = 3
 
 
 @dataclass(slots=True)
@@ -31,6 +32,8 @@ class Results:
     quick: bool
     names: tuple[str, ...]
     loads: list[Load] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    """Ours and the fair graph by turns. What they are together is among `loads`."""
     first_token: list[FirstToken] = field(default_factory=list)
     memory: Memory | None = None
     history: History | None = None
@@ -88,11 +91,18 @@ async def _on_provider(
             results.first_token = await measure_first_token(stack, url, 15 if quick else 40)
         if "turns" in names:
             results.loads += await measure_ours(stack, "http", "openai", pid, seconds, tell)
-        if {"turns", "langgraph"} & set(names):
-            results.loads += await measure_ours(stack, "workflow", "openai", pid, seconds, tell)
         if "langgraph" in names:
-            variants = (FAIR,) if quick else VARIANTS
-            results.loads += await measure_langgraph(stack, variants, pid, seconds, tell)
+            results.pairs = await measure_side_by_side(stack, FAIR, pid, seconds, 1 if quick else ROUNDS, tell)
+            results.loads += _together(results.pairs)
+            if not quick:
+                results.loads += await measure_langgraph(stack, OTHERS, pid, seconds, tell)
+        elif "turns" in names:
+            results.loads += await measure_ours(stack, "workflow", "openai", pid, seconds, tell)
+
+
+def _together(pairs: Sequence[Pair]) -> list[Load]:
+    rounds = [[pair for pair in pairs if pair.ours.conversations == count] for count in CONVERSATIONS]
+    return [joined([getattr(pair, side) for pair in each]) for side in ("ours", "theirs") for each in rounds]
 
 
 async def _on_limits(results: Results, home: Path, env: dict[str, str], report: Report) -> None:

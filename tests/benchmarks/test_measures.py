@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 
 from benchmarks.load import Talk, closed_loop
-from benchmarks.measures import Load, percentile
+from benchmarks.measures import Load, joined, percentile
 from benchmarks.processes import cpu_seconds, memory_bytes, tree
 
 
@@ -36,6 +36,15 @@ def test_a_loads_numbers_leave_the_provider_out() -> None:
         "workflow", "openai", 10, 4.0, [10.0, 20.0, 30.0], 3, {"workers": 20.0, "Temporal": 5.0, "provider": 99}
     )
     assert (load.turns_per_s, load.p50, load.p99, load.product_cpu_ms) == (0.75, 20.0, 30.0, 25.0)
+
+
+def test_runs_joined_weigh_by_their_turns() -> None:
+    few, many = (
+        Load("workflow", "openai", 10, 2.0, [5.0] * n, n, {"workers": cpu}) for n, cpu in ((1, 40.0), (3, 20.0))
+    )
+    whole = joined([few, many])
+    assert (whole.turns, whole.turns_per_s, len(whole.latencies_ms)) == (4, 1.0, 4)
+    assert whole.cpu_ms == {"workers": 25.0}
 
 
 def test_a_process_is_counted_with_its_children() -> None:

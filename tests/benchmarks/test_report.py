@@ -11,11 +11,12 @@ import pytest
 from benchmarks.chart import Bar, bars
 from benchmarks.first_token import FirstToken
 from benchmarks.history import History, Replay
-from benchmarks.measures import Load
+from benchmarks.measures import Load, Pair, joined
 from benchmarks.memory import Memory
 from benchmarks.noisy import Noisy
-from benchmarks.report import FAIR_NAME, write
-from benchmarks.suite import Results
+from benchmarks.report import write
+from benchmarks.suite import FAIR, Results
+from benchmarks.turns import name_of
 
 MACHINE = {"Command": "python -m helios bench --quick", "Processor": "of a test"}
 MIB = 2**20
@@ -25,18 +26,25 @@ def load(system: str, conversations: int, latency_ms: float, turns: int) -> Load
     return Load(system, "openai", conversations, 5.0, [latency_ms] * turns, turns, {"workers": 40.0, "provider": 9.0})
 
 
+def pair(conversations: int, ours: tuple[float, int], theirs: tuple[float, int]) -> Pair:
+    return Pair(load("workflow", conversations, *ours), load(name_of(FAIR), conversations, *theirs))
+
+
 def everything() -> Results:
+    alone = pair(1, (30.0, 10), (40.0, 10))
+    many = [pair(50, (90.0, 100), (99.0, 50)), pair(50, (95.0, 75), (99.0, 50)), pair(50, (99.0, 50), (99.0, 50))]
     parts = {"whole": 900 * MIB, "workers": 500 * MIB, "one worker": 250 * MIB, "Temporal": 200 * MIB}
     grown = {**parts, "workers": 520 * MIB}
     return Results(
         quick=False,
         names=("turns",),
         loads=[
-            load("workflow", 1, 30.0, 10),
-            load("workflow", 50, 90.0, 300),
-            load(FAIR_NAME, 1, 40.0, 10),
-            load(FAIR_NAME, 50, 99.0, 200),
+            alone.ours,
+            joined([each.ours for each in many]),
+            alone.theirs,
+            joined([each.theirs for each in many]),
         ],
+        pairs=[alone, *many],
         first_token=[FirstToken("at once", [30.0, 50.0], [10.0, 20.0])],
         noisy=Noisy([50.0, 60.0, 40.0], [60.0, 66.0, 100.0], {"200": 30, "429": 270}),
         memory=Memory(parts, 100, grown),
@@ -46,7 +54,7 @@ def everything() -> Results:
 
 def test_the_page_compares_and_names_the_aims(tmp_path: Path) -> None:
     page = write(everything(), MACHINE, tmp_path).read_text()
-    assert "60.0 against 40.0, **1.50 times** (aim: 1.2)" in page
+    assert "15.0 against 10.0, **1.50 times** (1.00 to 2.00 in 3 rounds; aim: 1.2)" in page
     assert "**30 ms** against 40 ms (aim: no higher)" in page
     assert "| at once | 2 | 30 / 50 | 10 / 20 | **20 / 30** |" in page
     assert "add **200 MiB**" in page
@@ -80,8 +88,9 @@ def test_what_was_not_measured_is_not_told_of(tmp_path: Path) -> None:
 def test_the_raw_numbers_are_those_of_the_page(tmp_path: Path) -> None:
     write(everything(), MACHINE, tmp_path)
     raw = json.loads((tmp_path / "benchmarks.json").read_text())
-    assert [each["turns_per_s"] for each in raw["loads"]] == [2.0, 60.0, 2.0, 40.0]
-    assert len(raw["loads"][1]["latencies_ms"]) == 300
+    assert [each["turns_per_s"] for each in raw["loads"]] == [2.0, 15.0, 2.0, 10.0]
+    assert len(raw["loads"][1]["latencies_ms"]) == 225
+    assert [each["ours"]["turns_per_s"] for each in raw["side_by_side"]] == [2.0, 20.0, 15.0, 10.0]
     assert raw["memory"]["conversations"] == 100
 
 

@@ -33,7 +33,7 @@ def bench(stack: Stack) -> BenchStack:
 @pytest.mark.parametrize("system", ["workflow", "http"])
 async def test_turns_are_measured(bench: BenchStack, system: str) -> None:
     said: list[str] = []
-    (load,) = await measure_ours(bench, system, "offline", None, 1.0, said.append, counts=(1,))
+    (load,) = await measure_ours(bench, system, "offline", None, 2.0, said.append, counts=(1,))
     assert load.turns == len(load.latencies_ms) > 0
     assert all(load.cpu_ms[group] > 0 for group in ("workers", "Temporal", "PostgreSQL", "client"))
     assert ("api" in load.cpu_ms) == (system == "http")
