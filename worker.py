@@ -34,9 +34,9 @@ from helios.models.intent import IntentClassifier
 from helios.models.language import LanguageIdentifier
 from helios.models.tagger import Tagger, tag
 from helios.outbox import Post
-from helios.privacy.schedules import RetentionSchedules
 from helios.privacy.starting import start_what_waits as start_privacy_requests
 from helios.rules.replaying import start_replays
+from helios.schedules import Schedules
 from helios.settings import Settings, settings
 from helios.sources import sources_hash
 from helios.sweeper import repeat_for_ever, sweep_for_ever
@@ -49,6 +49,7 @@ from workflows.escalation import EscalationWorkflow
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
 from workflows.policy_replay import PolicyReplayWorkflow
 from workflows.retention import RetentionWorkflow
+from workflows.syncing import SyncWorkflow
 
 log = structlog.get_logger()
 
@@ -135,6 +136,7 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
             PublicationWorkflow,
             PolicyReplayWorkflow,
             RetentionWorkflow,
+            SyncWorkflow,
         ],
         activities=[
             knowledge.parse_version,
@@ -142,6 +144,7 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
             knowledge.finish_ingestion,
             knowledge.fail_version,
             knowledge.publish_version,
+            knowledge.sync_next_page,
             replays.replay_batch,
             privacy.freeze_customer,
             privacy.end_conversations,
@@ -183,9 +186,7 @@ async def run(config: Settings) -> None:
         asyncio.create_task(
             repeat_for_ever("mail", Post(database, keyring, open_mailer(config)).deliver_everywhere, MAIL_S)
         ),
-        asyncio.create_task(
-            repeat_for_ever("retention", RetentionSchedules(database, client, config).ensure, LOOK_EVERY_S)
-        ),
+        asyncio.create_task(repeat_for_ever("schedules", Schedules(database, client, config).ensure, LOOK_EVERY_S)),
         asyncio.create_task(repeat_for_ever("clocks", partial(start_clocks, database, client, config), CLOCKS_S)),
         asyncio.create_task(
             repeat_for_ever("policy replays", partial(start_replays, database, client, config), LOOK_EVERY_S)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.fetching import fetch_version, note_content
 from activities.resources import Resources
 from helios import audit
 from helios.ids import new_id
@@ -29,7 +31,9 @@ from helios.knowledge.lifecycle import publish_approved
 from helios.knowledge.parsing import ParsingError
 from helios.knowledge.parsing_process import parse_apart
 from helios.knowledge.submission import ORIGINAL
-from schema.ingestion import FailVersion, Progress, Publish, VersionRef
+from helios.knowledge.syncing import Syncing
+from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
+from schema.privacy import TenantRef
 from schema.tables import Chunk
 
 BATCH = 16
@@ -86,11 +90,14 @@ REMOVE = text("DELETE FROM chunks WHERE tenant_id = :tenant_id AND source_id = :
 
 async def parse_version(resources: Resources, ref: VersionRef) -> Progress:
     version = await _read(resources, ref)
-    if version.status != "ingesting" or version.step != "parsing":
+    if version.status != "ingesting" or version.step not in ("fetching", "parsing"):
         return Progress(version.chunks_total, version.chunks_done, version.chunks_reused)
     keys = await resources.keyring.tenant(ref.tenant_id)
-    original = keys.open(version.original_ct, ORIGINAL, (ref.source_id, ref.version))
     try:
+        if version.step == "fetching":
+            await _beating(fetch_version(resources, ref, version.url))
+            version = await _read(resources, ref)
+        original = keys.open(version.original_ct, ORIGINAL, (ref.source_id, ref.version))
         content = await _beating(parse_apart(original, version.media_type))
         total = len(await _beating(asyncio.to_thread(_pieces, content)))
         if not total:
@@ -99,6 +106,7 @@ async def parse_version(resources: Resources, ref: VersionRef) -> Progress:
         raise ApplicationError("the document has no text to be had", type=error.code, non_retryable=True) from None
     async with resources.database.tenant(ref.tenant_id) as connection:
         await connection.execute(PARSED, {**_where(ref), "content": content, "total": total})
+        await note_content(connection, ref, resources.languages, content)
     return Progress(total, 0)
 
 
@@ -132,6 +140,16 @@ async def fail_version(resources: Resources, work: FailVersion) -> None:
         if (await connection.execute(FAIL, {**_where(work.ref), "code": work.code})).rowcount:
             await connection.execute(REMOVE, _where(work.ref))
             await _record(connection, work.ref, "knowledge.failed", {"code": work.code})
+
+
+async def sync_next_page(resources: Resources, ref: TenantRef) -> Synced:
+    period = timedelta(hours=resources.settings.knowledge_sync_hours)
+
+    def detect(content: str) -> str:
+        return resources.languages.detect(content).code
+
+    syncing = Syncing(resources.database, resources.keyring, resources.outbound, detect, period)
+    return await syncing.next_page(ref.tenant_id)
 
 
 async def publish_version(resources: Resources, work: Publish) -> bool:

@@ -15,6 +15,7 @@ from helios.llm.base import Generator
 from helios.models.embedder import TextEncoder
 from helios.models.intent import IntentClassifier
 from helios.models.language import LanguageIdentifier
+from helios.outbound import Outbound
 from helios.settings import Settings
 
 COMPUTING = 2
@@ -34,5 +35,7 @@ class Resources:
     """Names, places and the like in a text of any length: see helios/models/tagger.py."""
     generators: Mapping[str, Generator]
     """By name, in the order in which they are tried."""
+    outbound: Outbound = field(default_factory=Outbound)
+    """Where knowledge is fetched from."""
     known_spans: KnownSpans = field(default_factory=KnownSpans)
     computing: FairTurns = field(default_factory=lambda: FairTurns(COMPUTING))

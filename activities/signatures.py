@@ -11,7 +11,7 @@ from datetime import datetime
 from temporalio import activity
 
 from schema.clocks import Ring, TicketRef, Ticking
-from schema.ingestion import FailVersion, Progress, Publish, VersionRef
+from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
 from schema.policy_replay import ReplayBatch, Replayed
 from schema.privacy import RequestRef, TenantRef
 from schema.steps import (
@@ -117,6 +117,11 @@ class KnowledgeSteps(ABC):
     @abstractmethod
     async def fail_version(self, work: FailVersion) -> None:
         """Says why there is no version, and takes away what was stored of it."""
+
+    @activity.defn
+    @abstractmethod
+    async def sync_next_page(self, ref: TenantRef) -> Synced:
+        """Looks at the page or sitemap that has waited longest for its turn."""
 
     @activity.defn
     @abstractmethod

@@ -36,7 +36,7 @@ from activities.signatures import (
 )
 from helios.crypto import Shredded
 from schema.clocks import Ring, TicketRef, Ticking
-from schema.ingestion import FailVersion, Progress, Publish, VersionRef
+from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
 from schema.policy_replay import ReplayBatch, Replayed
 from schema.privacy import RequestRef, TenantRef
 from schema.steps import (
@@ -165,6 +165,10 @@ class Knowledge(KnowledgeSteps):
     @activity.defn
     async def fail_version(self, work: FailVersion) -> None:
         await _run(ingestion.fail_version, self._resources, work)
+
+    @activity.defn
+    async def sync_next_page(self, ref: TenantRef) -> Synced:
+        return await _run(ingestion.sync_next_page, self._resources, ref)
 
     @activity.defn
     async def publish_version(self, work: Publish) -> bool:

@@ -23,6 +23,7 @@ from api import (
     help_pages,
     knowledge,
     knowledge_search,
+    knowledge_sitemaps,
     knowledge_versions,
     legal_holds,
     messages,
@@ -88,7 +89,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     )
     conversing = (conversations, messages, sse, websocket)
     managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs, reports)
-    knowing = (knowledge, knowledge_versions, knowledge_search)
+    knowing = (knowledge, knowledge_versions, knowledge_sitemaps, knowledge_search)
     ruling = (policies, policy_replays, redaction_rules, regulated_tickets)
     asked = (privacy_requests, legal_holds, statutory_records, retention)
     around = (operations, codec, demo, help_pages, well_known)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -26,9 +27,11 @@ from api.presentation import version_json
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.uploads import UploadRoute, content_of
+from helios.knowledge import pages
 from helios.knowledge.lifecycle import delete_source
-from helios.knowledge.starting import start_ingestion
-from helios.knowledge.submission import Submission, submit
+from helios.knowledge.starting import start_ingestion, start_sync
+from helios.knowledge.submission import Submission, lock_submissions, submit
+from helios.outbound import UrlRefused, check_url
 from helios.refusals import Refused
 from helios.times import moment
 from helios.tokens import Identity
@@ -94,9 +97,12 @@ VERSION = text(
 @router.post("", **SUBMIT)
 async def submit_source(body: NewSource, request: Request, services: State, editor: Editor) -> Response:
     """Hands in a new source, or the next version of one. It is ingested in the background, then waits for a review.
+    A `url` alone is fetched, and looked at again by a schedule: what has changed there becomes the next version.
 
     The same content again answers 200 with the version that has it.
     """
+    if body.text is None and body.file is None and body.url is not None:
+        return await _submit_address(body, body.url, request, services, editor)
     original, media_type = _content(body)
     keys = await services.keyring.tenant(editor.tenant_id)
     async with services.database.tenant(editor.tenant_id) as connection:
@@ -108,6 +114,41 @@ async def submit_source(body: NewSource, request: Request, services: State, edit
         row = await find_version(connection, ref)
     if is_new:
         await _start(services, ref)
+    return _submitted(ref, row, is_new=is_new)
+
+
+async def _submit_address(
+    body: NewSource, url: str, request: Request, services: Services, editor: Identity
+) -> Response:
+    """A page that is known already is looked at again; the answer shows its newest version as it is now."""
+    address = allowed_address(url)
+    keys = await services.keyring.tenant(editor.tenant_id)
+    async with services.database.tenant(editor.tenant_id) as connection:
+        await lock_submissions(connection, editor.tenant_id)
+        known = await pages.find_page(connection, editor.tenant_id, address)
+        if known is not None:
+            await pages.make_due(connection, editor.tenant_id, known.id)
+            ref = VersionRef(editor.tenant_id, known.source_id, known.version)
+        else:
+            body = body.model_copy(update={"title": body.title or address[:200], "url": address})
+            made = await _submission(connection, editor, body, None, "text/html")
+            try:
+                ref, _ = await submit(connection, keys, made, resource_id(request))
+            except Refused:
+                not_found()
+            # Its first look is its ingestion.
+            later = datetime.now(UTC) + timedelta(hours=services.settings.knowledge_sync_hours)
+            await pages.add(connection, editor.tenant_id, "page", address, editor.id, source_id=ref.source_id,
+                            language=body.language, next_check_at=later)  # fmt: skip
+        row = await find_version(connection, ref)
+    if known is not None:
+        await start_later(start_sync(services.conversations.client, services.settings, ref.tenant_id), "sync")
+    else:
+        await _start(services, ref)
+    return _submitted(ref, row, is_new=known is None)
+
+
+def _submitted(ref: VersionRef, row: Any, *, is_new: bool) -> Response:
     location = f"/v1/knowledge/sources/{ref.source_id}/versions/{ref.version}"
     shown = {"id": str(ref.source_id), **version_json(row), "duplicate": not is_new}
     return JSONResponse(shown, 202 if is_new else 200, {"Location": location})
@@ -189,15 +230,25 @@ def source_json(row: Any) -> dict[str, Any]:
 def _content(body: NewSource) -> tuple[bytes, str]:
     """What was handed in, with its media type."""
     if (body.text is None) == (body.file is None):
-        raise _invalid("/text", "either text or file is required")
+        raise _invalid("/text", "either text or file is required, or url alone")
+    if body.title is None:
+        raise _invalid("/title", "is required")
     if body.text is not None:
         return body.text.encode(), "text/markdown"
     assert body.file is not None
     return content_of(body.file)
 
 
+def allowed_address(url: str) -> str:
+    """The address in the form in which it is fetched. Raises a problem for one that leads to no public place."""
+    try:
+        return check_url(url).url
+    except UrlRefused:
+        raise _invalid("/url", "is not the http or https address of a public place") from None
+
+
 async def _submission(
-    connection: AsyncConnection, editor: Identity, body: NewSource, original: bytes, media_type: str
+    connection: AsyncConnection, editor: Identity, body: NewSource, original: bytes | None, media_type: str
 ) -> Submission:
     """What the body leaves out is as in the source that it is a version of."""
     begins = body.effective_at or datetime.now(UTC)
@@ -206,13 +257,13 @@ async def _submission(
     known = None
     if body.source_id is not None:
         known = await find_source(connection, editor.tenant_id, body.source_id)
-    language = body.language or (known.language if known is not None else await _language(original))
+    language = body.language or (known.language if known is not None else await _language(original or b""))
     if known is not None and language != known.language:
         raise _invalid("/language", "a source has one language: hand this in as a source of its own")
     tags = known.tags if known is not None and body.tags is None else body.tags or ()
     category = body.category or (known.category if known is not None else None)
     return Submission(
-        title=clean(body.title),
+        title=clean(body.title or ""),
         original=original,
         media_type=media_type,
         language=language,
@@ -233,12 +284,15 @@ async def _language(original: bytes) -> str:
 
 
 async def _start(services: Services, ref: VersionRef) -> None:
-    """The version is stored: where Temporal is away, a worker starts it later."""
+    await start_later(start_ingestion(services.conversations.client, services.settings, ref), "ingestion")
+
+
+async def start_later(start: Awaitable[None], what: str) -> None:
+    """What is to be done is stored: where Temporal is away, a worker or a schedule starts it."""
     try:
-        start = start_ingestion(services.conversations.client, services.settings, ref)
         await asyncio.wait_for(start, START_WITHIN_S)
     except (RPCError, OSError, TimeoutError) as error:
-        log.warning("ingestion starts later", error=type(error).__name__)
+        log.warning("starts later", what=what, error=type(error).__name__)
 
 
 def _invalid(pointer: str, detail: str) -> Problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.conversation_examples import page
 from api.described import ID, TIME
 
-__all__ = ["CITING", "DIFF", "PASSAGE", "SOURCE", "SUBMITTED", "VERSION", "VERSION_WHOLE", "page"]
+__all__ = ["CITING", "DIFF", "PASSAGE", "SITEMAP", "SOURCE", "SUBMITTED", "VERSION", "VERSION_WHOLE", "page"]
 
 SOURCE = {
     "id": ID, "slug": None, "language": "en", "title": "Replacement cards", "visibility": "public", "category": "cards",
@@ -29,6 +29,11 @@ DIFF = {
 CITING = {
     "id": ID, "conversation_id": ID, "customer_id": ID, "conversation_status": "active", "turn": 1,
     "role": "assistant", "created_at": TIME,
+}  # fmt: skip
+SITEMAP = {
+    "id": ID, "url": "https://www.meridianbank.example/sitemap.xml", "language": None, "visibility": "public",
+    "category": None, "tags": ["website"], "outcome": "changed", "checked_at": TIME, "next_check_at": TIME,
+    "pages": {"changed": 12, "unchanged": 30, "unreachable": 1}, "created_at": TIME,
 }  # fmt: skip
 PASSAGE = {
     "chunk_id": ID, "source_id": ID, "version": 2, "title": "Replacement cards",

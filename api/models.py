@@ -224,9 +224,10 @@ class SourceFile(Body):
 
 
 class NewSource(Body):
-    """A new source, or with `source_id` or a known `slug` the next version of one. Either `text` or `file`."""
+    """A new source, or with `source_id` or a known `slug` the next version of one. Either `text` or `file`, each with a
+    `title`, or `url` alone: a page to fetch, now and again and again."""
 
-    title: Annotated[StrictStr, Field(min_length=1, max_length=200), AfterValidator(spoken)]
+    title: Annotated[StrictStr, Field(min_length=1, max_length=200), AfterValidator(spoken)] | None = None
     text: Annotated[StrictStr, Field(min_length=1, max_length=60_000), AfterValidator(spoken)] | None = None
     file: SourceFile | None = None
     source_id: UUID | None = None
@@ -240,6 +241,16 @@ class NewSource(Body):
     ) = None
     effective_at: Moment | None = None
     expires_at: Moment | None = None
+
+
+class NewSitemap(Body):
+    """What holds for every page that it lists. Without `language` each page's text says its own."""
+
+    url: Annotated[StrictStr, Field(max_length=2_000, pattern="^https?://[^\\s]+$"), AfterValidator(readable)]
+    language: Annotated[StrictStr, Field(pattern="^[a-z]{2}$")] | None = None
+    visibility: Literal["public", "internal"] = "public"
+    category: Label | None = None
+    tags: Annotated[list[Label], Field(max_length=20)] = []
 
 
 class Review(Body):

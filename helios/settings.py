@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     llm_breaker_open_s: float = 30.0
     """How long it is not asked; then one turn tries it."""
 
+    knowledge_sync_hours: float = Field(default=24.0, ge=1.0)
+    """After how long a page or sitemap that knowledge was taken from is looked at again."""
+
     offline_words_per_s: float = Field(default=0.0, ge=0.0)
     """Pace of the offline generator, for watching it write. 0: as fast as it can."""
 

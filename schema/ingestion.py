@@ -10,6 +10,7 @@ from uuid import UUID
 
 INGESTION_WORKFLOW = "IngestionWorkflow"
 PUBLICATION_WORKFLOW = "PublicationWorkflow"
+SYNC_WORKFLOW = "SyncWorkflow"
 
 FAILURES: dict[str, str] = {
     "empty": "There is no text in it.",
@@ -18,6 +19,8 @@ FAILURES: dict[str, str] = {
     "protected": "It opens with a password only.",
     "malformed": "It is damaged, or not what its name says.",
     "too_costly": "Reading it takes more than 30 s or 512 MiB.",
+    "unreachable": "Its address gave no page within 30 s: look whether it is open to everybody.",
+    "address_refused": "Its address, or one that it leads on to, is not a public one.",
     "unsupported": "Files of this kind are not read.",
     "internal": "It could not be ingested for a reason on our side: hand it in again.",
 }
@@ -53,6 +56,19 @@ class Publish:
 
     ref: VersionRef
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """Whether something was due, and the version that came of it, which is to be ingested."""
+
+    found: bool
+    version: VersionRef | None = None
+
+
+def sync_id(tenant_id: UUID) -> str:
+    """Of the schedule, whose runs have the time behind it, and of a run that was asked for."""
+    return f"{tenant_id}/sync/pages"
 
 
 def ingestion_workflow_id(ref: VersionRef) -> str:

@@ -18,10 +18,12 @@ from helios.temporal import CALL_TIMEOUT
 from schema.ingestion import (
     INGESTION_WORKFLOW,
     PUBLICATION_WORKFLOW,
+    SYNC_WORKFLOW,
     Publish,
     VersionRef,
     ingestion_workflow_id,
     publication_workflow_id,
+    sync_id,
 )
 from schema.visibility import TENANT
 
@@ -44,6 +46,20 @@ WAITING = text(
 async def start_ingestion(client: Client, settings: Settings, ref: VersionRef) -> None:
     summary = "A document becomes passages that wait for review"
     await _start(client, settings, INGESTION_WORKFLOW, ref, ingestion_workflow_id(ref), ref.tenant_id, summary)
+
+
+async def start_sync(client: Client, settings: Settings, tenant_id: UUID) -> None:
+    """Looks at what is due now. A run that is on its way sees it too."""
+    summary = "Pages and sitemaps are looked at"
+    await client.start_workflow(
+        SYNC_WORKFLOW,
+        id=sync_id(tenant_id),
+        task_queue=settings.temporal_batch_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT, str(tenant_id))]),
+        static_summary=summary,
+        rpc_timeout=CALL_TIMEOUT,
+    )
 
 
 async def start_publication(client: Client, settings: Settings, work: Publish) -> None:

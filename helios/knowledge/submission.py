@@ -52,7 +52,8 @@ class Submission:
     """What an editor hands in. Of a source that is there, `source_id` or `slug` makes it the next version."""
 
     title: str
-    original: bytes
+    original: bytes | None
+    """None: it is to be fetched from `url`."""
     media_type: str
     language: str
     visibility: str
@@ -69,7 +70,7 @@ class Submission:
         """SHA-256 (hex) of all that a version says: the same again is no new version."""
         times = (each.timestamp() if each else None for each in (self.effective_at, self.expires_at))
         about = (self.title, self.visibility, self.language, self.category, self.tags, self.url, *times)
-        return hashlib.sha256(f"{about!r}\0{self.media_type}\0".encode() + self.original).hexdigest()
+        return hashlib.sha256(f"{about!r}\0{self.media_type}\0".encode() + (self.original or b"")).hexdigest()
 
 
 async def submit(
@@ -80,8 +81,7 @@ async def submit(
     Raises `Refused` of code `not_found` for a `source_id` that does not exist.
     """
     tenant_id = keys.tenant_id
-    # One submission at a time decides what is new; two with the same content would both find nothing.
-    await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 1))"), {"key": str(tenant_id)})
+    await lock_submissions(connection, tenant_id)
     source = await _find(connection, tenant_id, made)
     if made.source_id is not None and source is None:
         raise Refused("not_found")
@@ -96,6 +96,11 @@ async def submit(
     ref = VersionRef(tenant_id, source_id, int(newest.scalar_one()) + 1)
     await _store(connection, keys, ref, made)
     return ref, True
+
+
+async def lock_submissions(connection: AsyncConnection, tenant_id: UUID) -> None:
+    """One submission at a time decides what is new; two with the same content would both find nothing."""
+    await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 1))"), {"key": str(tenant_id)})
 
 
 async def _find(connection: AsyncConnection, tenant_id: UUID, made: Submission) -> Any | None:
@@ -123,13 +128,16 @@ async def _new_source(connection: AsyncConnection, tenant_id: UUID, made: Submis
 
 
 async def _store(connection: AsyncConnection, keys: TenantKeys, ref: VersionRef, made: Submission) -> None:
+    context = (ref.source_id, ref.version)
+    original_ct = keys.seal(made.original, ORIGINAL, context) if made.original is not None else None
     await connection.execute(
         insert(KnowledgeVersion).values(
-            tenant_id=ref.tenant_id, source_id=ref.source_id, version=ref.version, status="ingesting", step="parsing",
+            tenant_id=ref.tenant_id, source_id=ref.source_id, version=ref.version, status="ingesting",
+            step="parsing" if made.original is not None else "fetching",
             title=made.title, content="", content_sha256=made.content_hash(), submitted_by=made.submitted_by,
             effective_at=made.effective_at, expires_at=made.expires_at, visibility=made.visibility,
             category=made.category, tags=list(made.tags), url=made.url, media_type=made.media_type,
-            original_ct=keys.seal(made.original, ORIGINAL, (ref.source_id, ref.version)),
+            original_ct=original_ct,
         )
     )  # fmt: skip
     await audit.record(

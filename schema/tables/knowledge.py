@@ -96,7 +96,7 @@ class KnowledgeVersion(SQLModel, table=True):
     original_ct: bytes | None = sealed_column()
     """What was handed in, until its text was taken out of it."""
     step: str = text_column("done")
-    """How far ingestion is: `parsing`, `embedding`, `done`."""
+    """How far ingestion is: `fetching`, `parsing`, `embedding`, `done`."""
     chunks_total: int = counter_column()
     chunks_done: int = counter_column()
     chunks_reused: int = counter_column()
@@ -137,6 +137,41 @@ class Citation(SQLModel, table=True):
     source_id: UUID = Field(primary_key=True)
     version: int = Field(primary_key=True)
     message_id: UUID = Field(primary_key=True)
+
+
+class KnowledgePage(OfTenant, table=True):
+    """A page or a sitemap that is looked at again and again. What it holds becomes versions of its source."""
+
+    __tablename__ = "knowledge_pages"
+    __table_args__ = (
+        foreign_key("knowledge_sources", "source_id"),
+        ForeignKeyConstraint(
+            ["tenant_id", "sitemap_id"], ["knowledge_pages.tenant_id", "knowledge_pages.id"], ondelete="CASCADE"
+        ),
+        UniqueConstraint("tenant_id", "kind", "url"),
+        Index("ix_knowledge_pages_due", "tenant_id", "next_check_at"),
+    )
+    kind: str
+    """`page` or `sitemap`."""
+    url: str
+    source_id: UUID | None = None
+    sitemap_id: UUID | None = None
+    """The sitemap that lists it."""
+    language: str | None = None
+    """Empty: as the page's text is found to be."""
+    visibility: str = text_column("public")
+    category: str | None = None
+    tags: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), server_default=text("'{}'")))
+    etag: str | None = None
+    last_modified: str | None = None
+    content_sha256: str | None = None
+    """Of the text that was last found there."""
+    outcome: str | None = None
+    """Of the last look: `changed`, `unchanged`, or a code of `schema.ingestion.FAILURES`."""
+    registered_by: UUID
+    created_at: datetime = now_column()
+    checked_at: datetime | None = time_column()
+    next_check_at: datetime = now_column()
 
 
 class Chunk(OfTenant, table=True):

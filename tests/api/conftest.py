@@ -95,6 +95,7 @@ async def make_things(api: Api, operator: Api, drafts: int = 1) -> Things:
         "report": "complaints",
         "ticket_id": await _ticket(api, admin),
         "replay_id": await _replay(api, admin),
+        "sitemap_id": await _sitemap(api, admin),
         "session_id": sessions[0]["id"],
         "event_id": events[0]["id"],
         "conversation_id": customer.conversation,
@@ -118,6 +119,18 @@ async def _replay(api: Api, admin: dict[str, str]) -> str:
         while (await api.http.get(f"/v1/policies/replays/{made['id']}", headers=admin)).json()["status"] == "running":
             await asyncio.sleep(0.1)
     return str(made["id"])
+
+
+async def _sitemap(api: Api, admin: dict[str, str]) -> str:
+    """One that was looked at, and is not again for a day."""
+    url = f"https://{uuid4().hex}.example/sitemap.xml"
+    made = (await api.http.post("/v1/knowledge/sitemaps", json={"url": url}, headers=admin)).json()
+    async with asyncio.timeout(60):
+        while True:
+            listed = (await api.http.get("/v1/knowledge/sitemaps", headers=admin)).json()["items"]
+            if next(each for each in listed if each["id"] == made["id"])["checked_at"]:
+                return str(made["id"])
+            await asyncio.sleep(0.1)
 
 
 async def _ticket(api: Api, admin: dict[str, str]) -> str:

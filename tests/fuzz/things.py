@@ -34,6 +34,7 @@ class Things:
             "conversation_id": self._conversations,
             "escalation_id": self._conversations,
             "source_id": self._sources,
+            "sitemap_id": self._sitemaps,
             "tenant_id": self._tenants,
             "user_id": self._users,
             "api_key_id": self._api_keys,
@@ -74,6 +75,14 @@ class Things:
         for version in made:
             await ingested(self._api, version)
         return {"source_id": [each["source_id"] for each in made], "number": ["1", "1", "2"], "against": ["1"]}
+
+    async def _sitemaps(self) -> Known:
+        headers, made = await self._api.staff("knowledge_editor"), []
+        for _ in range(self._each):
+            body = {"url": f"https://{uuid4().hex}.example/sitemap.xml"}
+            answer = await self._api.http.post("/v1/knowledge/sitemaps", json=body, headers=headers)
+            made.append(answer.raise_for_status().json()["id"])
+        return {"sitemap_id": made}
 
     async def _tenants(self) -> Known:
         made = [await make_neighbour(self._database, self._root, ()) for _ in range(self._each)]

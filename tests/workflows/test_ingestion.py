@@ -20,16 +20,21 @@ from schema.ingestion import (
     FAILURES,
     INGESTION_WORKFLOW,
     PUBLICATION_WORKFLOW,
+    SYNC_WORKFLOW,
     FailVersion,
     Progress,
     Publish,
+    Synced,
     VersionRef,
     ingestion_workflow_id,
     publication_workflow_id,
+    sync_id,
 )
+from schema.privacy import TenantRef
 from tests.workflows.scripted import TENANT
 from worker import sandboxed_runner
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
+from workflows.syncing import SyncWorkflow
 
 REF = VersionRef(TENANT, UUID("01900000-0000-7000-8000-0000000000d1"), 1)
 
@@ -42,6 +47,7 @@ class ScriptedKnowledge(KnowledgeSteps):
         self.failed: list[str] = []
         self._error = error
         self._done = 0
+        self._due = [Synced(True), Synced(True, REF)]
 
     def _called(self, step: str) -> None:
         self.calls.append(step)
@@ -68,6 +74,11 @@ class ScriptedKnowledge(KnowledgeSteps):
         self.failed.append(work.code)
 
     @activity.defn
+    async def sync_next_page(self, ref: TenantRef) -> Synced:
+        self._called("sync")
+        return self._due.pop(0) if self._due else Synced(False)
+
+    @activity.defn
     async def publish_version(self, work: Publish) -> bool:
         self._called("publish")
         return True
@@ -79,13 +90,14 @@ async def working(client: Client, steps: ScriptedKnowledge) -> AsyncIterator[str
     async with Worker(
         client,
         task_queue=queue,
-        workflows=[IngestionWorkflow, PublicationWorkflow],
+        workflows=[IngestionWorkflow, PublicationWorkflow, SyncWorkflow],
         activities=[
             steps.parse_version,
             steps.embed_chunks,
             steps.finish_ingestion,
             steps.fail_version,
             steps.publish_version,
+            steps.sync_next_page,
         ],
         workflow_runner=sandboxed_runner(),
     ):
@@ -104,6 +116,15 @@ async def test_batch_by_batch_until_all_are_stored(skipping: WorkflowEnvironment
     await ingest(skipping, steps)
     assert steps.calls == ["parse", "embed", "embed", "embed", "finish"]
     assert steps.failed == []
+
+
+async def test_what_is_due_is_looked_at_and_what_has_changed_is_ingested(skipping: WorkflowEnvironment) -> None:
+    steps = ScriptedKnowledge()
+    async with working(skipping.client, steps) as queue:
+        await skipping.client.execute_workflow(SYNC_WORKFLOW, id=sync_id(TENANT), task_queue=queue)
+        await skipping.client.get_workflow_handle(ingestion_workflow_id(REF)).result()
+    assert steps.calls.count("sync") == 3
+    assert steps.calls[-1] == "finish"
 
 
 @pytest.mark.parametrize("code", sorted(FAILURES))

@@ -1,7 +1,9 @@
-"""Retention's daily run: one Temporal schedule a tenant, made where there is none."""
+"""What runs for each tenant in its time: Temporal schedules, made where there are none."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -19,15 +21,32 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from helios.database import Database
 from helios.settings import Settings
 from helios.temporal import CALL_TIMEOUT
+from schema.ingestion import SYNC_WORKFLOW, sync_id
 from schema.privacy import RETENTION_WORKFLOW, retention_id
 from schema.visibility import TENANT
 
-DAILY = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=1))], jitter=timedelta(hours=2))
 TENANTS = text("SELECT id FROM tenants")
 """Deleted ones as well: their records keep their retention."""
 
 
-class RetentionSchedules:
+@dataclass(frozen=True, slots=True)
+class Recurring:
+    """`id_of` a tenant names its schedule."""
+
+    workflow: str
+    id_of: Callable[[UUID], str]
+    every: timedelta
+    jitter: timedelta
+    summary: str
+
+
+RECURRING = (
+    Recurring(RETENTION_WORKFLOW, retention_id, timedelta(days=1), timedelta(hours=2), "What is due is deleted"),
+    Recurring(SYNC_WORKFLOW, sync_id, timedelta(hours=1), timedelta(minutes=30), "Pages and sitemaps are looked at"),
+)
+
+
+class Schedules:
     """Knows which tenants have theirs, so that a round without a new tenant asks the database alone."""
 
     def __init__(self, database: Database, client: Client, settings: Settings) -> None:
@@ -42,22 +61,22 @@ class RetentionSchedules:
             tenants = set(await connection.scalars(TENANTS))
         made = 0
         for tenant_id in tenants - self._there:
-            made += await self._make(tenant_id)
+            for each in RECURRING:
+                made += await self._make(tenant_id, each)
             self._there.add(tenant_id)
         return made
 
-    async def _make(self, tenant_id: UUID) -> int:
+    async def _make(self, tenant_id: UUID, each: Recurring) -> int:
         action = ScheduleActionStartWorkflow(
-            RETENTION_WORKFLOW,
-            id=retention_id(tenant_id),
+            each.workflow,
+            id=each.id_of(tenant_id),
             task_queue=self._queue,
             typed_search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT, str(tenant_id))]),
-            static_summary="What is due is deleted",
+            static_summary=each.summary,
         )
+        spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=each.every)], jitter=each.jitter)
         try:
-            await self._client.create_schedule(
-                retention_id(tenant_id), Schedule(action, DAILY), rpc_timeout=CALL_TIMEOUT
-            )
+            await self._client.create_schedule(each.id_of(tenant_id), Schedule(action, spec), rpc_timeout=CALL_TIMEOUT)
         except ScheduleAlreadyRunningError:
             return 0
         return 1
