@@ -40,6 +40,9 @@ AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
+    # Waited too long for a row, or two waited for each other: nothing was done, and another try may find it free.
+    asyncpg.QueryCanceledError,
+    asyncpg.DeadlockDetectedError,
     asyncpg.InternalClientError,  # a server that went in mid-statement leaves the protocol in no known state
 )
 

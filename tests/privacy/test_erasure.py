@@ -56,7 +56,7 @@ def words() -> list[str]:
 
 @pytest.fixture(scope="module")
 async def erased(api: Api) -> tuple[Customer, list[str]]:
-    """Somebody who is gone, and their words: Temporal takes its time to delete, so several tests look at one."""
+    """Somebody who is gone, and their words: several tests look at one."""
     words = new_words()
     customer = await talkative(api, words)
     await erase(api, customer.id)
