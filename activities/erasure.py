@@ -26,7 +26,7 @@ from activities.statutory import PROFILE, conversation_document, keep_copy
 from helios import audit, facts
 from helios.customer_keys import customer_keys, destroy
 from helios.facts import Fact
-from helios.privacy import holds
+from helios.privacy import holds, journal
 from helios.tenant_settings import TenantSettings
 from schema.privacy import RequestRef
 from schema.steps import conversation_workflow_id, escalation_workflow_id
@@ -135,6 +135,7 @@ async def destroy_key(resources: Resources, ref: RequestRef) -> None:
             return
         if list(await connection.scalars(LEFT, where)):
             raise RuntimeError("there are conversations that were not copied")
+        await journal.add(resources.settings, ref.tenant_id, request.customer_id)
         key_id = await destroy(connection, ref.tenant_id, request.customer_id, "ops")
         await _record(connection, ref, "customer_key.destroyed", ("customer_key", key_id), kind="ops")
         # Nobody's index, as every customer must have one: the same external id is a new customer from here on.
@@ -185,9 +186,10 @@ async def _erase_conversation(resources: Resources, ref: RequestRef, customer_id
         record = await customer_keys(connection, tenant, customer_id, "record")
         customer = (await connection.execute(CUSTOMER, where)).one()
         settings = TenantSettings.of((await connection.execute(SETTINGS, where)).scalar_one())
-        document = await conversation_document(connection, ops, thread)
-        document["customer"] = ops.open_json(customer.profile_ct, PROFILE, customer_id)
-        await keep_copy(connection, record, thread, document, settings.retention)
+        if not ops.destroyed:  # a restore may bring text back whose key is gone
+            document = await conversation_document(connection, ops, thread)
+            document["customer"] = ops.open_json(customer.profile_ct, PROFILE, customer_id)
+            await keep_copy(connection, record, thread, document, settings.retention)
         await erase_text(connection, where)
         await _record(connection, ref, "conversation.erased", ("conversation", conversation_id))
 

@@ -113,7 +113,8 @@ class Settings(BaseSettings):
 
     # The audit log
     audit_anchor_dir: Path | None = None
-    """Where signed checkpoints of the audit log are kept, outside of the database. Unset: `audit-anchor` in `home`."""
+    """Where signed checkpoints of the audit log, and the list of erasures, are kept, outside of the database and of
+    backups. Unset: `audit-anchor` in `home`."""
 
     # Generators
     llm: Annotated[tuple[str, ...], NoDecode] = ()

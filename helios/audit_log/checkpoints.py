@@ -5,6 +5,9 @@ helioscs/audit/<tenant id>
 <base64 of the root>
 
 — helioscs/audit/<tenant id> <base64 of 4 bytes of the key's hash, then the Ed25519 signature>
+
+One that was made after a restore has a fourth line, `restored <size>`: so many entries had been anchored before it, and
+those beyond its own size are lost.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 NOTE: Final = re.compile(
     r"(?P<text>(?P<origin>helioscs/audit/(?P<tenant>[0-9a-f-]{36}))\n(?P<size>0|[1-9]\d{0,18})\n"
-    r"(?P<root>[A-Za-z0-9+/=]{44})\n)\n— (?P<signer>\S+) (?P<signature>[A-Za-z0-9+/=]{92})\n"
+    r"(?P<root>[A-Za-z0-9+/=]{44})\n(?:restored (?P<lost>[1-9]\d{0,18})\n)?)\n"
+    r"— (?P<signer>\S+) (?P<signature>[A-Za-z0-9+/=]{92})\n"
 )
 ED25519: Final = b"\x01"
 """The signature type that stands in the hash of a key (C2SP signed-note)."""
@@ -39,6 +43,8 @@ class Checkpoint:
     tenant_id: UUID
     size: int
     root: bytes
+    lost: int = 0
+    """The size that had been anchored before a restore; 0: no restore."""
 
     @property
     def origin(self) -> str:
@@ -47,7 +53,8 @@ class Checkpoint:
     @property
     def text(self) -> str:
         """What is signed."""
-        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+        restored = f"restored {self.lost}\n" if self.lost else ""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n{restored}"
 
 
 def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
@@ -63,7 +70,8 @@ def read(note: str) -> Checkpoint:
     if found is None or found["signer"] != found["origin"]:
         raise CheckpointError("not a checkpoint")
     try:
-        return Checkpoint(UUID(found["tenant"]), int(found["size"]), base64.b64decode(found["root"], validate=True))
+        root = base64.b64decode(found["root"], validate=True)
+        return Checkpoint(UUID(found["tenant"]), int(found["size"]), root, int(found["lost"] or 0))
     except (ValueError, binascii.Error):
         raise CheckpointError("not a checkpoint") from None
 

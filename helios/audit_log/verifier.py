@@ -101,7 +101,7 @@ async def verify_log(database: Database, root: RootKey, anchor: Anchor | None, t
             keys = await _public_keys(connection, root, tenant_id)
             checkpoints = (await connection.execute(CHECKPOINTS, {"tenant_id": tenant_id})).all()
             expected.stored = _signed_roots(checkpoints, keys, tenant_id)
-            expected.anchored = _anchored_roots(notes, keys, tenant_id)
+            expected.anchored = anchored_roots(notes, keys, tenant_id)
             await _grow_again(connection, tenant_id, frontier, expected)
             _hold_against_the_end(frontier.size, expected)
             if checkpoints:
@@ -131,7 +131,8 @@ def _signed_roots(checkpoints: Sequence[Any], keys: list[Ed25519PublicKey], tena
     return roots
 
 
-def _anchored_roots(notes: Sequence[str], keys: list[Ed25519PublicKey], tenant_id: UUID) -> dict[int, bytes]:
+def anchored_roots(notes: Sequence[str], keys: list[Ed25519PublicKey], tenant_id: UUID) -> dict[int, bytes]:
+    """After a signed restore the lost entries count no more; the same note at another time would hide a cut."""
     roots: dict[int, bytes] = {}
     for number, note in enumerate(notes, start=1):
         try:
@@ -139,6 +140,10 @@ def _anchored_roots(notes: Sequence[str], keys: list[Ed25519PublicKey], tenant_i
         except CheckpointError as error:
             # Anchors are out of reach of who changes the database: it is the key that is not the one that signed them.
             raise _Bad(Verdict.BAD_SIGNATURE, f"anchored checkpoint {number}: {error}") from error
+        if checkpoint.lost:
+            if max(roots, default=0) != checkpoint.lost:
+                raise _Bad(Verdict.AGAINST_ANCHOR, f"anchored checkpoint {number} is of a restore at another time")
+            roots = {size: root for size, root in roots.items() if size <= checkpoint.size}
         if checkpoint.tenant_id != tenant_id or roots.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root:
             raise _Bad(Verdict.AGAINST_ANCHOR, f"anchored checkpoint {number} contradicts another one")
     return roots

@@ -17,6 +17,8 @@ COMMANDS: dict[str, str] = {
     "seed": "put the demo bank into the database",
     "tenant": "make a tenant and invite its first admin",
     "erase": "erase a customer",
+    "backup": "back the stack up, its keys apart",
+    "restore": "restore a backup, and erase again who was erased since",
     "keys": "rotate the keys of access tokens, or a tenant's data key",
     "bench": "measure this build on this machine",
     "eval": "measure what the detectors reach",

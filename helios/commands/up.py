@@ -16,10 +16,12 @@ from pathlib import Path
 
 import asyncpg
 
+from helios.backup.restoring import require_whole
 from helios.commands.conversation import Customer, play
 from helios.demo_bank import in_place
 from helios.demo_bank.people import load_secrets, secrets_file
 from helios.embedded.errors import StackError
+from helios.embedded.home import Home
 from helios.embedded.keeper import Report, together
 from helios.embedded.probes import http_answers
 from helios.embedded.process import last_lines
@@ -44,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     except GeneratorConfigError as error:
         print(f"{error}.", file=sys.stderr)
         return 1
+
+    require_whole(Home(config.home.expanduser().absolute()))
 
     async def body() -> None:
         with progress() as report:

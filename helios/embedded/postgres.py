@@ -121,6 +121,20 @@ def postgres_part(home: Home, keys: Keys, port: int) -> Part:
     )
 
 
+def advance_epoch(home: Home, epoch: int) -> None:
+    """Lets transactions of a new data folder count from this epoch on (`epoch << 32`).
+
+    Raises:
+        StackError: the program refused.
+    """
+    log, bin_folder = home.logs / "postgres-setup.log", programs()
+    account = choose_account(bin_folder / "postgres", home.postgres, log)
+    argv: list[str | Path] = [bin_folder / "pg_resetwal", f"--epoch={epoch}", data_folder(home)]
+    code, output = run(Command(argv, log, home.postgres, ENVIRONMENT, account=account))
+    if code != 0:
+        raise StackError(f"The data folder's epoch could not be set.\nThe end of {log}:\n{output}")
+
+
 def _make_data(home: Home, keys: Keys, bin_folder: Path, log: Path, account: Account | None) -> None:
     """initdb into a folder beside, renamed when it is whole: an interrupted one is simply made again."""
     draft, secret = home.postgres / "data.new", home.postgres / "admin.new"

@@ -1,0 +1,60 @@
+"""Restores a backup into HELIOS_HOME, where no stack may run, and does again what was done since: whoever was erased
+after the backup is erased again, before anybody is served. Needs HELIOS_HOME/audit-anchor (or HELIOS_AUDIT_ANCHOR_DIR),
+which is outside of backups and holds the list of erasures: put it back first.
+
+`--settle` does only the second half, on real servers that were restored by other means: with HELIOS_POSTGRES_DSN,
+HELIOS_TEMPORAL_ADDRESS and HELIOS_ROOT_KEY set, workers up and the API down. See docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from helios.audit_log.anchors import anchor_of
+from helios.backup.afterwards import settle
+from helios.backup.restoring import restore
+from helios.commands.reach import reach
+from helios.database import Database
+from helios.embedded.errors import StackError
+from helios.embedded.progress import progress
+from helios.embedded.supervisor import run as run_until_told
+from helios.keyring import Keyring, root_key
+from helios.settings import Settings, settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("backup", metavar="FOLDER", type=Path, nargs="?", help="the folder with the data")
+    parser.add_argument("--keys", metavar="FOLDER", type=Path, help="the folder with the keys")
+    parser.add_argument("--replace", action="store_true", help="throw away what HELIOS_HOME holds")
+    parser.add_argument("--settle", action="store_true", help="the servers were restored by other means")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.settle:
+        print(_told(asyncio.run(_settle(reach()))))
+        return 0
+    if args.backup is None or args.keys is None:
+        raise StackError("Name the backup's folder and, with --keys, the folder with its keys.")
+    config = settings()
+
+    async def body() -> None:
+        with progress() as report:
+            erased = await restore(config, args.backup, args.keys, report, replace=args.replace)
+        print(_told(erased))
+
+    return run_until_told(body, config)
+
+
+async def _settle(config: Settings) -> int:
+    database = Database(config.postgres_dsn.get_secret_value(), pool_size=2, pooled=config.postgres_pooled)
+    try:
+        keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
+        return await settle(config, database, keyring, anchor_of(config))
+    finally:
+        await database.close()
+
+
+def _told(erased: int) -> str:
+    return f"Restored. Customers erased again: {erased}. Everybody signs in anew."

@@ -1,0 +1,116 @@
+"""A backup from before an erasure is restored: the erased customer stays unreadable, everybody else is there."""
+
+from __future__ import annotations
+
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from helios.audit_log.anchors import FolderAnchor
+from helios.audit_log.checkpoints import Checkpoint, sign
+from helios.audit_log.verifier import Verdict, anchored_roots, verify_log
+from helios.backup.making import MANIFEST, make
+from helios.backup.restoring import mark, require_whole, restore
+from helios.commands.searching import places_with
+from helios.database import Database
+from helios.embedded.errors import StackError
+from helios.embedded.home import Home
+from helios.embedded.servers import silent
+from helios.embedded.supervisor import Stack, running_stack
+from helios.keyring import Keyring, root_key
+from helios.settings import Settings
+from tests.caller import Api
+from tests.privacy.test_erasure import erase, new_words, talkative
+
+
+async def test_who_was_erased_after_a_backup_is_erased_in_what_it_restores(
+    stack: Stack, api: Api, tenant_id: UUID, tmp_path: Path
+) -> None:
+    words, kept = new_words(), f"kanarienvogel{uuid4().hex}"
+    gone = await talkative(api, words)
+    stays = await (await api.customer()).open()
+    await stays.say(f"I am {kept}. Which fees are there?")
+    backup, keys = tmp_path / "backup", tmp_path / "keys"
+    await make(stack.servers.home, stack.servers.admin_dsn, backup, keys)
+    assert {path.stat().st_mode & 0o077 for path in (*backup.iterdir(), *keys.iterdir())} == {0}
+    secret = (keys / "root_key").read_bytes()
+    assert not any(secret in path.read_bytes() for path in backup.iterdir())
+    await erase(api, gone.id)
+
+    tmp_path.chmod(0o711)
+    config = Settings(home=tmp_path / "home", llm=("offline",))
+    shutil.copytree(stack.servers.home.root / "audit-anchor", config.home / "audit-anchor")
+    config.home.chmod(0o711)
+    assert await restore(config, backup, keys, silent, replace=False) == 1
+    async with running_stack(config) as restored:
+        assert await places_with(restored, *words) == []
+        database = Database(restored.servers.app_dsn, pool_size=2)
+        root = root_key(restored.servers.keys.root_key)
+        report = await verify_log(database, root, FolderAnchor(config.home / "audit-anchor"), tenant_id)
+        assert (report.verdict, report.detail) == (Verdict.GOOD, "good")
+        owner = await asyncpg.connect(restored.servers.admin_dsn)
+        left = await owner.fetch(
+            "SELECT kind, wrapped_key FROM customer_keys WHERE customer_id = $1 ORDER BY kind", UUID(gone.id)
+        )
+        assert [(row["kind"], row["wrapped_key"] is None) for row in left] == [("ops", True), ("record", False)]
+        said = "SELECT id, content_ct FROM messages WHERE conversation_id = $1 AND role = 'customer'"
+        assert await owner.fetch(said, UUID(gone.conversation)) == []
+        assert await owner.fetchval("SELECT count(*) FROM statutory_records WHERE customer_id = $1", UUID(gone.id)) == 1
+        assert not await owner.fetchval("SELECT count(*) FROM sessions WHERE revoked_at IS NULL")
+        message = await owner.fetchrow(said, UUID(stays.conversation))
+        keyring = Keyring(root, database)
+        of_stays = await keyring.customer(tenant_id, UUID(stays.id))
+        assert kept in of_stays.open_text(message["content_ct"], "messages.content_ct", message["id"])
+        await owner.close()
+        await database.close()
+
+
+async def test_what_is_no_whole_backup_is_refused(stack: Stack, tmp_path: Path) -> None:
+    backup, keys, config = tmp_path / "backup", tmp_path / "keys", Settings(home=tmp_path / "home")
+    with pytest.raises(StackError, match="is no backup"):
+        await restore(config, backup, keys, silent, replace=False)
+    with pytest.raises(StackError, match="apart"):
+        await make(stack.servers.home, stack.servers.admin_dsn, backup, backup / "keys")
+    await make(stack.servers.home, stack.servers.admin_dsn, backup, keys)
+    with pytest.raises(StackError, match="is there already"):
+        await make(stack.servers.home, stack.servers.admin_dsn, backup, keys)
+    with (backup / "temporal.sqlite").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(StackError, match=r"temporal\.sqlite .* was changed"):
+        await restore(config, backup, keys, silent, replace=False)
+    (backup / MANIFEST).write_text("{}")
+    with pytest.raises(StackError, match="is no backup"):
+        await restore(config, backup, keys, silent, replace=False)
+
+
+def test_a_home_whose_restore_broke_off_is_not_served(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    require_whole(home)
+    mark(home).touch()
+    with pytest.raises(StackError, match="did not end"):
+        require_whole(home)
+
+
+def test_a_note_of_a_restore_counts_in_its_own_place_only() -> None:
+    """Put in again later it would hide that the log was cut."""
+    tenant, key = uuid4(), Ed25519PrivateKey.generate()
+
+    def note(size: int, lost: int = 0, root: bytes = b"once") -> str:
+        return sign(Checkpoint(tenant, size, sha256(root).digest(), lost), key)
+
+    def again(size: int) -> str:
+        return note(size, root=b"again")
+
+    restored = note(3, lost=9)
+    after = [note(3), note(6), note(9), restored, again(6), again(12)]
+    once, twice = sha256(b"once").digest(), sha256(b"again").digest()
+    assert anchored_roots(after, [key.public_key()], tenant) == {3: once, 6: twice, 12: twice}
+    for wrong in ([*after, restored], [note(3), note(6), restored], [note(3), note(6), note(9), again(6)]):
+        with pytest.raises(Exception, match="anchored checkpoint") as refused:
+            anchored_roots(wrong, [key.public_key()], tenant)
+        assert refused.value.verdict is Verdict.AGAINST_ANCHOR  # type: ignore[attr-defined]
