@@ -69,8 +69,8 @@ LEFT = text(
 THREAD = text("SELECT * FROM threads WHERE tenant_id = :tenant_id AND id = :conversation_id FOR UPDATE")
 SETTINGS = text("SELECT settings FROM tenants WHERE id = :tenant_id")
 FORGET_CUSTOMER = text(
-    "UPDATE customers SET external_id_index = :nobody, profile_ct = '', locale = NULL, deleted_at = now(), "
-    "erased_at = now() WHERE tenant_id = :tenant_id AND id = :customer_id"
+    "UPDATE customers SET external_id_index = :nobody, profile_ct = '', locale = NULL, audiences = '{}', "
+    "deleted_at = now(), erased_at = now() WHERE tenant_id = :tenant_id AND id = :customer_id"
 )
 FORGET_EXPORTS = text(
     "UPDATE privacy_requests SET export_ct = NULL WHERE tenant_id = :tenant_id AND customer_id = :customer_id"

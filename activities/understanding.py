@@ -20,7 +20,7 @@ from helios.crypto import Keys
 from helios.detection.personal import find as find_personal_data
 from helios.detection.redaction import tokenise
 from helios.knowledge.query import contextual_query
-from helios.knowledge.retrieval import search
+from helios.knowledge.retrieval import audiences_in, search
 from helios.llm.base import PastMessage
 from helios.models.intent import Intent
 from helios.rules.policy import Policy, policy_of
@@ -150,7 +150,8 @@ def _without_personal_data(resources: Resources, query: str, language: str) -> s
 
 async def retrieve(resources: Resources, ref: TurnRef, found: Classified, language: str) -> list[ScoredPassage]:
     async with resources.database.tenant(ref.tenant_id) as connection:
-        return await search(connection, ref.tenant_id, found.query, found.vector, language)
+        audiences = await audiences_in(connection, ref.tenant_id, ref.conversation_id)
+        return await search(connection, ref.tenant_id, found.query, found.vector, language, audiences)
 
 
 def _milliseconds(started: float, classified_at: float, screened_at: float) -> dict[str, int]:

@@ -30,6 +30,7 @@ router = APIRouter(prefix="/v1", tags=["Sign-in"], route_class=StrictRoute)
 PROFILE = "customers.profile_ct"
 
 SCOPE = "customer_tokens"
+AUDIENCES_MAX = 20
 API_KEY = text(
     "SELECT last_used_at > now() - interval '1 minute' AS noted FROM api_keys WHERE tenant_id = :tenant_id "
     "AND id = :id AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AND :scope = ANY(scopes)"
@@ -40,7 +41,7 @@ API_KEY_USED = text(
     "AND (last_used_at IS NULL OR last_used_at <= now() - interval '1 minute')"
 )
 SET_PROFILE = text(
-    "UPDATE customers SET profile_ct = :profile, locale = coalesce(:locale, locale) "
+    "UPDATE customers SET profile_ct = :profile, audiences = :audiences, locale = coalesce(:locale, locale) "
     "WHERE tenant_id = :tenant_id AND id = :id"
 )
 API_KEY_TENANT = text("SELECT tenant_id, api_key_id FROM api_key_index WHERE key_hash = :key_hash")
@@ -96,7 +97,13 @@ async def sign_customer_in(
         own = await customer_keys(connection, keys, found)
         await connection.execute(
             SET_PROFILE,
-            {"tenant_id": tenant_id, "id": found, "locale": locale, "profile": own.seal_json(profile, PROFILE, found)},
+            {
+                "tenant_id": tenant_id,
+                "id": found,
+                "locale": locale,
+                "audiences": _audiences(body),
+                "profile": own.seal_json(profile, PROFILE, found),
+            },
         )
         await audit.record(connection, tenant_id, "auth.customer_token", actor=actor, subject=("customer", found))
     identity = Identity(tenant_id, found, "customer", frozenset({"customer"}), found)
@@ -126,3 +133,10 @@ async def _api_key(services: Services, api_key: str | None) -> tuple[UUID, UUID]
         if not live.noted:
             await connection.execute(API_KEY_USED, where)
     return row.tenant_id, row.api_key_id
+
+
+def _audiences(body: CustomerToken) -> list[str]:
+    """`attributes.audiences` with commas between them."""
+    told = (body.attributes or {}).get("audiences")
+    named = [clean(each.strip()) for each in told.split(",")] if isinstance(told, str) else []
+    return [each for each in named if each][:AUDIENCES_MAX]

@@ -37,9 +37,10 @@ ARTICLE = text(
     FROM knowledge_sources AS source JOIN knowledge_versions AS version
       ON version.tenant_id = source.tenant_id AND version.source_id = source.id
     WHERE source.tenant_id = :tenant_id AND source.language = :language AND source.slug = :slug
-      AND source.visibility = 'public' AND source.deleted_at IS NULL AND source.published_version IS NOT NULL
+      AND source.visibility = 'public' AND source.audiences = '{}' AND source.deleted_at IS NULL
+      AND source.published_version IS NOT NULL
       AND version.version = coalesce(CAST(:version AS int), source.published_version)
-      AND version.status IN ('published', 'superseded') AND version.visibility = 'public'
+      AND version.status IN ('published', 'superseded') AND version.visibility = 'public' AND version.audiences = '{}'
       AND NOT EXISTS (
         SELECT FROM chunks WHERE chunks.tenant_id = source.tenant_id AND chunks.source_id = source.id
           AND chunks.version = version.version AND chunks.visibility <> 'public')

@@ -219,6 +219,7 @@ def source_json(row: Any) -> dict[str, Any]:
         "visibility": row.visibility,
         "category": row.category,
         "tags": row.tags,
+        "audiences": row.audiences,
         "url": row.url,
         "published_version": row.published_version,
         "newest_version": row.newest_version,
@@ -261,6 +262,7 @@ async def _submission(
     if known is not None and language != known.language:
         raise _invalid("/language", "a source has one language: hand this in as a source of its own")
     tags = known.tags if known is not None and body.tags is None else body.tags or ()
+    audiences = known.audiences if known is not None and body.audiences is None else body.audiences or ()
     category = body.category or (known.category if known is not None else None)
     return Submission(
         title=clean(body.title or ""),
@@ -273,6 +275,7 @@ async def _submission(
         slug=body.slug,
         category=clean(category) if category else None,
         tags=tuple(clean(tag) for tag in tags),
+        audiences=tuple(clean(each) for each in audiences),
         url=clean(body.url) if body.url else (known.url if known is not None else None),
         effective_at=body.effective_at,
         expires_at=body.expires_at,

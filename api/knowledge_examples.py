@@ -9,12 +9,13 @@ __all__ = ["CITING", "DIFF", "PASSAGE", "SITEMAP", "SOURCE", "SUBMITTED", "VERSI
 
 SOURCE = {
     "id": ID, "slug": None, "language": "en", "title": "Replacement cards", "visibility": "public", "category": "cards",
-    "tags": ["fees"], "url": None, "published_version": 1, "newest_version": 2, "newest_status": "pending_review",
+    "tags": ["fees"], "audiences": [], "url": None,
+    "published_version": 1, "newest_version": 2, "newest_status": "pending_review",
     "created_at": TIME,
 }  # fmt: skip
 VERSION = {
     "source_id": ID, "version": 2, "status": "pending_review", "title": "Replacement cards", "slug": None,
-    "language": "en", "visibility": "public", "category": "cards", "tags": ["fees"], "url": None,
+    "language": "en", "visibility": "public", "category": "cards", "tags": ["fees"], "audiences": [], "url": None,
     "media_type": "text/plain", "progress": {"step": "done", "chunks_total": 3, "chunks_done": 3, "chunks_reused": 1},
     "failure": None, "submitted_by": ID, "review": None, "publish_at": None, "effective_at": None, "expires_at": None,
     "created_at": TIME, "updated_at": TIME,

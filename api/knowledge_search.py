@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.authentication import caller
 from api.described import described
@@ -18,7 +19,7 @@ from api.languages import language_of
 from api.models import KnowledgeSearch, SearchFilters
 from api.problems import Problem
 from api.state import State
-from helios.knowledge.retrieval import CUSTOMERS, Filters, search_for
+from helios.knowledge.retrieval import CUSTOMERS, Filters, audiences_of, search_for
 from helios.llm.base import Passage
 from helios.models.embedder import Embedder
 from helios.settings import Settings
@@ -53,12 +54,26 @@ async def search_knowledge(
     language = asked.language or await language_of(body.query)
     encoder = await asyncio.to_thread(_encoder, services.settings)
     vectors = await asyncio.to_thread(encoder.embed, [body.query])
-    filters = Filters(tuple(asked.source_ids or ()), tuple(asked.tags or ()), asked.category, body.as_of)
     async with services.database.tenant(asker.tenant_id) as connection:
+        filters = Filters(
+            source_ids=tuple(asked.source_ids or ()),
+            tags=tuple(asked.tags or ()),
+            category=asked.category,
+            audiences=await _audiences(connection, asker, asked),
+            changed_since=asked.changed_since,
+            as_of=body.as_of,
+        )
         found = await search_for(
             connection, asker.tenant_id, body.query, vectors[0], language, visible, filters, body.top_k
         )
     return JSONResponse({"passages": [_passage_json(passage) for passage in found]})
+
+
+async def _audiences(connection: AsyncConnection, asker: Identity, asked: SearchFilters) -> tuple[str, ...] | None:
+    """A customer's own, whatever they ask for. Staff may look through the eyes of any, or see all."""
+    if asker.kind == "customer":
+        return await audiences_of(connection, asker.tenant_id, asker.id)
+    return tuple(asked.audiences) if asked.audiences is not None else None
 
 
 def _passage_json(passage: Passage) -> dict[str, Any]:

@@ -38,7 +38,7 @@ Reader = Annotated[Identity, Depends(caller("knowledge.read"))]
 Approver = Annotated[Identity, Depends(caller("knowledge.approve"))]
 Withdrawer = Annotated[Identity, Depends(caller("knowledge.withdraw"))]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The version's number")]
-COMPARED = ("title", "visibility", "category", "tags", "url", "effective_at", "expires_at")
+COMPARED = ("title", "visibility", "category", "tags", "audiences", "url", "effective_at", "expires_at")
 
 # A version is known by its number; lists and their cursors need an id.
 VERSIONS = text(

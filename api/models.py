@@ -236,6 +236,7 @@ class NewSource(Body):
     visibility: Literal["public", "internal"] | None = None
     category: Label | None = None
     tags: Annotated[list[Label], Field(max_length=20)] | None = None
+    audiences: Annotated[list[Label], Field(max_length=20)] | None = None
     url: (
         Annotated[StrictStr, Field(max_length=2_000, pattern="^(https?://|/)[^\\s]*$"), AfterValidator(readable)] | None
     ) = None
@@ -268,8 +269,10 @@ class SearchFilters(Body):
     source_ids: Annotated[list[UUID], Field(max_length=100)] | None = None
     tags: Annotated[list[Label], Field(max_length=20)] | None = None
     category: Label | None = None
+    audiences: Annotated[list[Label], Field(max_length=20)] | None = None
     language: Annotated[StrictStr, Field(pattern="^[a-z]{2}$")] | None = None
     visibility: Literal["public", "internal"] | None = None
+    changed_since: Moment | None = None
 
 
 class KnowledgeSearch(Body):

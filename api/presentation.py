@@ -83,6 +83,7 @@ def version_json(row: Any) -> dict[str, Any]:
         "visibility": row.visibility,
         "category": row.category,
         "tags": row.tags,
+        "audiences": row.audiences,
         "url": row.url,
         "media_type": row.media_type,
         "progress": {

@@ -21,7 +21,7 @@ from helios.knowledge.parsing import MEDIA_TYPES, media_type_of
 from helios.uploads import UploadRefused, check_upload
 
 FIELDS_MAX = 20
-LISTS = frozenset({"tags"})
+LISTS = frozenset({"tags", "audiences"})
 """Fields that hold several values, with commas between them."""
 REFUSED = {
     "content": "is not the kind of file that its name says",

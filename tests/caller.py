@@ -82,11 +82,11 @@ class Api:
             self._staff[role] = (token, time.monotonic())
         return {"Authorization": f"Bearer {token}"}
 
-    async def customer(self, external_id: str | None = None) -> Customer:
+    async def customer(self, external_id: str | None = None, **about: Any) -> Customer:
         """A customer, signed in by the bank's backend."""
         answer = await self.http.post(
             "/v1/customer-tokens",
-            json={"external_id": external_id or f"test-{uuid4()}"},
+            json={"external_id": external_id or f"test-{uuid4()}", **about},
             headers={"X-API-Key": self.demo["api_key"]},
         )
         assert answer.status_code == 200, answer.text

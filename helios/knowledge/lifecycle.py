@@ -55,7 +55,8 @@ END = text(
 PUBLISH = text(
     """
     UPDATE knowledge_sources AS source SET published_version = version.version, title = version.title,
-        visibility = version.visibility, category = version.category, tags = version.tags, url = version.url
+        visibility = version.visibility, category = version.category, tags = version.tags, url = version.url,
+        audiences = version.audiences
     FROM knowledge_versions AS version
     WHERE source.tenant_id = :tenant_id AND source.id = :source_id AND version.tenant_id = :tenant_id
       AND version.source_id = :source_id AND version.version = :version

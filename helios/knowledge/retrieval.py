@@ -24,7 +24,8 @@ NEAREST = 20
 WORDED = 10
 
 COLUMNS = """chunks.id, chunks.source_id, chunks.version, version.title, chunks.text, source.language, source.slug,
-           chunks.sentences, chunks.sentence_vectors, (SELECT slug FROM tenants WHERE id = :tenant_id) AS tenant"""
+           chunks.sentences, chunks.sentence_vectors, version.audiences,
+           (SELECT slug FROM tenants WHERE id = :tenant_id) AS tenant"""
 OF_A_VERSION = """chunks JOIN knowledge_sources AS source
           ON source.tenant_id = chunks.tenant_id AND source.id = chunks.source_id
         JOIN knowledge_versions AS version ON version.tenant_id = chunks.tenant_id
@@ -43,10 +44,15 @@ WAS_IN_FORCE = """source.deleted_at IS NULL
               AND (span.ended_at IS NULL OR span.ended_at > CAST(:as_of AS timestamptz)))"""
 """The same for a moment in the past, also of what was withdrawn since."""
 VISIBLE = "chunks.visibility = ANY(:visibilities) AND version.visibility = ANY(:visibilities)"
+FOR_THEM = """(CAST(:audiences AS text[]) IS NULL OR version.audiences = '{}'
+          OR version.audiences && CAST(:audiences AS text[]))"""
+"""Whom it is for. NULL asks for all of it, as staff may."""
 VISIBLE_NOW = f"{VISIBLE} AND source.visibility = ANY(:visibilities)"
 FILTERS = """(CAST(:source_ids AS uuid[]) IS NULL OR chunks.source_id = ANY(:source_ids))
           AND (CAST(:tags AS text[]) IS NULL OR version.tags && CAST(:tags AS text[]))
-          AND (CAST(:category AS text) IS NULL OR version.category = :category)"""
+          AND (CAST(:category AS text) IS NULL OR version.category = :category)
+          AND (CAST(:changed_since AS timestamptz) IS NULL
+               OR coalesce(version.effective_at, version.reviewed_at, version.created_at) >= :changed_since)"""
 
 
 def _candidates(conditions: str) -> TextClause:
@@ -73,9 +79,9 @@ def _candidates(conditions: str) -> TextClause:
     )
 
 
-CANDIDATES = _candidates(f"{VISIBLE_NOW} AND {IN_FORCE}")
-FILTERED = _candidates(f"{VISIBLE_NOW} AND {IN_FORCE} AND {FILTERS}")
-FILTERED_THEN = _candidates(f"{VISIBLE} AND {WAS_IN_FORCE} AND {FILTERS}")
+CANDIDATES = _candidates(f"{VISIBLE_NOW} AND {FOR_THEM} AND {IN_FORCE}")
+FILTERED = _candidates(f"{VISIBLE_NOW} AND {FOR_THEM} AND {IN_FORCE} AND {FILTERS}")
+FILTERED_THEN = _candidates(f"{VISIBLE} AND {FOR_THEM} AND {WAS_IN_FORCE} AND {FILTERS}")
 LOAD = text(
     f"""
     SELECT {COLUMNS} FROM {OF_A_VERSION}
@@ -91,24 +97,43 @@ CITED_IN_FORCE = text(
 )
 
 
+AUDIENCES = text("SELECT audiences FROM customers WHERE tenant_id = :tenant_id AND id = :customer_id")
+AUDIENCES_IN = text(
+    "SELECT customer.audiences FROM threads JOIN customers AS customer ON customer.tenant_id = threads.tenant_id "
+    "AND customer.id = threads.customer_id WHERE threads.tenant_id = :tenant_id AND threads.id = :conversation_id"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a search is narrowed to. `as_of`: what was in force at that moment instead of now."""
+    """What a search is narrowed to.
+
+    audiences      what customers of these audiences may see; None: of any
+    changed_since  what came into force from then on
+    as_of          what was in force at that moment instead of now
+    """
 
     source_ids: tuple[UUID, ...] = ()
     tags: tuple[str, ...] = ()
     category: str | None = None
+    audiences: tuple[str, ...] | None = None
+    changed_since: datetime | None = None
     as_of: datetime | None = None
 
 
 async def search(
-    connection: AsyncConnection, tenant_id: UUID, query: str, vector: np.ndarray, language: str
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    query: str,
+    vector: np.ndarray,
+    language: str,
+    audiences: Sequence[str] = (),
 ) -> list[ScoredPassage]:
-    """What a customer's answer may rest on, by meaning and words, best first; each with its cosine similarity.
+    """What the answer to a customer of these `audiences` may rest on, by meaning and words, best first.
 
-    In the customer's `language` where there is knowledge in it, else in English.
+    Each with its cosine similarity. In the customer's `language` where there is knowledge in it, else in English.
     """
-    where = _where(tenant_id, query, vector, language, CUSTOMERS)
+    where = {**_where(tenant_id, query, vector, language, CUSTOMERS), "audiences": list(audiences)}
     candidates = [_passage(row, float(row.similarity)) for row in await connection.execute(CANDIDATES, where)]
     ranked = _ranked(candidates, query, vector, language, PASSAGES)
     return [ScoredPassage(passage.chunk_id, round(passage.score, 4)) for passage in ranked]
@@ -131,12 +156,28 @@ async def search_for(
         "source_ids": list(filters.source_ids) or None,
         "tags": list(filters.tags) or None,
         "category": filters.category,
+        "audiences": list(filters.audiences) if filters.audiences is not None else None,
+        "changed_since": filters.changed_since,
     }
     if filters.as_of is not None:
         where["as_of"] = filters.as_of
     rows = await connection.execute(FILTERED if filters.as_of is None else FILTERED_THEN, where)
     candidates = [_passage(row, float(row.similarity)) for row in rows]
     return _ranked(candidates, query, vector, language, most)
+
+
+async def audiences_of(connection: AsyncConnection, tenant_id: UUID, customer_id: UUID) -> tuple[str, ...]:
+    """What the tenant's backend said of this customer."""
+    where = {"tenant_id": tenant_id, "customer_id": customer_id}
+    found = await connection.execute(AUDIENCES, where)
+    return tuple(found.scalar_one_or_none() or ())
+
+
+async def audiences_in(connection: AsyncConnection, tenant_id: UUID, conversation_id: UUID) -> tuple[str, ...]:
+    """The audiences of the customer of a conversation."""
+    where = {"tenant_id": tenant_id, "conversation_id": conversation_id}
+    found = await connection.execute(AUDIENCES_IN, where)
+    return tuple(found.scalar_one_or_none() or ())
 
 
 async def load_passages(
@@ -195,7 +236,8 @@ def _passage(row: Any, score: float) -> Passage:
         text=row.text,
         language=row.language,
         score=score,
-        url=help_path(row.tenant, row.language, row.slug, row.version),
+        # Whoever has the address of a help page reads it: there is none of what is for some only.
+        url=help_path(row.tenant, row.language, row.slug, row.version) if not row.audiences else None,
         sentences=tuple(row.sentences),
         sentence_vectors=vectors.reshape(len(row.sentences), -1),
     )

@@ -62,6 +62,8 @@ class Submission:
     slug: str | None = None
     category: str | None = None
     tags: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    """Customers of one of these may see it; empty: all."""
     url: str | None = None
     effective_at: datetime | None = None
     expires_at: datetime | None = None
@@ -70,6 +72,7 @@ class Submission:
         """SHA-256 (hex) of all that a version says: the same again is no new version."""
         times = (each.timestamp() if each else None for each in (self.effective_at, self.expires_at))
         about = (self.title, self.visibility, self.language, self.category, self.tags, self.url, *times)
+        about += (self.audiences,) if self.audiences else ()
         return hashlib.sha256(f"{about!r}\0{self.media_type}\0".encode() + (self.original or b"")).hexdigest()
 
 
@@ -122,6 +125,7 @@ async def _new_source(connection: AsyncConnection, tenant_id: UUID, made: Submis
         insert(KnowledgeSource).values(
             tenant_id=tenant_id, id=source_id, slug=free, language=made.language, title=made.title,
             visibility=made.visibility, category=made.category, tags=list(made.tags), url=made.url,
+            audiences=list(made.audiences),
         )
     )  # fmt: skip
     return source_id
@@ -136,7 +140,8 @@ async def _store(connection: AsyncConnection, keys: TenantKeys, ref: VersionRef,
             step="parsing" if made.original is not None else "fetching",
             title=made.title, content="", content_sha256=made.content_hash(), submitted_by=made.submitted_by,
             effective_at=made.effective_at, expires_at=made.expires_at, visibility=made.visibility,
-            category=made.category, tags=list(made.tags), url=made.url, media_type=made.media_type,
+            category=made.category, tags=list(made.tags), audiences=list(made.audiences), url=made.url,
+            media_type=made.media_type,
             original_ct=original_ct,
         )
     )  # fmt: skip

@@ -30,7 +30,8 @@ LANGUAGE_SAMPLE = 4_000
 
 NEWEST = text(
     """
-    SELECT version.title, source.language, source.visibility, source.category, source.tags
+    SELECT version.title, source.language, source.visibility, source.category, source.tags,
+           source.audiences
     FROM knowledge_versions AS version JOIN knowledge_sources AS source
       ON source.tenant_id = version.tenant_id AND source.id = version.source_id
     WHERE version.tenant_id = :tenant_id AND version.source_id = :source_id ORDER BY version.version DESC LIMIT 1
@@ -103,6 +104,7 @@ class Syncing:
             language=about.language or self.detect(content[:LANGUAGE_SAMPLE]), visibility=about.visibility,
             submitted_by=page.registered_by, source_id=page.source_id, category=about.category,
             tags=tuple(about.tags), url=page.url,
+            audiences=tuple(before.audiences) if before is not None else (),
         )  # fmt: skip
 
 

@@ -6,9 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
+    Column,
     DateTime,
     ForeignKeyConstraint,
     LargeBinary,
+    Text,
     func,
     text,
 )
@@ -53,6 +56,12 @@ def counter_column() -> Any:
 
 def text_column(default: str) -> Any:
     return Field(default=default, nullable=False, sa_column_kwargs={"server_default": default})
+
+
+def labels_column() -> Any:
+    return Field(
+        default_factory=list, sa_column=Column(ARRAY(Text), server_default=text("'{}'"), nullable=False)
+    )  # fmt: skip
 
 
 def foreign_key(table: str, column: str, target: str = "id") -> ForeignKeyConstraint:

@@ -25,6 +25,7 @@ from schema.tables.columns import (
     OfTenant,
     counter_column,
     foreign_key,
+    labels_column,
     now_column,
     sealed_column,
     text_column,
@@ -53,6 +54,8 @@ class KnowledgeSource(OfTenant, table=True):
     category: str | None = None
     tags: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), server_default=text("'{}'")))
     url: str | None = None
+    audiences: list[str] = labels_column()
+    """Who of the customers may see it, e.g. `business`. Empty: everybody."""
     published_version: int | None = None
     created_at: datetime = now_column()
     deleted_at: datetime | None = time_column()
@@ -92,6 +95,7 @@ class KnowledgeVersion(SQLModel, table=True):
     category: str | None = None
     tags: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), server_default=text("'{}'")))
     url: str | None = None
+    audiences: list[str] = labels_column()
     media_type: str = text_column("text/markdown")
     original_ct: bytes | None = sealed_column()
     """What was handed in, until its text was taken out of it."""

@@ -23,6 +23,7 @@ from schema.tables.columns import (
     counter_column,
     foreign_key,
     json_column,
+    labels_column,
     now_column,
     sealed_column,
     time_column,
@@ -147,6 +148,8 @@ class Customer(OfTenant, table=True):
     external_id_index: bytes = Field(sa_type=LargeBinary)
     profile_ct: bytes = sealed_column(nullable=False)
     locale: str | None = None
+    audiences: list[str] = labels_column()
+    """What the tenant's backend said: sources for one of these audiences are for this customer too."""
     created_at: datetime = now_column()
     deleted_at: datetime | None = time_column()
     frozen_at: datetime | None = time_column()
