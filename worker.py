@@ -6,8 +6,10 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 import uvloop
@@ -90,24 +92,17 @@ def build_id() -> str:
     return sources_hash("activities", "helios", "schema", "workflows")[:16]
 
 
+def steps_of(*groups: object) -> list[Callable[..., Any]]:
+    """All that their signatures name: a step that no worker knows would be waited for without end."""
+    return [getattr(group, name) for group in groups for name in sorted(type(group).__mro__[1].__abstractmethods__)]  # type: ignore[attr-defined]
+
+
 def make_worker(config: Settings, client: Client, resources: Resources) -> Worker:
-    turns, escalations, clocks = Turns(resources), Escalations(resources), Clocks(resources)
     return Worker(
         client,
         task_queue=config.temporal_task_queue,
         workflows=[ConversationWorkflow, EscalationWorkflow, ClockWorkflow],
-        activities=[
-            turns.understand,
-            turns.generate,
-            turns.deliver,
-            escalations.open_escalation,
-            escalations.load_escalation,
-            escalations.apply_claim,
-            escalations.apply_decision,
-            escalations.apply_deadline,
-            clocks.look_at_ticket,
-            clocks.ring,
-        ],
+        activities=steps_of(Turns(resources), Escalations(resources), Clocks(resources)),
         workflow_runner=workflow_runner(config),
         # Not as a deployment: the server would write one more search attribute for each conversation.
         build_id=build_id(),
@@ -125,7 +120,6 @@ def make_worker(config: Settings, client: Client, resources: Resources) -> Worke
 
 def make_batch_worker(config: Settings, client: Client, resources: Resources) -> Worker:
     """Work that nobody waits for on the line: on a queue of its own, one thing at a time."""
-    knowledge, privacy, replays = Knowledge(resources), Privacy(resources), PolicyReplays(resources)
     return Worker(
         client,
         task_queue=config.temporal_batch_queue,
@@ -138,24 +132,7 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
             RetentionWorkflow,
             SyncWorkflow,
         ],
-        activities=[
-            knowledge.parse_version,
-            knowledge.embed_chunks,
-            knowledge.finish_ingestion,
-            knowledge.fail_version,
-            knowledge.publish_version,
-            knowledge.sync_next_page,
-            replays.replay_batch,
-            privacy.freeze_customer,
-            privacy.end_conversations,
-            privacy.erase_conversations,
-            privacy.destroy_key,
-            privacy.forget_histories,
-            privacy.finish_erasure,
-            privacy.write_export,
-            privacy.expire_export,
-            privacy.delete_what_is_due,
-        ],
+        activities=steps_of(Knowledge(resources), Privacy(resources), PolicyReplays(resources)),
         workflow_runner=workflow_runner(config),
         build_id=build_id(),
         max_cached_workflows=100,

@@ -22,7 +22,7 @@ from helios.crypto import Shredded
 from helios.detection.learned import Floats
 from helios.detection.output import Context
 from helios.rules.policy import Policy, policy_of
-from schema.policy_replay import Place, ReplayBatch, Replayed
+from schema.policy_replay import Place, ReplayBatch, Replayed, ReplayRef
 from schema.tables import PolicyReplayChange
 
 BATCH = 50
@@ -51,6 +51,12 @@ PROGRESS = text(
 )
 
 
+FAIL = text(
+    "UPDATE policy_replays SET status = 'failed', finished_at = now() "
+    "WHERE tenant_id = :tenant_id AND id = :id AND status = 'running'"
+)
+
+
 async def replay_batch(resources: Resources, batch: ReplayBatch) -> Replayed:
     """The next turns. Their changes are stored under the turn, so the same batch again stores nothing twice."""
     where = {"tenant_id": batch.ref.tenant_id, "id": batch.ref.replay_id}
@@ -73,6 +79,12 @@ async def replay_batch(resources: Resources, batch: ReplayBatch) -> Replayed:
             await connection.execute(insert(PolicyReplayChange).on_conflict_do_nothing(), rows)
         await connection.execute(PROGRESS, {**where, "done": done, "status": "done" if last else "running"})
     return Replayed(done, replay.total, None if last else turns[list(turns)[-1]])
+
+
+async def fail_replay(resources: Resources, ref: ReplayRef) -> None:
+    """Says that it will get no further. What was found until then stays, and does not count as a whole."""
+    async with resources.database.tenant(ref.tenant_id) as connection:
+        await connection.execute(FAIL, {"tenant_id": ref.tenant_id, "id": ref.replay_id})
 
 
 async def _read(

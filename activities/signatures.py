@@ -12,7 +12,7 @@ from temporalio import activity
 
 from schema.clocks import Ring, TicketRef, Ticking
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
-from schema.policy_replay import ReplayBatch, Replayed
+from schema.policy_replay import ReplayBatch, Replayed, ReplayRef
 from schema.privacy import RequestRef, TenantRef
 from schema.steps import (
     ApplyClaim,
@@ -93,6 +93,10 @@ class PolicyReplaySteps(ABC):
     @activity.defn
     @abstractmethod
     async def replay_batch(self, batch: ReplayBatch) -> Replayed: ...
+
+    @activity.defn
+    @abstractmethod
+    async def fail_replay(self, ref: ReplayRef) -> None: ...
 
 
 class KnowledgeSteps(ABC):

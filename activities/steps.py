@@ -37,7 +37,7 @@ from activities.signatures import (
 from helios.crypto import Shredded
 from schema.clocks import Ring, TicketRef, Ticking
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
-from schema.policy_replay import ReplayBatch, Replayed
+from schema.policy_replay import ReplayBatch, Replayed, ReplayRef
 from schema.privacy import RequestRef, TenantRef
 from schema.steps import (
     ApplyClaim,
@@ -144,6 +144,10 @@ class PolicyReplays(PolicyReplaySteps):
     @activity.defn
     async def replay_batch(self, batch: ReplayBatch) -> Replayed:
         return await _run(policy_replay.replay_batch, self._resources, batch)
+
+    @activity.defn
+    async def fail_replay(self, ref: ReplayRef) -> None:
+        await _run(policy_replay.fail_replay, self._resources, ref)
 
 
 class Knowledge(KnowledgeSteps):

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, St
 from api.models import Body, Content, Remark, spoken
 from helios.rules.policy_document import SituationOverride
 from helios.rules.redaction_document import KindRule, OwnPattern
+from schema.policy_replay import TURNS_MOST
 
 Reason = Annotated[StrictStr, Field(min_length=1, max_length=2_000, examples=["Refunded."]), AfterValidator(spoken)]
 ClockName = Annotated[StrictStr, Field(pattern="^[a-z][a-z_]{0,63}$", max_length=64, examples=["investigation"])]
@@ -46,7 +47,7 @@ class NewPolicyReplay(Body):
     """`turns`: how many of the newest are looked at."""
 
     version: Annotated[StrictInt, Field(ge=1, le=2**31 - 1, examples=[2])]
-    turns: Annotated[StrictInt, Field(ge=1, le=10_000)] = 1_000
+    turns: Annotated[StrictInt, Field(ge=1, le=TURNS_MOST)] = 1_000
 
 
 class NewRedactionRules(Body):

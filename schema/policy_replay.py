@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 POLICY_REPLAY_WORKFLOW = "PolicyReplayWorkflow"
+TURNS_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,15 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import PolicyReplaySteps
     from schema.policy_replay import POLICY_REPLAY_WORKFLOW, ReplayBatch, Replayed, ReplayRef
 
 PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+GIVEN_UP_AFTER = timedelta(hours=1)
+"""A batch that does not succeed within it is told of, instead of being tried for ever."""
 
 
 @workflow.defn(name=POLICY_REPLAY_WORKFLOW)
@@ -20,12 +23,22 @@ class PolicyReplayWorkflow:
 
     @workflow.run
     async def run(self, ref: ReplayRef) -> None:
+        try:
+            await self._replay(ref)
+        except ActivityError:
+            workflow.set_current_details("failed")
+            await workflow.execute_activity_method(
+                PolicyReplaySteps.fail_replay, ref, start_to_close_timeout=timedelta(seconds=60), retry_policy=PATIENT
+            )
+
+    async def _replay(self, ref: ReplayRef) -> None:
         batch: ReplayBatch | None = ReplayBatch(ref)
         while batch is not None:
             replayed: Replayed = await workflow.execute_activity_method(
                 PolicyReplaySteps.replay_batch,
                 batch,
                 start_to_close_timeout=timedelta(seconds=60),
+                schedule_to_close_timeout=GIVEN_UP_AFTER,
                 retry_policy=PATIENT,
                 summary=f"from turn {batch.done + 1} on",
             )

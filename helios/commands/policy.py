@@ -1,7 +1,7 @@
 """Hold a version of a tenant's policy against past turns, and tell which would have been decided otherwise.
 
 Needs a running stack: a worker looks at the turns. Nothing changes for customers. Exits with 0, or with 1 where there
-is no such tenant or version.
+is no such tenant or version, or the replay did not get to its end.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -23,9 +25,10 @@ from helios.refusals import Refused
 from helios.rules.replaying import open_replay, start_replay
 from helios.settings import Settings
 from helios.temporal import connect
-from schema.policy_replay import ReplayRef, policy_replay_workflow_id
+from schema.policy_replay import TURNS_MOST, ReplayRef, policy_replay_workflow_id
 
 FIND = text("SELECT id FROM tenants WHERE slug = :slug AND deleted_at IS NULL")
+REPLAY = text("SELECT status, against, done, total FROM policy_replays WHERE tenant_id = :tenant_id AND id = :id")
 CHANGES = text(
     "SELECT conversation_id, turn, situation, before, after, reason FROM policy_replay_changes "
     "WHERE tenant_id = :tenant_id AND replay_id = :id ORDER BY conversation_id DESC, turn DESC"
@@ -37,21 +40,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     replay = actions.add_parser("replay", help="look at the newest turns again under another version")
     replay.add_argument("--tenant", metavar="NAME", required=True, help="the tenant's short name")
     replay.add_argument("--version", type=int, required=True, help="the version, for example a draft's")
-    replay.add_argument("--turns", type=int, default=1_000, help="how many of the newest turns (default: 1000)")
+    replay.add_argument("--turns", type=_turns, default=1_000, help="how many of the newest turns (default: 1000)")
     replay.add_argument("--json", action="store_true", help="print every change as JSON")
+
+
+def _turns(value: str) -> int:
+    turns = int(value)
+    if not 1 <= turns <= TURNS_MOST:
+        raise argparse.ArgumentTypeError(f"from 1 to {TURNS_MOST:,}")
+    return turns
 
 
 def run(args: argparse.Namespace) -> int:
     try:
         found = asyncio.run(_replay(reach(), args.tenant, args.version, args.turns))
-    except Refused:
-        print("There is no such tenant or version.", file=sys.stderr)
+    except Refused as refusal:
+        print(refusal.detail or f"{args.tenant} has no version {args.version} of its policy.", file=sys.stderr)
         return 1
-    print(json.dumps(found, indent=2, default=str) if args.json else _told(found))
-    return 0
+    print(json.dumps(found.changes, indent=2, default=str) if args.json else _told(found))
+    return 0 if found.status == "done" else 1
 
 
-async def _replay(config: Settings, slug: str, version: int, turns: int) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    status: str
+    against: int
+    done: int
+    total: int
+    changes: list[dict[str, Any]]
+
+
+async def _replay(config: Settings, slug: str, version: int, turns: int) -> _Found:
     dsn, pooled = config.postgres_dsn.get_secret_value(), config.postgres_pooled
     database = Database(dsn, pool_size=2, pooled=pooled)
     try:
@@ -61,9 +80,11 @@ async def _replay(config: Settings, slug: str, version: int, turns: int) -> list
         client = await connect(config, Keyring(root_key(config.root_key.get_secret_value()), database))
         await start_replay(client, config, ref)
         await client.get_workflow_handle(policy_replay_workflow_id(ref)).result()
+        where = {"tenant_id": ref.tenant_id, "id": ref.replay_id}
         async with database.tenant(ref.tenant_id) as connection:
-            rows = await connection.execute(CHANGES, {"tenant_id": ref.tenant_id, "id": ref.replay_id})
-            return [dict(row._mapping) for row in rows]
+            row = (await connection.execute(REPLAY, where)).one()
+            changes = [dict(each._mapping) for each in await connection.execute(CHANGES, where)]
+        return _Found(row.status, row.against, row.done, row.total, changes)
     finally:
         await database.close()
 
@@ -72,14 +93,23 @@ async def _tenant(database: Database, slug: str) -> UUID:
     async with database.platform() as connection:
         found = (await connection.execute(FIND, {"slug": slug})).scalar_one_or_none()
     if found is None:
-        raise Refused("not_found")
+        raise Refused("not_found", f"There is no tenant {slug!r}.")
     return UUID(str(found))
 
 
-def _told(changes: list[dict[str, Any]]) -> str:
-    lines = [f"{len(changes)} turns would have been decided otherwise."]
-    lines += [
-        f"  {each['conversation_id']} turn {each['turn']}: {each['reason']}, {each['before']} -> {each['after']}"
-        for each in changes
-    ]
+def _told(found: _Found) -> str:
+    turns = f"{found.done} of {found.total} turns" if found.status != "done" else f"{found.total} turns"
+    lines = [f"{len(found.changes)} of {turns} would have been decided otherwise than under version {found.against}."]
+    lines += [f"  {each['conversation_id']} turn {each['turn']}: {_differences(each)}" for each in found.changes]
+    if found.status != "done":
+        lines.append("The replay failed before its end: the Temporal UI shows why.")
     return "\n".join(lines)
+
+
+def _differences(change: Mapping[str, Any]) -> str:
+    before, after = change["before"], change["after"]
+    return ", ".join(f"{name} {_value(before[name])} -> {_value(after[name])}" for name in change["reason"].split(", "))
+
+
+def _value(value: Any) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else "none" if value is None else str(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -25,9 +26,11 @@ from helios.examiner.replay import Examination, ExaminedTurn, examine
 from helios.keyring import Keyring, root_key
 from helios.settings import Settings
 from helios.temporal import connect
+from helios.times import moment
 
 TENANTS = text("SELECT id FROM tenants")
 HAS = text("SELECT EXISTS (SELECT FROM threads WHERE tenant_id = :tenant_id AND id = :id)")
+ERASED = "erased"
 MARKS = {"agrees": "[green]agrees[/green]", "differs": "[bold red]DIFFERS[/bold red]"}
 
 
@@ -82,7 +85,10 @@ def _show(examination: Examination) -> None:
         kind = run_.workflow_id.split("/")[1]
         said = "replayed: the code decides the same" if run_.failure is None else f"FAILED: {run_.failure}"
         console.print(f"{kind} run {run_.run_id}, {run_.events} events, build {', '.join(run_.builds) or '?'}: {said}")
-    if not examination.runs:
+    if examination.erased_at is not None:
+        console.print(f"The customer's words were erased on {moment(examination.erased_at)}: what was said, what was "
+                      "understood and the history are gone. Left is what was decided.")  # fmt: skip
+    elif not examination.runs:
         console.print("Temporal has no history of it any more: only the record is left.")
     for turn in examination.turns:
         console.print(_turn(turn))
@@ -92,16 +98,32 @@ def _show(examination: Examination) -> None:
         console.print("[bold red]They do not agree: see above.[/bold red]")
 
 
+def _intent(record: Mapping[str, Any]) -> str:
+    if "intent" not in record:
+        return ERASED
+    intent = record["intent"] or {}
+    return f"{intent.get('name') or '-'} ({intent.get('confidence', '-')})"
+
+
+def _situations(record: Mapping[str, Any]) -> str:
+    if "situations" not in record:
+        return ERASED
+    found = ", ".join(map(str, record["situations"] or ())) or "none"
+    decided = f"; decided by {record['situation']}" if record.get("situation") is not None else ""
+    return f"{found}{decided}  {record.get('reason') or ''}".rstrip()
+
+
 def _turn(turn: ExaminedTurn) -> Table:
     record = turn.record
-    intent = record.get("intent") or {}
     cited = ", ".join(f"{each['source_id']} v{each['version']}" for each in record["citations"])
     rows = {
         "received, completed": f"{record['received_at']}  {record['completed_at'] or 'not ended'}",
-        "language, intent": f"{record.get('language')}  {intent.get('name')} ({intent.get('confidence')})",
-        "situations": f"{record.get('situations')}  decided by {record.get('situation')}  {record.get('reason') or ''}",
-        "policy version": str(record.get("policy_version")),
-        "passages": f"{len(record.get('passages') or ())} retrieved; cited: {cited or 'none'}",
+        "language, intent": f"{record.get('language') or '-'}  {_intent(record)}",
+        "situations": _situations(record),
+        "policy version": str(record.get("policy_version") or "-"),
+        "passages": f"{len(record['passages'])} retrieved; cited: {cited or 'none'}"
+        if "passages" in record
+        else ERASED,
         "generator, model": f"{record['generator'] or '-'}  {record['model'] or '-'}  attempts {record['attempts']}",
         "prompt": record["prompt_hash"] or "-",
         "decided by persons": "; ".join(f"{each['action']} by {each['actor_id']}" for each in turn.people) or "-",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from helios.examiner.decisions import Decision, Run, decisions, runs_of
 from helios.keyring import Keyring
 from schema.steps import conversation_workflow_id, escalation_workflow_id
 
+ERASED_AT = text("SELECT erased_at FROM threads WHERE tenant_id = :tenant_id AND id = :id")
 TURNS = text(
     "SELECT number, outcome, record, draft, attempt, received_at, completed_at FROM turns "
     "WHERE tenant_id = :tenant_id AND conversation_id = :id ORDER BY number"
@@ -53,7 +55,7 @@ class ReplayedRun:
 @dataclass(frozen=True, slots=True)
 class ExaminedTurn:
     """history  `agrees`, `differs`, `gone` (Temporal keeps it for its retention time only), `shredded` (its key was
-    destroyed)"""
+    destroyed), `erased` (with the customer's words)"""
 
     turn: int
     record: dict[str, Any]
@@ -66,6 +68,8 @@ class ExaminedTurn:
 class Examination:
     tenant_id: UUID
     conversation_id: UUID
+    erased_at: datetime | None
+    """When the customer's words were taken out of the record, and the history with them."""
     runs: tuple[ReplayedRun, ...]
     turns: tuple[ExaminedTurn, ...]
 
@@ -92,6 +96,7 @@ async def examine(
     """Reads and replays all that is left of the conversation and of its escalations."""
     async with database.tenant(tenant_id, snapshot=True) as connection:
         where = {"tenant_id": tenant_id, "id": conversation_id}
+        erased_at = (await connection.execute(ERASED_AT, where)).scalar_one()
         rows = (await connection.execute(TURNS, where)).all()
         escalations = list(await connection.scalars(ESCALATIONS, where))
         people = await _people(connection, where)
@@ -99,8 +104,9 @@ async def examine(
     others = [run for each in escalations for run in await runs_of(client, escalation_workflow_id(tenant_id, each))]
     told = await _told(conversation, client, keyring)
     replayed = [await _replay(run, workflows, keyring) for run in (*conversation, *others)]
-    turns = [_examined(row, told, people.get(row.number, ())) for row in rows]
-    return Examination(tenant_id, conversation_id, tuple(replayed), tuple(turns))
+    without = "erased" if erased_at is not None else "gone"
+    turns = [_examined(row, told, people.get(row.number, ()), without) for row in rows]
+    return Examination(tenant_id, conversation_id, erased_at, tuple(replayed), tuple(turns))
 
 
 async def _people(connection: AsyncConnection, where: dict[str, Any]) -> dict[int, tuple[dict[str, Any], ...]]:
@@ -128,7 +134,8 @@ async def _replay(run: Run, workflows: Sequence[type], keyring: Keyring) -> Repl
     return ReplayedRun(run.workflow_id, run.run_id, len(run.history.events), run.builds, failure)
 
 
-def _examined(row: Any, told: _Told, people: tuple[dict[str, Any], ...]) -> ExaminedTurn:
+def _examined(row: Any, told: _Told, people: tuple[dict[str, Any], ...], without: str) -> ExaminedTurn:
+    """`without`: what is said of a turn that no history tells of."""
     draft = row.draft or {}
     record = {
         **row.record,
@@ -147,7 +154,7 @@ def _examined(row: Any, told: _Told, people: tuple[dict[str, Any], ...]) -> Exam
     if told.shredded:
         return ExaminedTurn(row.number, record, "shredded", (), people)
     if decision is None or decision.understanding is None:
-        return ExaminedTurn(row.number, record, "gone", (), people)
+        return ExaminedTurn(row.number, record, without, (), people)
     differences = tuple(_differences(record, decision))
     return ExaminedTurn(row.number, record, "differs" if differences else "agrees", differences, people)
 

@@ -18,6 +18,7 @@ from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
 from tests.caller import Api, Customer
+from tests.examiner.test_replay import replay
 
 REQUESTS = "/v1/privacy/requests"
 TOTALS = text(
@@ -167,6 +168,15 @@ async def test_nobody_says_or_opens_anything_for_somebody_erased(api: Api, erase
     assert (shell["status"], shell["channel"], shell["turns"]) == ("closed", None, 2)
     left = await api.http.get(f"{customer.path}/messages", headers=staff)
     assert left.json()["items"] == []
+
+
+async def test_an_examiner_is_told_of_it(stack: Stack, erased: tuple[Customer, list[str]]) -> None:
+    customer, words = erased
+    code, out = await replay(stack, customer.conversation)
+    assert code == 0
+    assert "The customer's words were erased on " in out
+    assert "Turn 2: escalated" in out
+    assert not [word for word in words if word in out]
 
 
 async def test_the_statutory_copy_is_read_by_compliance_only(api: Api, erased: tuple[Customer, list[str]]) -> None:
