@@ -23,13 +23,16 @@ async def without_personal_data(
     For a model outside also names that no cue announces are taken.
     """
     outside = bool(set(generators) - IN_HOUSE)
-    found = await asyncio.to_thread(lambda: [_spans(resources, text, language, outside) for text in texts])
+    found = await asyncio.to_thread(lambda: [spans_of(resources, text, language, outside) for text in texts])
     own = applied.redaction.find
     return [tokenise(text, [*spans, *own(text)], applied).text for text, spans in zip(texts, found, strict=True)]
 
 
-def _spans(resources: Resources, text: str, language: str, outside: bool) -> Sequence[Span]:
-    """A conversation's history is read again at each turn; what was found in it once is known."""
+def spans_of(resources: Resources, text: str, language: str, names: bool) -> Sequence[Span]:
+    """Personal data in a text, with `names` also those that no cue announces, which costs a pass of the encoder.
+
+    A conversation's history is read again at each turn; what was found in it once is known.
+    """
     return resources.known_spans.get(
-        (text, language, str(outside)), lambda: find(text, language, resources.find_names(text) if outside else [])
+        (text, language, str(names)), lambda: find(text, language, resources.find_names(text) if names else [])
     )

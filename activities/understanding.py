@@ -12,12 +12,12 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.masking import spans_of
 from activities.reading import StoredMessage, question_of, read_messages, read_thread, settings_of
 from activities.resources import Resources
 from activities.screening import screen
 from helios import facts
 from helios.crypto import Keys
-from helios.detection.personal import find as find_personal_data
 from helios.detection.redaction import tokenise
 from helios.knowledge.query import contextual_query
 from helios.knowledge.retrieval import audiences_in, search
@@ -136,16 +136,17 @@ def words_of(begun: Begun) -> tuple[str, list[str], list[PastMessage]]:
 
 async def classify(resources: Resources, question: str, history: Sequence[PastMessage], language: str) -> Classified:
     """The intent, and what to search for: the question as the history completes it, without personal data."""
-    query = contextual_query(question, history, language)
-    query = await asyncio.to_thread(_without_personal_data, resources, query, language)
-    texts = [question] if query == question else [question, query]
+    completed = contextual_query(question, history, language)
+    query = await asyncio.to_thread(_without_personal_data, resources, completed, language)
+    # The pass that found the names in a message gave its vector, too; a second one is for what the history completed.
+    texts = [question] if completed == question else [question, query]
     vectors = await asyncio.to_thread(resources.encoder.embed, texts)
     return Classified(resources.intents.classify(vectors[0], question), query, vectors[-1], vectors[0])
 
 
 def _without_personal_data(resources: Resources, query: str, language: str) -> str:
     """Typed tokens in the places of values, also of names that no cue announces."""
-    return tokenise(query, find_personal_data(query, language, resources.find_names(query))).text
+    return tokenise(query, spans_of(resources, query, language, names=True)).text
 
 
 async def retrieve(resources: Resources, ref: TurnRef, found: Classified, language: str) -> list[ScoredPassage]:

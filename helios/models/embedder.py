@@ -5,8 +5,11 @@ At run time it needs onnxruntime, tokenizers and numpy, and no network.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from threading import Lock
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -22,6 +25,8 @@ Vectors = npt.NDArray[np.float32]
 
 MAX_TOKENS: Final = 256
 """The length that the model was trained on: what is longer is cut."""
+REMEMBERED: Final = 256
+"""Vectors of texts whose tokens were looked at: who finds the names in a message has made the pass for everybody."""
 
 
 class TextEncoder(Protocol):
@@ -67,6 +72,8 @@ class Embedder:
         self._tokenizer = Tokenizer.from_file(str(built.tokenizer))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._vectors: OrderedDict[bytes, Vectors] = OrderedDict()
+        self._lock = Lock()
 
     @classmethod
     def load(cls, settings: Settings) -> Embedder:
@@ -84,8 +91,10 @@ class Embedder:
         """
         rows = np.empty((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
-            (vector,) = self._run(self._tokenizer.encode(text).ids, "sentence_vector")
-            rows[row] = vector[0]
+            known = self._vectors.get(_key(text))
+            if known is None:
+                (known,) = self._run(self._tokenizer.encode(text).ids, "sentence_vector")
+            rows[row] = known
         return rows
 
     def encode(self, text: str) -> Encoding:
@@ -93,6 +102,10 @@ class Embedder:
         tokens = self._tokenizer.encode(text)
         vector, hidden = self._run(tokens.ids, "sentence_vector", "last_hidden_state")
         spans = tuple((int(start), int(end)) for start, end in tokens.offsets[1:-1])
+        with self._lock:
+            self._vectors[_key(text)] = vector[0]
+            if len(self._vectors) > REMEMBERED:
+                self._vectors.popitem(last=False)
         return Encoding(vector[0], hidden[0, 1:-1], spans)
 
     def count_tokens(self, text: str) -> int:
@@ -104,3 +117,8 @@ class Embedder:
         feeds = {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
         results: list[Vectors] = self._session.run(list(outputs), feeds)
         return results
+
+
+def _key(text: str) -> bytes:
+    """A hash: no words are kept."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

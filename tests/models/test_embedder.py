@@ -37,6 +37,17 @@ def test_a_text_has_the_same_vector_bit_for_bit_whatever_stands_beside_it(embedd
         assert np.array_equal(embedder.embed([text])[0], together[row])
 
 
+def test_one_pass_serves_whoever_asks_for_the_tokens_and_whoever_asks_for_the_vector(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "Wo ist meine Karte, fragt Oda Bjørnstad?"
+    alone = embedder.embed([text])[0]
+    encoding = embedder.encode(text)
+    monkeypatch.setattr(embedder, "_run", None)
+    assert np.array_equal(embedder.embed([text])[0], encoding.vector)
+    assert np.array_equal(encoding.vector, alone)
+
+
 def test_similarities_are_those_that_the_publisher_states(embedder: Embedder) -> None:
     # https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2 and the sentence-transformers quickstart
     vectors = embedder.embed(["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."])
