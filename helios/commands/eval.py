@@ -18,6 +18,7 @@ SECTIONS = {
     "situations": "evals.detectors.sections",
     "drafts": "evals.drafts.section",
     "formats": "evals.formats.section",
+    "answers": "evals.drafts.answers",
 }
 """Where each measurement is: a module with a function of that name, `(folder of public sets or None) -> Section`."""
 

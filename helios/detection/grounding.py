@@ -2,8 +2,8 @@
 
 A promise is said by a passage when one of its sentences holds most of the promise's words, all its figures and days,
 and neither denies it nor ties it to a condition that the draft leaves out. A figure is said when it stands near a word
-that tells what it is the figure of, so that one fee is not told as another. Words are compared within a language; where
-no passage is in the draft's language only figures and days can be.
+that tells what it is the figure of, so that one fee is not told as another. Words are compared within a language: where
+no passage is in the draft's language, a promise is not found said.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,8 @@ from helios.detection.wording import quoted, sentences
 
 _SHARE: Final = 0.6
 """Of a promise's words, how many one passage sentence and the one before it must hold."""
+_SHARE_WITHOUT_ACTION: Final = 0.8
+"""The same of one whose verb the table does not know."""
 _WORDS_MIN: Final = 2
 _STEM: Final = 5
 _ENDS: Final = ".!?…。！？"
@@ -39,16 +41,14 @@ def says(passages: Sequence[str], sentence: str, same_language: bool = True) -> 
         return True
     promise = _statement(sentence)
     days = promise.words & (_words("days") | _words("soon"))
-    for before, said in _pairs(passages):
-        near = (*before.figures, *said.figures)
-        if not all(any(figures.agree(each, other) for other in near) for each in promise.figures):
-            continue
-        if same_language:
-            if days <= before.words | said.words and _tells(before, said, promise):
-                return True
-        elif promise.figures and not days:
-            return True
-    return False
+    return same_language and any(
+        days <= before.words | said.words
+        and all(
+            any(figures.agree(each, other) for other in (*before.figures, *said.figures)) for each in promise.figures
+        )
+        and _tells(before, said, promise)
+        for before, said in _pairs(passages)
+    )
 
 
 def misplaced(passages: Sequence[str], sentence: str) -> bool:
@@ -74,9 +74,11 @@ def complete(sentence: str) -> bool:
 
 
 def _tells(before: Statement, said: Statement, promise: Statement) -> bool:
-    """Whether ``said``, with the help of the sentence before it, holds most of the words and is as firm."""
+    """Whether ``said``, with the help of the sentence before it, holds what is done, most words, and is as firm."""
     held = promise.meant & (before.meant | said.meant)
-    if len(held) < max(_WORDS_MIN, _SHARE * len(promise.meant)):
+    actions = promise.meant & _actions()
+    share = _SHARE if actions else _SHARE_WITHOUT_ACTION
+    if not actions <= held or len(held) < max(_WORDS_MIN, share * len(promise.meant)):
         return False
     return _as_firm(promise, said) and (held <= said.meant or _as_firm(promise, before))
 
@@ -111,6 +113,11 @@ def _statement(sentence: str) -> Statement:
 def _same() -> dict[str, str]:
     groups = ([lexicon.fold(word) for word in line.split()] for line in tables.load("grounding")["same"])
     return {word: group[0] for group in groups for word in group}
+
+
+@cache
+def _actions() -> frozenset[str]:
+    return frozenset(meaning[:_STEM] for meaning in _same().values())
 
 
 @cache

@@ -121,6 +121,8 @@ def _unsaid(before: str, text: str, context: Context) -> list[tuple[Action, Reas
 # A head that is asked about every draft must be sure: some say yes from a few percent on, and would take an offer of a
 # person for a forbidden one. In a situation that a person sees anyway, a false alarm costs less than a miss.
 _SURE: Final = 0.5
+# Of a sentence that is not at its end a head sees less, and it is asked again about the whole of it.
+_SURE_OF_A_BEGINNING: Final = 0.8
 
 
 def _wordings(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
@@ -133,7 +135,7 @@ def _wordings(before: str, text: str, context: Context) -> list[tuple[Action, Re
         if not quoted(sentence, context.passages)
         for name, probability in context.wording.found(sentence).items()
         if name in active
-        and (probability >= _SURE or name in demanded)
+        and (name in demanded or probability >= (_SURE if grounding.complete(sentence) else _SURE_OF_A_BEGINNING))
         and not (entries[name].get("sourced") and grounding.says(context.passages, sentence, context.same_language))
     ]
 
