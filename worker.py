@@ -27,7 +27,8 @@ from helios.audit_log.sealer import seal_for_ever
 from helios.clock_starting import start_clocks
 from helios.database import Database
 from helios.heartbeat import beat
-from helios.keyring import Keyring, root_key
+from helios.keyring import Keyring
+from helios.kms import root_of
 from helios.knowledge.starting import start_what_waits
 from helios.llm.chain import build_chain
 from helios.mail import open_mailer
@@ -148,7 +149,7 @@ async def run(config: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     dsn, pooled = config.postgres_dsn.get_secret_value(), config.postgres_pooled
     database = Database(dsn, pool_size=config.postgres_pool_size, pooled=pooled)
-    keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
+    keyring = Keyring(root_of(config), database)
     valkey = frames.connect(config.redis_url.get_secret_value())
     resources = await open_resources(config, database, keyring, valkey)
     client = await connect(config, keyring)

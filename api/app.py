@@ -62,7 +62,8 @@ from helios.database import Database
 from helios.identity.breached import Breached
 from helios.identity.lockout import Lockout
 from helios.identity.providers import open_providers
-from helios.keyring import Keyring, root_key
+from helios.keyring import Keyring
+from helios.kms import root_of
 from helios.mail import open_mailer
 from helios.outbox import Post
 from helios.settings import Settings, settings
@@ -122,7 +123,7 @@ def _lifespan(config: Settings) -> Any:
             statement_timeout_s=STATEMENT_TIMEOUT_S,
             begin_within_s=STATEMENT_TIMEOUT_S,
         )
-        keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
+        keyring = Keyring(root_of(config), database)
         valkey = frames.connect(config.redis_url.get_secret_value())
         hub = Hub(valkey)
         walls = TenantWalls(database)

@@ -26,7 +26,8 @@ from api.hub import Hub, Subscription
 from benchmarks.load import System, Talk, closed_loop
 from helios import frames, logs
 from helios.database import Database
-from helios.keyring import Keyring, root_key
+from helios.keyring import Keyring
+from helios.kms import root_of
 from helios.settings import Settings, settings
 from helios.temporal import Conversations, connect
 from helios.tokens import Identity
@@ -154,7 +155,7 @@ def _say(event: str, **data: Any) -> None:
 async def _main(name: str) -> None:
     config = settings()
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=config.postgres_pool_size)
-    acceptance = Acceptance(database, Keyring(root_key(config.root_key.get_secret_value()), database))
+    acceptance = Acceptance(database, Keyring(root_of(config), database))
     async with _open(name, config, acceptance) as system:
         _say("ready")
         while line := await asyncio.to_thread(sys.stdin.readline):

@@ -16,7 +16,8 @@ from benchmarks.environment import Stack, child, load
 from benchmarks.questions import QUESTIONS
 from helios.codec import EncryptionCodec, data_converter
 from helios.database import Database
-from helios.keyring import Keyring, root_key
+from helios.keyring import Keyring
+from helios.kms import root_of
 from helios.settings import Settings
 from helios.temporal import connect
 from schema.steps import conversation_workflow_id
@@ -58,7 +59,7 @@ async def measure_history(stack: Stack, turns: int) -> History:
         temporal_address=stack.env["HELIOS_TEMPORAL_ADDRESS"],
     )
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=2)
-    keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
+    keyring = Keyring(root_of(config), database)
     talks = await stack.talks(3)
     lengths = (1, max(turns // 10, 2), turns)
     async with child("benchmarks.driver", "workflow", env=stack.env) as driver:

@@ -26,7 +26,7 @@ from helios.commands.reach import reach
 from helios.crypto import RootKey
 from helios.database import Database
 from helios.embedded.errors import StackError
-from helios.keyring import root_key
+from helios.kms import root_of
 from helios.settings import Settings
 
 TENANTS = text("SELECT id, slug FROM tenants WHERE CAST(:slug AS text) IS NULL OR slug = :slug ORDER BY slug")
@@ -83,7 +83,7 @@ async def _export(config: Settings, slug: str, out: Path) -> int:
 def _open(config: Settings) -> tuple[Database, RootKey]:
     dsn, pooled = config.postgres_dsn.get_secret_value(), config.postgres_pooled
     database = Database(dsn, pool_size=2, statement_timeout_s=120, pooled=pooled)
-    return database, root_key(config.root_key.get_secret_value())
+    return database, root_of(config)
 
 
 async def _tenants(database: Database, slug: str | None) -> Sequence[tuple[UUID, str]]:

@@ -85,6 +85,7 @@ def _place() -> Iterator[Finding]:
         return
     yield _generators(settings)
     home = Home(settings.home.expanduser().absolute())
+    yield from stack.key_service(settings)
     place = stack.folder(home)
     yield place
     if place.verdict == "wrong":

@@ -20,7 +20,8 @@ from helios.commands.reach import reach
 from helios.database import Database
 from helios.embedded.errors import StackError
 from helios.ids import new_id
-from helios.keyring import Keyring, root_key
+from helios.keyring import Keyring
+from helios.kms import root_of
 from helios.privacy import requests
 from helios.privacy.requests import Actor, Refused
 from helios.privacy.starting import start
@@ -71,7 +72,7 @@ async def _erase(config: Settings, args: argparse.Namespace) -> tuple[UUID, Any]
     dsn, pooled = config.postgres_dsn.get_secret_value(), config.postgres_pooled
     database = Database(dsn, pool_size=2, pooled=pooled)
     try:
-        keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
+        keyring = Keyring(root_of(config), database)
         async with database.platform() as connection:
             tenant_id = (await connection.execute(TENANT, {"slug": args.tenant})).scalar_one_or_none()
         if tenant_id is None:

@@ -2,6 +2,9 @@
 and tokens of the key before stay good until they end. `rotate --tenant NAME` makes a new version of that tenant's data
 key, which seals once every process knows it, and wraps the keys of its customers anew: it takes a minute, no restart.
 
+`wrap-root` prints HELIOS_ROOT_KEY as Vault keeps it (HELIOS_VAULT_URL): wrapped, or wrapped anew once Vault's own key
+was rotated. Put that into the settings and start the processes again, one by one; both open.
+
 Works on the stack that runs in HELIOS_HOME, or on the servers that HELIOS_POSTGRES_DSN and HELIOS_ROOT_KEY name.
 """
 
@@ -17,7 +20,7 @@ from helios import tenant_keys
 from helios.commands.reach import reach
 from helios.database import Database
 from helios.embedded.errors import StackError
-from helios.keyring import root_key
+from helios.kms import root_of, wrapped_root
 from helios.settings import Settings
 from helios.token_keys import Rotated, rotate
 
@@ -25,13 +28,16 @@ TENANT = text("SELECT id FROM tenants WHERE slug = :slug")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=["rotate"])
+    parser.add_argument("action", choices=["rotate", "wrap-root"])
     parser.add_argument("--tenant", metavar="NAME", help="rotate this tenant's data key instead")
     parser.add_argument("--revoke-old", action="store_true", help="a key has leaked: end its tokens at once")
     parser.add_argument("--json", action="store_true", help="print the new key's id and times as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.action == "wrap-root":
+        print(wrapped_root(reach()))
+        return 0
     if args.tenant:
         version, count = asyncio.run(_rotate_tenant(reach(), args.tenant))
         if args.json:
@@ -51,14 +57,14 @@ def run(args: argparse.Namespace) -> int:
 async def _rotate(config: Settings, *, revoke_old: bool) -> Rotated:
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=1, pooled=config.postgres_pooled)
     try:
-        return await rotate(database, root_key(config.root_key.get_secret_value()), revoke_old=revoke_old)
+        return await rotate(database, root_of(config), revoke_old=revoke_old)
     finally:
         await database.close()
 
 
 async def _rotate_tenant(config: Settings, slug: str) -> tuple[int, int]:
     """The new version, and how many keys of customers it wraps."""
-    root = root_key(config.root_key.get_secret_value())
+    root = root_of(config)
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=1, pooled=config.postgres_pooled)
     try:
         async with database.platform() as connection:

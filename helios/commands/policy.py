@@ -20,7 +20,8 @@ from sqlalchemy import text
 from helios.commands.reach import reach
 from helios.database import Database
 from helios.ids import new_id
-from helios.keyring import Keyring, root_key
+from helios.keyring import Keyring
+from helios.kms import root_of
 from helios.refusals import Refused
 from helios.rules.replaying import open_replay, start_replay
 from helios.settings import Settings
@@ -77,7 +78,7 @@ async def _replay(config: Settings, slug: str, version: int, turns: int) -> _Fou
         ref = ReplayRef(await _tenant(database, slug), new_id())
         async with database.tenant(ref.tenant_id) as connection:
             await open_replay(connection, ref, version, turns, ("ops", None))
-        client = await connect(config, Keyring(root_key(config.root_key.get_secret_value()), database))
+        client = await connect(config, Keyring(root_of(config), database))
         await start_replay(client, config, ref)
         await client.get_workflow_handle(policy_replay_workflow_id(ref)).result()
         where = {"tenant_id": ref.tenant_id, "id": ref.replay_id}

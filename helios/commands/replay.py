@@ -23,7 +23,8 @@ from helios.commands.reach import reach
 from helios.database import Database
 from helios.embedded.errors import StackError
 from helios.examiner.replay import Examination, ExaminedTurn, examine
-from helios.keyring import Keyring, root_key
+from helios.keyring import Keyring
+from helios.kms import root_of
 from helios.settings import Settings
 from helios.temporal import connect
 from helios.times import moment
@@ -56,7 +57,7 @@ async def _examine(config: Settings, conversation_id: UUID) -> Examination:
     dsn, pooled = config.postgres_dsn.get_secret_value(), config.postgres_pooled
     database = Database(dsn, pool_size=2, pooled=pooled)
     try:
-        keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
+        keyring = Keyring(root_of(config), database)
         tenant_id = await _tenant_of(database, conversation_id)
         client = await connect(config, keyring)
         workflows = (ConversationWorkflow, EscalationWorkflow)

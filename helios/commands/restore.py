@@ -20,7 +20,8 @@ from helios.database import Database
 from helios.embedded.errors import StackError
 from helios.embedded.progress import progress
 from helios.embedded.supervisor import run as run_until_told
-from helios.keyring import Keyring, root_key
+from helios.keyring import Keyring
+from helios.kms import root_of
 from helios.settings import Settings, settings
 
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 async def _settle(config: Settings) -> int:
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=2, pooled=config.postgres_pooled)
     try:
-        keyring = Keyring(root_key(config.root_key.get_secret_value()), database)
+        keyring = Keyring(root_of(config), database)
         return await settle(config, database, keyring, anchor_of(config))
     finally:
         await database.close()

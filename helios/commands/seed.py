@@ -11,7 +11,7 @@ import asyncio
 from helios.database import Database
 from helios.demo_bank.people import load_secrets, new_secrets, save_secrets, secrets_file
 from helios.demo_bank.seed import seed
-from helios.keyring import root_key
+from helios.kms import root_of
 from helios.settings import settings
 
 
@@ -32,6 +32,6 @@ async def _seed(*, quiet: bool) -> None:
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=2, pooled=config.postgres_pooled)
     try:
         report = (lambda _: None) if quiet else (lambda line: print(f"  {line}", flush=True))
-        await seed(config, database, root_key(config.root_key.get_secret_value()), people, report)
+        await seed(config, database, root_of(config), people, report)
     finally:
         await database.close()

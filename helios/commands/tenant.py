@@ -22,7 +22,7 @@ from helios.database import Database
 from helios.embedded.errors import StackError
 from helios.ids import new_id
 from helios.invitations import Invited
-from helios.keyring import root_key
+from helios.kms import root_of
 from helios.settings import Settings
 from helios.tenant_settings import TenantSettings
 
@@ -71,7 +71,7 @@ async def _create(
     config: Settings, slug: str, name: str, admin: str, roles: tuple[str, ...]
 ) -> tuple[UUID, Invited, bool]:
     """The tenant's id, the invitation, and whether the tenant is new."""
-    root = root_key(config.root_key.get_secret_value())
+    root = root_of(config)
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=1, pooled=config.postgres_pooled)
     try:
         async with database.platform() as connection:

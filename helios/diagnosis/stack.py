@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from helios.crypto import CryptoError
 from helios.diagnosis.finding import Finding
 from helios.diagnosis.machine import existing
 from helios.embedded.home import Home
@@ -71,6 +72,19 @@ def _is_there(path: Path) -> bool:
 
 def _own(path: Path) -> bool:
     return os.geteuid() == 0 or path.stat().st_uid == os.geteuid()
+
+
+def key_service(settings: Settings) -> Iterator[Finding]:
+    """Where Vault keeps the root key: does it open it?"""
+    from helios.kms import WRAPPED, KmsError, root_of
+
+    if settings.root_key.get_secret_value().startswith(WRAPPED):
+        try:
+            root_of(settings)
+        except (KmsError, CryptoError) as error:
+            yield Finding("root key", "wrong", "The root key cannot be opened.", str(error))
+        else:
+            yield Finding("root key", "ok", "Vault opens it.")
 
 
 def ports(settings: Settings) -> Iterator[Finding]:
