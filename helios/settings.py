@@ -123,6 +123,16 @@ class Settings(BaseSettings):
     audit_anchor_dir: Path | None = None
     """Where signed checkpoints of the audit log, and the list of erasures, are kept, outside of the database and of
     backups. Unset: `audit-anchor` in `home`."""
+    audit_anchor_s3_url: str = ""
+    """A bucket with object lock that takes the checkpoints instead: https://ENDPOINT/BUCKET/PREFIX"""
+    audit_anchor_s3_region: str = "us-east-1"
+    """The bucket's region, which requests are signed for."""
+    audit_anchor_s3_key_id: str = ""
+    """The access key's id: it needs `s3:PutObject`, `s3:PutObjectRetention` and `s3:ListBucketVersions`."""
+    audit_anchor_s3_secret: SecretStr = SecretStr("")
+    """Its secret."""
+    audit_anchor_s3_lock_days: int = Field(default=2_557, ge=1)
+    """How long nobody can remove a checkpoint (mode COMPLIANCE): seven years, as the books that it stands for."""
 
     # Generators
     llm: Annotated[tuple[str, ...], NoDecode] = ()

@@ -1,7 +1,8 @@
 """Anchors: checkpoints kept where the database's owner cannot change them. They are the log's real protection.
 
 What is written there once is never needed to be read by the product, only by who verifies. A folder serves one machine;
-put it on a volume that another account owns, or that is shipped off the machine as it grows.
+put it on a volume that another account owns, or that is shipped off the machine as it grows. A bucket with object lock
+(`helios.audit_log.s3`) is out of everybody's reach.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ class Anchor(Protocol):
     async def notes(self, tenant_id: UUID) -> Sequence[str]: ...
 
 
-def anchor_of(config: Settings) -> FolderAnchor:
+def anchor_of(config: Settings) -> Anchor:
     """Where these settings anchor."""
+    if config.audit_anchor_s3_url:
+        from helios.audit_log.s3 import S3Anchor
+
+        return S3Anchor(config)
     return FolderAnchor(config.audit_anchor_dir or config.home / "audit-anchor")
 
 

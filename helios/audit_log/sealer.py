@@ -108,7 +108,11 @@ async def seal(database: Database, root: RootKey, anchor: Anchor | None, tenant_
         return False
     note, events = sealed
     if anchor is not None:
-        await anchor.add(tenant_id, note)
+        try:
+            await anchor.add(tenant_id, note)
+        except OSError as error:
+            # The next checkpoint holds this one in it; other tenants are not kept waiting.
+            log.warning("checkpoint not anchored", tenant_id=str(tenant_id), reason=str(error))
     return events >= batch
 
 

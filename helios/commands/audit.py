@@ -19,8 +19,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from helios.audit_log.anchors import anchor_of
+from helios.audit_log.anchors import Anchor, anchor_of
 from helios.audit_log.export import NothingSealed, write_export
+from helios.audit_log.s3 import S3Error
 from helios.audit_log.verifier import Report, Verdict, verify_log
 from helios.commands.reach import reach
 from helios.crypto import RootKey
@@ -55,7 +56,7 @@ async def _verify(config: Settings, slug: str | None, *, as_json: bool) -> int:
     reports: list[dict[str, Any]] = []
     try:
         for tenant_id, name in await _tenants(database, slug):
-            report = await verify_log(database, root, anchor_of(config), tenant_id)
+            report = await _verified(database, root, anchor_of(config), tenant_id)
             worst = worst or report.verdict
             reports.append({"tenant": name, **_as_json(report)})
             if not as_json:
@@ -78,6 +79,14 @@ async def _export(config: Settings, slug: str, out: Path) -> int:
         await database.close()
     print(f"{out}: {events} events. To verify: unpack it and run `python3 verify.py` in it.")
     return 0
+
+
+async def _verified(database: Database, root: RootKey, anchor: Anchor, tenant_id: UUID) -> Report:
+    """An anchor that cannot be read is no anchor that agrees: it ends the command."""
+    try:
+        return await verify_log(database, root, anchor, tenant_id)
+    except S3Error as error:
+        raise StackError(f"Nothing was verified: {error}. See HELIOS_AUDIT_ANCHOR_S3_URL.") from None
 
 
 def _open(config: Settings) -> tuple[Database, RootKey]:
