@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from evals.answers.bank import Bank, demo_bank
+from helios.knowledge.evidence import SIGNS, SUPPORT_SIGNS, weights_of
 from helios.knowledge.extraction import select_sentences
 from helios.llm.base import Finished, Generator, Passage, PastMessage, Prompt, TextDelta
 from helios.models.intent import IntentClassifier
@@ -41,6 +42,8 @@ async def answer(generator: Generator, prompt: Prompt) -> tuple[str, Finished]:
         ("en", "My card was stolen, what should I do?", ["1-800-555-0111"]),
         ("en", "What interest do savings accounts pay?", ["3.10 percent"]),
         ("en", "Do you offer statements in braille?", ["braille"]),
+        ("en", "the restaurant charged me twice!", ["under Dispute"]),
+        ("en", "is my money insured if the bank goes bust?", ["250,000 dollars"]),
         ("en", "How many branches do you have?", ["42 branches"]),
         ("de", "Was kostet eine Überweisung ins Ausland und wie lange dauert sie?", ["0,5 Prozent", "Geschäftstag"]),
         ("de", "Meine Karte wurde gestohlen, was soll ich tun?", ["1-800-555-0111"]),
@@ -145,6 +148,20 @@ def test_a_sentence_that_leans_on_the_one_before_brings_it_along_or_is_left_out(
     orphan = _passage(bank, "It arrives within 2 business days.", "Express cards cost 15 dollars.")
     prompt = _prompt(bank, "How long does an express card take to arrive?", orphan)
     assert all(quote.sentence == 1 for quote in select_sentences(prompt, bank.encoder).quotes)
+
+
+def test_a_further_question_is_answered_with_the_kind_of_thing_that_it_asks_for(bank: Bank) -> None:
+    wire = _passage(bank, "A wire costs 20 dollars.", "A wire can be sent in the app.", "A wire arrives within 2 days.")
+    prompt = _prompt(bank, "What does a wire cost and how long does it take?", wire)
+    assert {0, 2} <= {quote.sentence for quote in select_sentences(prompt, bank.encoder).quotes}
+
+
+def test_the_weights_have_a_figure_for_each_sign() -> None:
+    for language in ("en", "de"):
+        weights = weights_of(language)
+        assert len(weights.signs) == len(SIGNS)
+        assert len(weights.support) == len(SUPPORT_SIGNS)
+        assert weights.signs[SIGNS.index("cosine")] > 0
 
 
 def test_headings_lead_ins_and_questions_are_never_an_answer(bank: Bank) -> None:

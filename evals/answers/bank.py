@@ -13,7 +13,7 @@ from helios.knowledge.articles import read_articles
 from helios.knowledge.embedding import embed_article
 from helios.knowledge.query import contextual_query
 from helios.knowledge.ranking import rank_passages, word_overlap
-from helios.knowledge.retrieval import NEAREST, WORDED
+from helios.knowledge.retrieval import NEAREST, PASSAGES, WORDED
 from helios.llm.base import Passage, PastMessage, Prompt
 from helios.models.embedder import Embedder
 from helios.settings import PROJECT, settings
@@ -46,6 +46,7 @@ class Bank:
                     url=article.url,
                     sentences=chunk.sentences,
                     sentence_vectors=chunk.sentence_vectors,
+                    position=chunk.position,
                 )
                 self._passages.append((passage, chunk.vector))
 
@@ -58,7 +59,7 @@ class Bank:
         overlap = word_overlap(scored, query, language)
         worded = sorted(range(len(scored)), key=lambda index: -overlap[index])[:WORDED]
         candidates = [scored[index] for index in sorted({*range(min(NEAREST, len(scored))), *worded})]
-        passages = rank_passages(candidates, query, vector, language)
+        passages = rank_passages(candidates, query, vector, language, PASSAGES)
         return Prompt(NAME, language, question, vector, passages, history)
 
 

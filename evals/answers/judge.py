@@ -7,7 +7,6 @@ the sentences that it cites. Nothing here knows how the answer was made.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -26,13 +25,12 @@ _FIGURE = re.compile(r"\d+(?:[.,:]\d+)*")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`articles` are those that say it; `held_out` questions were never looked at while the generator was made."""
+    """`articles` are those that say it."""
 
     text: str
     articles: tuple[str, ...]
     facts: tuple[str, ...]
     language: str = "en"
-    held_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +54,21 @@ class Verdict:
         )
 
 
-def customers_questions() -> list[Question]:
-    """The suite's hundred, cut into halves by article."""
-    rows = yaml.safe_load((SUITES / "customers_questions.yaml").read_text(encoding="utf-8"))
-    return [
-        Question(asked, tuple(articles.split(" or ")), tuple(facts), held_out=is_held_out(articles.split(" or ")[0]))
-        for articles, (asked, *facts) in rows.items()
-    ]
+def customers_questions(suite: str = "customers_questions") -> list[Question]:
+    """A suite of one question an article: the hundred that were looked at, or `fresh_questions`, which were not."""
+    rows = yaml.safe_load((SUITES / f"{suite}.yaml").read_text(encoding="utf-8"))
+    return [Question(asked, tuple(articles.split(" or ")), tuple(facts)) for articles, (asked, *facts) in rows.items()]
 
 
 def hard_paraphrases() -> list[Question]:
     """The older suite: questions that avoid the articles' words."""
     rows = yaml.safe_load((SUITES / "offline_answers.yaml").read_text(encoding="utf-8"))
-    return [
-        Question(row["question"], (row["slug"],), tuple(row["must_contain"]), row["language"], is_held_out(row["slug"]))
-        for row in rows
-    ]
+    return [Question(row["question"], (row["slug"],), tuple(row["must_contain"]), row["language"]) for row in rows]
 
 
-def outside_questions() -> list[str]:
-    rows = yaml.safe_load((SUITES / "outside.yaml").read_text(encoding="utf-8"))
+def outside_questions(suite: str = "outside") -> list[str]:
+    rows = yaml.safe_load((SUITES / f"{suite}.yaml").read_text(encoding="utf-8"))
     return [row["question"] for row in rows]
-
-
-def is_held_out(article: str) -> bool:
-    return zlib.crc32(article.encode()) % 2 == 1
 
 
 async def judge(generator: OfflineGenerator, prompt: Prompt, question: Question, slugs: Mapping[UUID, str]) -> Verdict:

@@ -74,16 +74,36 @@ def previous_question(question: str, history: Sequence[PastMessage], language: s
 
 
 def question_parts(question: str, language: str = "en") -> tuple[str, ...]:
-    """The questions in a message, at most three: "what does it cost and how long does it take" has two."""
-    words = words_of(language)
+    """The questions in a message, at most three: "what does it cost and how long does it take" has two.
+
+    What is no question goes with the one after it: "I lost my card! What do I do?" asks one thing.
+    """
+    asked: list[str] = []
+    told = ""
+    for piece in _pieces(question, language):
+        told = f"{told} {piece}".strip()
+        if _asks(piece, language):
+            asked.append(told)
+            told = ""
+    if told and asked:
+        asked[-1] = f"{asked[-1]} {told}"
+    return tuple(asked[:MAX_PARTS]) or (told or question,)
+
+
+def _pieces(question: str, language: str) -> list[str]:
+    """The message cut where a further question may begin."""
     folded = fold(question)
     # Folding keeps the length for what customers type; where it does not, the breaks would be off.
     source = question if len(folded) == len(question) else folded
-    parts: list[str] = []
+    pieces: list[str] = []
     start = 0
-    for found in words.part_break.finditer(folded):
-        parts.append(source[start : found.end() if found.group().strip() in {"?", "!"} else found.start()])
+    for found in words_of(language).part_break.finditer(folded):
+        pieces.append(source[start : found.end() if found.group().strip() in {"?", "!"} else found.start()])
         start = found.end()
-    parts.append(source[start:])
-    asked = [part.strip(" ,.") for part in parts if tokens(part)]
-    return tuple(asked[:MAX_PARTS]) or (question,)
+    pieces.append(source[start:])
+    return [piece.strip(" ,.") for piece in pieces if tokens(piece)]
+
+
+def _asks(piece: str, language: str) -> bool:
+    first = tokens(piece)[0]
+    return piece.endswith("?") or first in words_of(language).question or bool(asked_kinds(piece, language))

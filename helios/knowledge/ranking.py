@@ -19,10 +19,14 @@ from helios.knowledge.sentences import split_sentences
 from helios.knowledge.terms import best_match, terms
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from helios.llm.base import Passage
     from helios.models.embedder import Vectors
 
 DEFAULT_LIMIT = 8
+ARTICLE_SHARE, ARTICLE_DEPTH = 0.2, 3
+"""What the article's best passages, this many, add to each of its passages."""
 LONG_QUESTION = 3
 """From how many sentences a message speaks of several things."""
 
@@ -51,6 +55,7 @@ def rank_passages(
         scores = _fused(candidates, Question(question, sentences, vector[None]))
     else:
         scores = _weighed(candidates, question, vector, language)
+        scores = _with_article(candidates, scores)
     order = sorted(range(len(candidates)), key=lambda index: (-scores[index], index))
     return tuple(candidates[index] for index in order[:limit])
 
@@ -63,6 +68,15 @@ def _weighed(candidates: Sequence[Passage], question: str, vector: Vectors, lang
         weights.cosine * passage.score + weights.sentence * _best_sentence(passage, vector) + weights.words * overlap
         for passage, overlap in zip(candidates, overlaps, strict=True)
     ]
+
+
+def _with_article(candidates: Sequence[Passage], scores: Sequence[float]) -> list[float]:
+    """An article that several passages speak for is rather the right one, and then its other passages are too."""
+    of_article: dict[UUID, list[float]] = {}
+    for passage, score in zip(candidates, scores, strict=True):
+        of_article.setdefault(passage.source_id, []).append(score)
+    best = {source: sum(sorted(held)[-ARTICLE_DEPTH:]) / ARTICLE_DEPTH for source, held in of_article.items()}
+    return [score + ARTICLE_SHARE * best[passage.source_id] for passage, score in zip(candidates, scores, strict=True)]
 
 
 def _fused(candidates: Sequence[Passage], question: Question) -> list[float]:

@@ -19,12 +19,12 @@ from schema.steps import ScoredPassage
 
 CUSTOMERS = ("public",)
 """What customers may see: no answer to one rests on anything else."""
-PASSAGES = 8
+PASSAGES = 10
 NEAREST = 20
 WORDED = 10
 
 COLUMNS = """chunks.id, chunks.source_id, chunks.version, version.title, chunks.text, source.language, source.slug,
-           chunks.sentences, chunks.sentence_vectors, version.audiences,
+           chunks.sentences, chunks.sentence_vectors, chunks.position, version.audiences,
            (SELECT slug FROM tenants WHERE id = :tenant_id) AS tenant"""
 OF_A_VERSION = """chunks JOIN knowledge_sources AS source
           ON source.tenant_id = chunks.tenant_id AND source.id = chunks.source_id
@@ -240,4 +240,5 @@ def _passage(row: Any, score: float) -> Passage:
         url=help_path(row.tenant, row.language, row.slug, row.version) if not row.audiences else None,
         sentences=tuple(row.sentences),
         sentence_vectors=vectors.reshape(len(row.sentences), -1),
+        position=row.position,
     )

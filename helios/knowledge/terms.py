@@ -34,7 +34,9 @@ class LanguageWords:
     conjunctions: frozenset[str]
     pronouns: frozenset[str]
     dependent: re.Pattern[str]
+    question: frozenset[str]
     part_break: re.Pattern[str]
+    offer: re.Pattern[str]
     asks: Mapping[str, re.Pattern[str]]
     answers: Mapping[str, re.Pattern[str]]
     synonyms: Mapping[str, frozenset[int]]
@@ -97,7 +99,9 @@ def _differ_in_ending(left: str, right: str) -> bool:
     short, long = sorted((len(left) - shared, len(right) - shared))
     if shared < 4:
         return shared == 3 and (short, long) == (0, 1)  # fee and fees, pin and pins
-    return (short <= 2 and long <= 3 and shared >= 4 + short) or (short == 0 and long <= 4)
+    if short == 0:
+        return long <= (4 if shared >= 6 else 3)  # transfer and transferring; not cash and cashback
+    return short <= 2 and long <= 3 and shared >= 4 + short
 
 
 @lru_cache(maxsize=20_000)
@@ -141,7 +145,9 @@ def _language_words(block: Mapping[str, object]) -> LanguageWords:
         conjunctions=frozenset(listed("conjunctions")),
         pronouns=frozenset(listed("pronouns")),
         dependent=re.compile(rf"(?:{dependent})\b"),
+        question=frozenset(listed("question")),
         part_break=re.compile(rf"[?!;]+|,?\s+(?:{joins})\s+(?=(?:{question})\b)|,\s*(?=(?:{question})\b)"),
+        offer=re.compile(fold(str(block["offer"]))),
         asks=patterns("asks"),
         answers=patterns("answers"),
         synonyms=MappingProxyType(synonyms),

@@ -30,6 +30,8 @@ class Passage:
     """`text` cut into sentences, in the same order."""
     sentence_vectors: np.ndarray | None = None
     """(len(sentences), 384) float32, rows of length 1."""
+    position: int | None = None
+    """Its place among the article's passages, from 0, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)

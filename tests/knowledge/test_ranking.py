@@ -1,3 +1,4 @@
+from dataclasses import replace
 from uuid import uuid4
 
 import numpy as np
@@ -63,3 +64,10 @@ def test_a_long_message_finds_what_only_one_of_its_sentences_names() -> None:
     others = [passage(f"Loans of {n} kinds exist.", 0.1, 0.1) for n in range(4)]
     assert rank_passages([near, named, *others], "where is it?", QUESTION, "en")[0] is near
     assert rank_passages([near, named, *others], message, QUESTION, "en")[0] is named
+
+
+def test_an_article_that_several_passages_speak_for_comes_before_a_lone_one_as_near() -> None:
+    lone = passage("Cards are posted.", 0.6, 0.6)
+    first, second = passage("A wire costs 20 dollars.", 0.6, 0.6), passage("Wires leave at 4 pm.", 0.58, 0.6)
+    second = replace(second, source_id=first.source_id)
+    assert rank_passages([lone, first, second], "something", QUESTION, "en") == (first, second, lone)

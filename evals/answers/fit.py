@@ -1,0 +1,187 @@
+"""Learns the English weights of `helios/knowledge/weights.yaml`: `python -m evals.answers.fit`, `--write` keeps them.
+
+Sentences by listwise logistic regression over the questions whose answers are known; whether anything answers by
+logistic regression against questions that the articles do not answer. What it prints is cross-validated by article.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import yaml
+from scipy.optimize import minimize
+
+from evals.answers.bank import Bank, demo_bank
+from evals.answers.judge import Question, customers_questions, hard_paraphrases, outside_questions
+from helios.knowledge.candidates import Candidate, Part, candidates_of, parts_of
+from helios.knowledge.evidence import SIGNS, SUPPORT_SIGNS, WEIGHTS_FILE, Floats, signs, support_signs
+from helios.knowledge.extraction import MAX_SENTENCES, add_best
+from helios.models.intent import IntentClassifier
+from helios.settings import settings
+
+FOLDS: Final = 5
+SIGNS_PENALTY: Final = 0.3
+SUPPORT_PENALTY: Final = 0.05
+MARGIN: Final = 4.0
+"""How far below the best sentence a further one may lie: an answer has three in the mean."""
+OUTSIDE_COUNTS: Final = 3.5
+"""An answer to what the articles do not say is worse than a question passed on to a person."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """A question with its candidates' signs; `right` marks those that hold a fact of the right article."""
+
+    question: Question
+    articles: tuple[str, ...]
+    """Of each candidate."""
+    part: Part
+    candidates: list[Candidate]
+    signs: Floats
+    right: Floats
+    foreign: float
+
+    @property
+    def fold(self) -> int:
+        return zlib.crc32(f"fold {(self.question.articles or (self.question.text,))[0]}".encode()) % FOLDS
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    signs: Floats
+    support: Floats
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true")
+    write = parser.parse_args().write
+    bank = demo_bank()
+    intents = IntentClassifier.load(settings(), bank.encoder)
+    hard = [question for question in hard_paraphrases() if question.language == "en"]
+    outside = [Question(text, (), ()) for text in outside_questions("outside_fitting")]
+    asked = {"customers": customers_questions(), "hard": hard, "outside": outside}
+    rows = {name: _rows(bank, intents, questions) for name, questions in asked.items()}
+    inside = [*rows["customers"], *rows["hard"]]
+    for name, held in rows.items():
+        right, answered = _validated(held, inside, rows["outside"])
+        _tell(f"{name}: {len(held)} questions, {answered} answered, {right} right")
+    fitted = fit(inside, rows["outside"])
+    _tell(yaml.safe_dump(_block(fitted)))
+    if write:
+        _keep(fitted)
+
+
+def fit(inside: Sequence[Row], outside: Sequence[Row]) -> Fitted:
+    answerable = [row for row in inside if row.right.any()]
+    weights = _fit_signs(answerable)
+    rows = [*answerable, *outside]
+    evidence = np.array([_support(row, weights) for row in rows])
+    labels = np.array([1.0] * len(answerable) + [0.0] * len(outside))
+    counts = np.where(labels > 0, 1.0, OUTSIDE_COUNTS)
+    return Fitted(weights, _fit_support(evidence, labels, counts))
+
+
+def _rows(bank: Bank, intents: IntentClassifier, questions: Sequence[Question]) -> list[Row]:
+    """Messages with one question only: of the parts of others nobody has said what answers which."""
+    rows: list[Row] = []
+    for question in questions:
+        prompt = bank.prompt(question.text)
+        parts, candidates = parts_of(prompt, bank.encoder), candidates_of(prompt, bank.encoder)
+        if len(parts) != 1 or prompt.question_vector is None:
+            continue
+        articles = tuple(bank.slugs[prompt.passages[one.passage].source_id] for one in candidates)
+        right = [
+            article in question.articles and any(fact.casefold() in _said([one]) for fact in question.facts)
+            for article, one in zip(articles, candidates, strict=True)
+        ]
+        found = signs(parts[0], candidates, prompt.passages, "en")
+        foreign = intents.foreign(prompt.question_vector, question.text)
+        rows.append(Row(question, articles, parts[0], candidates, found, np.array(right, dtype=np.float64), foreign))
+    return rows
+
+
+def _said(candidates: Sequence[Candidate]) -> str:
+    return " ".join(quote.text for one in candidates for quote in one.quotes).casefold()
+
+
+def _validated(held: Sequence[Row], inside: Sequence[Row], outside: Sequence[Row]) -> tuple[int, int]:
+    """How many of the rows are answered rightly, and how many at all, by weights that have not seen their articles."""
+    right = answered = 0
+    for fold in range(FOLDS):
+        fitted = fit([row for row in inside if row.fold != fold], [row for row in outside if row.fold != fold])
+        for row in (row for row in held if row.fold == fold):
+            if fitted.support @ _support(row, fitted.signs) < 0:
+                continue
+            answered += 1
+            chosen: list[Candidate] = []
+            add_best(chosen, row.candidates, row.articles, row.signs @ fitted.signs, MAX_SENTENCES, MARGIN)
+            cited = {article for article, one in zip(row.articles, row.candidates, strict=True) if one in chosen}
+            facts = all(fact.casefold() in _said(chosen) for fact in row.question.facts)
+            right += bool(facts and cited & set(row.question.articles))
+    return right, answered
+
+
+def _support(row: Row, weights: Floats) -> Floats:
+    return support_signs(row.part, row.signs, int((row.signs @ weights).argmax()), row.foreign)
+
+
+def _fit_signs(rows: Sequence[Row]) -> Floats:
+    """What makes the right sentences of each question likeliest among its candidates."""
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        total, slope = SIGNS_PENALTY * float(weights @ weights), 2 * SIGNS_PENALTY * weights
+        for row in rows:
+            scores = row.signs @ weights
+            shares = np.exp(scores - scores.max())
+            shares /= shares.sum()
+            hit = shares * row.right
+            total -= float(np.log(hit.sum() + 1e-12))
+            slope = slope - (hit / hit.sum() - shares) @ row.signs
+        return total, slope
+
+    return _smallest(loss, len(SIGNS))
+
+
+def _fit_support(evidence: Floats, labels: Floats, counts: Floats) -> Floats:
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        odds = evidence @ weights
+        free = np.r_[0.0, weights[1:]]
+        total = float(counts @ (np.logaddexp(0, odds) - labels * odds) + SUPPORT_PENALTY * free @ free)
+        return total, evidence.T @ (counts * (1 / (1 + np.exp(-odds)) - labels)) + 2 * SUPPORT_PENALTY * free
+
+    return _smallest(loss, evidence.shape[1])
+
+
+def _smallest(loss: Any, size: int) -> Floats:
+    result: Floats = minimize(loss, np.zeros(size), jac=True, method="L-BFGS-B").x
+    return result
+
+
+def _block(fitted: Fitted) -> dict[str, Any]:
+    return {
+        "signs": {name: round(float(weight), 2) for name, weight in zip(SIGNS, fitted.signs, strict=True)},
+        "support": {name: round(float(weight), 2) for name, weight in zip(SUPPORT_SIGNS, fitted.support, strict=True)},
+        "margin": MARGIN,
+    }
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _keep(fitted: Fitted) -> None:
+    weights = yaml.safe_load(WEIGHTS_FILE.read_text(encoding="utf-8"))
+    weights["en"] = _block(fitted)
+    WEIGHTS_FILE.write_text(yaml.safe_dump(weights, sort_keys=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
