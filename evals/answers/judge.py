@@ -14,7 +14,7 @@ from uuid import UUID
 
 import yaml
 
-from helios.llm.base import Prompt, TextDelta
+from helios.llm.base import PastMessage, Prompt, TextDelta
 from helios.offline import OfflineGenerator
 from helios.settings import PROJECT
 
@@ -31,6 +31,12 @@ class Question:
     articles: tuple[str, ...]
     facts: tuple[str, ...]
     language: str = "en"
+    before: str = ""
+    """What the customer asked in the turn before, for a question that does not stand alone."""
+
+    @property
+    def history(self) -> tuple[PastMessage, ...]:
+        return (PastMessage("customer", self.before),) if self.before else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,13 @@ def customers_questions(suite: str = "customers_questions") -> list[Question]:
     """A suite of one question an article: the hundred that were looked at, or `fresh_questions`, which were not."""
     rows = yaml.safe_load((SUITES / f"{suite}.yaml").read_text(encoding="utf-8"))
     return [Question(asked, tuple(articles.split(" or ")), tuple(facts)) for articles, (asked, *facts) in rows.items()]
+
+
+def follow_ups() -> list[Question]:
+    rows = yaml.safe_load((SUITES / "follow_ups.yaml").read_text(encoding="utf-8"))
+    return [
+        Question(asked, (article,), tuple(facts), before=before) for article, (before, asked, *facts) in rows.items()
+    ]
 
 
 def hard_paraphrases() -> list[Question]:

@@ -13,6 +13,7 @@ from evals.answers.judge import (
     Question,
     Verdict,
     customers_questions,
+    follow_ups,
     hard_paraphrases,
     judge,
     outside_questions,
@@ -38,6 +39,7 @@ def measure_answers(_: Path | None) -> Figures:
         "hard paraphrases, English": [question for question in hard if question.language == "en"],
         "hard paraphrases, German and Spanish": [question for question in hard if question.language != "en"],
         "outside": [Question(text, (), ()) for text in outside_questions()],
+        "follow-ups": follow_ups(),
         "fresh questions": customers_questions("fresh_questions"),
         "fresh outside": [Question(text, (), ()) for text in outside_questions("fresh_outside")],
     }
@@ -51,8 +53,8 @@ def tell_answers(figures: Figures) -> str:
         " can apply again (`evals/answers/judge.py`): the right article, every fact, no figure that the citation does"
         " not hold. Of the questions outside none should be answered. The weights are learnt from the customers'"
         " questions, the paraphrases and eighty more questions outside (`python -m evals.answers.fit` cross-validates"
-        " them by article); the two fresh suites were written afterwards, and only their sums were looked at.\n\n"
-        + table(head, figures["rows"])
+        " them by article); the follow-ups were written for measuring; the two fresh"
+        " suites were written afterwards, and only their sums were looked at.\n\n" + table(head, figures["rows"])
     )
 
 
@@ -78,7 +80,10 @@ SECTIONS: Final = MappingProxyType[str, tuple[Callable[[Path | None], Figures | 
 
 def _judged(bank: Bank, generator: OfflineGenerator, questions: Sequence[Question]) -> list[Verdict]:
     async def every() -> list[Verdict]:
-        return [await judge(generator, bank.prompt(one.text, one.language), one, bank.slugs) for one in questions]
+        return [
+            await judge(generator, bank.prompt(one.text, one.language, one.history), one, bank.slugs)
+            for one in questions
+        ]
 
     return asyncio.run(every())
 
