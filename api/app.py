@@ -20,6 +20,7 @@ from api import (
     documents,
     errors,
     escalations,
+    examinations,
     help_pages,
     knowledge,
     knowledge_search,
@@ -88,7 +89,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan(config),
     )
-    conversing = (conversations, messages, sse, websocket)
+    conversing = (conversations, messages, sse, websocket, examinations)
     managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs, reports)
     knowing = (knowledge, knowledge_versions, knowledge_sitemaps, knowledge_search)
     ruling = (policies, policy_replays, redaction_rules, regulated_tickets)

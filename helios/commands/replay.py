@@ -78,7 +78,7 @@ async def _tenant_of(database: Database, conversation_id: UUID) -> UUID:
 
 
 def _as_json(examination: Examination) -> dict[str, Any]:
-    return {"agrees": examination.agrees, **asdict(examination)}
+    return {"agrees": examination.agrees, **asdict(examination), "erased_at": moment(examination.erased_at)}
 
 
 def _show(examination: Examination) -> None:

@@ -132,6 +132,22 @@ async def test_the_command_shows_it(stack: Stack, customer: Customer) -> None:
     assert "There is no conversation" in out
 
 
+async def test_an_auditor_sees_it_over_the_api(api: Api, customer: Customer) -> None:
+    path = f"{customer.path}/replay"
+    found = await api.http.get(path, headers=await api.staff("auditor"))
+    assert found.status_code == 200, found.text
+    assert (found.json()["agrees"], [turn["turn"] for turn in found.json()["turns"]]) == (True, [1, 2])
+    assert "replacement card" not in found.text
+    assert (await api.http.get(path, headers=await api.staff("agent"))).status_code == 403
+
+
+async def test_one_is_replayed_at_a_time(api: Api, customer: Customer) -> None:
+    auditor = await api.staff("auditor")
+    answers = await asyncio.gather(*(api.http.get(f"{customer.path}/replay", headers=auditor) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 503, 503]
+    assert {answer.headers.get("retry-after") for answer in answers} == {None, "10"}
+
+
 async def replay(stack: Stack, *arguments: str) -> tuple[int | None, str]:
     environment = {**os.environ, "HELIOS_HOME": str(stack.servers.home.root), "HELIOS_POSTGRES_DSN": ""}
     process = await asyncio.create_subprocess_exec(

@@ -21,6 +21,9 @@ from helios.settings import Settings
 REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 
 
+MUCH_IS_DONE = {"GET /metrics", "GET /v1/conversations/{conversation_id}/replay"}
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`fingerprint` changes when the operation or one of its schemas does. `label`: e.g. `POST /v1/conversations`."""
@@ -32,8 +35,8 @@ class Operation:
 
     @property
     def slow(self) -> bool:
-        """Whether a password is hashed on the way, or nothing is taken and much is answered: a tenth has to do."""
-        return class_of(*self.label.split(" ")) == "sign_in" or self.label == "GET /metrics"
+        """Whether a password is hashed on the way, or little is taken and much is done: a tenth has to do."""
+        return class_of(*self.label.split(" ")) == "sign_in" or self.label in MUCH_IS_DONE
 
     @property
     def names(self) -> frozenset[str]:
