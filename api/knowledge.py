@@ -17,21 +17,19 @@ from temporalio.service import RPCError
 
 from api import knowledge_examples as examples
 from api.authentication import caller
-from api.cleaning import clean
 from api.described import described, json_content
 from api.idempotency import resource_id
-from api.languages import language_of
+from api.knowledge_submitting import allowed_address, body_content, submission_of
 from api.models import NewSource
 from api.pagination import Cursor, Limit, page, read_cursor
 from api.presentation import version_json
-from api.problems import Problem, not_found
+from api.problems import not_found
 from api.state import Services, State
-from api.uploads import UploadRoute, content_of
+from api.uploads import UploadRoute
 from helios.knowledge import pages
 from helios.knowledge.lifecycle import delete_source
 from helios.knowledge.starting import start_ingestion, start_sync
-from helios.knowledge.submission import Submission, lock_submissions, submit
-from helios.outbound import UrlRefused, check_url
+from helios.knowledge.submission import lock_submissions, submit
 from helios.refusals import Refused
 from helios.times import moment
 from helios.tokens import Identity
@@ -59,7 +57,6 @@ SUBMIT = described(
                                               "content": json_content({**examples.SUBMITTED, "duplicate": True})}},
 )  # fmt: skip
 SUBMIT["openapi_extra"]["requestBody"]["content"].update(FORM)
-LANGUAGE_SAMPLE = 4_000
 
 SOURCES = """
     SELECT source.*, newest.version AS newest_version, newest.status AS newest_status
@@ -103,10 +100,10 @@ async def submit_source(body: NewSource, request: Request, services: State, edit
     """
     if body.text is None and body.file is None and body.url is not None:
         return await _submit_address(body, body.url, request, services, editor)
-    original, media_type = _content(body)
+    original, media_type = body_content(body)
     keys = await services.keyring.tenant(editor.tenant_id)
     async with services.database.tenant(editor.tenant_id) as connection:
-        made = await _submission(connection, editor, body, original, media_type)
+        made = await submission_of(editor, body, original, media_type, await _known(connection, editor, body))
         try:
             ref, is_new = await submit(connection, keys, made, resource_id(request))
         except Refused:
@@ -131,7 +128,7 @@ async def _submit_address(
             ref = VersionRef(editor.tenant_id, known.source_id, known.version)
         else:
             body = body.model_copy(update={"title": body.title or address[:200], "url": address})
-            made = await _submission(connection, editor, body, None, "text/html")
+            made = await submission_of(editor, body, None, "text/html", await _known(connection, editor, body))
             try:
                 ref, _ = await submit(connection, keys, made, resource_id(request))
             except Refused:
@@ -146,6 +143,11 @@ async def _submit_address(
     else:
         await _start(services, ref)
     return _submitted(ref, row, is_new=known is None)
+
+
+async def _known(connection: AsyncConnection, editor: Identity, body: NewSource) -> Any | None:
+    """The source that the body names. Raises `not_found`."""
+    return await find_source(connection, editor.tenant_id, body.source_id) if body.source_id is not None else None
 
 
 def _submitted(ref: VersionRef, row: Any, *, is_new: bool) -> Response:
@@ -228,64 +230,6 @@ def source_json(row: Any) -> dict[str, Any]:
     }
 
 
-def _content(body: NewSource) -> tuple[bytes, str]:
-    """What was handed in, with its media type."""
-    if (body.text is None) == (body.file is None):
-        raise _invalid("/text", "either text or file is required, or url alone")
-    if body.title is None:
-        raise _invalid("/title", "is required")
-    if body.text is not None:
-        return body.text.encode(), "text/markdown"
-    assert body.file is not None
-    return content_of(body.file)
-
-
-def allowed_address(url: str) -> str:
-    """The address in the form in which it is fetched. Raises a problem for one that leads to no public place."""
-    try:
-        return check_url(url).url
-    except UrlRefused:
-        raise _invalid("/url", "is not the http or https address of a public place") from None
-
-
-async def _submission(
-    connection: AsyncConnection, editor: Identity, body: NewSource, original: bytes | None, media_type: str
-) -> Submission:
-    """What the body leaves out is as in the source that it is a version of."""
-    begins = body.effective_at or datetime.now(UTC)
-    if body.expires_at is not None and body.expires_at <= max(begins, datetime.now(UTC)):
-        raise _invalid("/expires_at", "is not after the beginning")
-    known = None
-    if body.source_id is not None:
-        known = await find_source(connection, editor.tenant_id, body.source_id)
-    language = body.language or (known.language if known is not None else await _language(original or b""))
-    if known is not None and language != known.language:
-        raise _invalid("/language", "a source has one language: hand this in as a source of its own")
-    tags = known.tags if known is not None and body.tags is None else body.tags or ()
-    audiences = known.audiences if known is not None and body.audiences is None else body.audiences or ()
-    category = body.category or (known.category if known is not None else None)
-    return Submission(
-        title=clean(body.title or ""),
-        original=original,
-        media_type=media_type,
-        language=language,
-        visibility=body.visibility or (known.visibility if known is not None else "public"),
-        submitted_by=editor.id,
-        source_id=body.source_id,
-        slug=body.slug,
-        category=clean(category) if category else None,
-        tags=tuple(clean(tag) for tag in tags),
-        audiences=tuple(clean(each) for each in audiences),
-        url=clean(body.url) if body.url else (known.url if known is not None else None),
-        effective_at=body.effective_at,
-        expires_at=body.expires_at,
-    )
-
-
-async def _language(original: bytes) -> str:
-    return await language_of(original[: 4 * LANGUAGE_SAMPLE].decode(errors="ignore")[:LANGUAGE_SAMPLE])
-
-
 async def _start(services: Services, ref: VersionRef) -> None:
     await start_later(start_ingestion(services.conversations.client, services.settings, ref), "ingestion")
 
@@ -296,7 +240,3 @@ async def start_later(start: Awaitable[None], what: str) -> None:
         await asyncio.wait_for(start, START_WITHIN_S)
     except (RPCError, OSError, TimeoutError) as error:
         log.warning("starts later", what=what, error=type(error).__name__)
-
-
-def _invalid(pointer: str, detail: str) -> Problem:
-    return Problem("invalid_request", errors=[{"pointer": pointer, "detail": detail}])
