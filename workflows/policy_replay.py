@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.signatures import PolicyReplaySteps
     from schema.policy_replay import POLICY_REPLAY_WORKFLOW, ReplayBatch, Replayed, ReplayRef
 
-PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
 GIVEN_UP_AFTER = timedelta(hours=1)
 """A batch that does not succeed within it is told of, instead of being tried for ever."""
 

@@ -29,7 +29,7 @@ from tests.llm.provider_wire import Scenario
 WORKER = Path(__file__).with_name("crashing_worker.py")
 ANSWER = (
     "You can do this yourself in the app. [1] Open the menu and choose what you would like to change. [1] "
-    "The change is there at once, and we tell you when it is done. [1] "
+    "The change is there at once, and you can see it in the list. [1] "
     "You can also come to a branch, and somebody there will do it with you. [1] "
     "If anything looks odd to you, write to us here and we will look at it together. [1]"
 )
