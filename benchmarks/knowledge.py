@@ -170,11 +170,10 @@ shows.
 {rows}
 
 *Search* is what a turn asks: nearest vectors and shared words under the conditions of who may see what, then the
-ranking. Today it looks at every chunk that the tenant has in force: it misses nothing, its cost grows with the tenant,
-and what takes longer than the database's time limit, 15 s, is given up and counts for as long as that. *Index alone*
-asks for the ten nearest so that the planner may go through the HNSW index and try the same conditions row by row; for a
-smaller tenant it prefers to sort. The aim, 25 ms at 100,000
-chunks, is for the whole search.
+ranking. The vectors' half walks along the HNSW index; the words' half ranks every chunk that shares a word with the
+question, and that is what grows with the tenant. What takes longer than the database's time limit, 15 s, is given up
+and counts for as long as that. *Index alone* asks for the ten nearest, with the conditions tried row by row. The aim,
+25 ms at 100,000 chunks, is for the whole search.
 """
 
 

@@ -43,12 +43,12 @@ WAS_IN_FORCE = """source.deleted_at IS NULL
               AND span.published_at <= CAST(:as_of AS timestamptz)
               AND (span.ended_at IS NULL OR span.ended_at > CAST(:as_of AS timestamptz)))"""
 """The same for a moment in the past, also of what was withdrawn since."""
-VISIBLE = "chunks.visibility = ANY(:visibilities) AND version.visibility = ANY(:visibilities)"
+VISIBLE = "version.visibility = ANY(:visibilities)"
 FOR_THEM = """(CAST(:audiences AS text[]) IS NULL OR version.audiences = '{}'
           OR version.audiences && CAST(:audiences AS text[]))"""
 """Whom it is for. NULL asks for all of it, as staff may."""
 VISIBLE_NOW = f"{VISIBLE} AND source.visibility = ANY(:visibilities)"
-FILTERS = """(CAST(:source_ids AS uuid[]) IS NULL OR chunks.source_id = ANY(:source_ids))
+FILTERS = """(CAST(:source_ids AS uuid[]) IS NULL OR source.id = ANY(:source_ids))
           AND (CAST(:tags AS text[]) IS NULL OR version.tags && CAST(:tags AS text[]))
           AND (CAST(:category AS text) IS NULL OR version.category = :category)
           AND (CAST(:changed_since AS timestamptz) IS NULL
@@ -56,6 +56,16 @@ FILTERS = """(CAST(:source_ids AS uuid[]) IS NULL OR chunks.source_id = ANY(:sou
 
 
 def _candidates(conditions: str) -> TextClause:
+    """Ids first, from narrow rows; the wide ones (texts, sentences, their vectors) are read of those few only.
+
+    The versions that this caller may see are found once and hashed; CASE keeps the planner from making a join of it,
+    which would read all of the tenant's chunks whole. So it walks along an index, the vectors' or the words'.
+    """
+    may_see = f"""chunks.tenant_id = :tenant_id AND chunks.language = (SELECT language FROM spoken)
+          AND chunks.visibility = ANY(:visibilities) AND CASE WHEN (chunks.source_id, chunks.version) IN (
+            SELECT source.id, version.version FROM knowledge_sources AS source JOIN knowledge_versions AS version
+              ON version.tenant_id = source.tenant_id AND version.source_id = source.id
+            WHERE source.tenant_id = :tenant_id AND {conditions}) THEN true END"""  # noqa: S608 - a constant of ours
     return text(
         f"""
     WITH spoken AS (
@@ -63,18 +73,17 @@ def _candidates(conditions: str) -> TextClause:
             SELECT FROM knowledge_sources
             WHERE tenant_id = :tenant_id AND language = CAST(:language AS text) AND published_version IS NOT NULL
         ) THEN CAST(:language AS text) ELSE 'en' END AS language
-    ), visible AS (
-        SELECT {COLUMNS}, chunks.embedding, chunks.words FROM {OF_A_VERSION}
-        WHERE chunks.tenant_id = :tenant_id AND chunks.language = (SELECT language FROM spoken)
-          AND {conditions}
     ), near AS (
-        SELECT id FROM visible ORDER BY embedding <=> CAST(:vector AS vector) LIMIT :nearest
+        SELECT chunks.id FROM chunks WHERE {may_see}
+        ORDER BY chunks.embedding <=> CAST(:vector AS vector) LIMIT :nearest
     ), worded AS (
-        SELECT id FROM visible, to_tsquery('simple', :words) AS query WHERE words @@ query
-        ORDER BY ts_rank_cd(words, query) DESC, id LIMIT :worded
+        SELECT chunks.id FROM chunks, to_tsquery('simple', :words) AS query
+        WHERE chunks.words @@ query AND {may_see}
+        ORDER BY ts_rank_cd(chunks.words, query) DESC, chunks.id LIMIT :worded
     )
-    SELECT visible.*, 1 - (embedding <=> CAST(:vector AS vector)) AS similarity
-    FROM visible WHERE id IN (SELECT id FROM near UNION SELECT id FROM worded) ORDER BY similarity DESC, id
+    SELECT {COLUMNS}, 1 - (chunks.embedding <=> CAST(:vector AS vector)) AS similarity FROM {OF_A_VERSION}
+    WHERE chunks.tenant_id = :tenant_id AND chunks.id = ANY(ARRAY(SELECT id FROM near UNION SELECT id FROM worded))
+    ORDER BY similarity DESC, chunks.id
     """  # noqa: S608 - constants of ours
     )
 
@@ -85,7 +94,8 @@ FILTERED_THEN = _candidates(f"{VISIBLE} AND {FOR_THEM} AND {WAS_IN_FORCE} AND {F
 LOAD = text(
     f"""
     SELECT {COLUMNS} FROM {OF_A_VERSION}
-    WHERE chunks.tenant_id = :tenant_id AND chunks.id = ANY(:ids) AND {VISIBLE_NOW} AND {IN_FORCE}
+    WHERE chunks.tenant_id = :tenant_id AND chunks.id = ANY(:ids) AND chunks.visibility = ANY(:visibilities)
+          AND {VISIBLE_NOW} AND {IN_FORCE}
     """  # noqa: S608 - constants of ours
 )
 CITED_IN_FORCE = text(
