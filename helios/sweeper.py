@@ -8,6 +8,7 @@ harmless, because a workflow only counts up to the highest turn that it was told
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
@@ -20,6 +21,7 @@ from temporalio.service import RPCError
 
 from helios.closing import tell_closed
 from helios.database import Database
+from helios.rounds import SHARE, URGENT, rest_s
 from helios.temporal import Conversations
 from schema.steps import PostMessage
 
@@ -68,12 +70,15 @@ async def sweep(database: Database, conversations: Conversations, quiet: timedel
 
 
 async def sweep_for_ever(database: Database, conversations: Conversations) -> None:
-    await repeat_for_ever("conversations", partial(sweep, database, conversations), EVERY_S)
+    await repeat_for_ever("conversations", partial(sweep, database, conversations), EVERY_S, URGENT)
 
 
-async def repeat_for_ever(what: str, one_round: Callable[[], Awaitable[int]], every_s: float) -> None:
+async def repeat_for_ever(
+    what: str, one_round: Callable[[], Awaitable[int]], every_s: float, share: float = SHARE
+) -> None:
     """Runs beside the worker. Nothing is a reason to stop: who waits for it has no other hope."""
     while True:
+        began = time.monotonic()
         try:
             if again := await one_round():
                 log.info("signalled again", what=what, count=again)
@@ -81,4 +86,4 @@ async def repeat_for_ever(what: str, one_round: Callable[[], Awaitable[int]], ev
             log.warning("sweep failed", what=what, error=type(error).__name__)
         except Exception as error:
             log.error("sweep failed", what=what, exc_info=error)
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(rest_s(time.monotonic() - began, every_s, share))

@@ -8,6 +8,7 @@ plain `max(id)` would skip who commits late.) One sealer at a time works on a te
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -25,6 +26,7 @@ from helios.audit_log.keys import add_signing_key, signing_keys
 from helios.audit_log.merkle import Frontier, leaf_hash
 from helios.crypto import CryptoError, RootKey
 from helios.database import Database
+from helios.rounds import rest_s
 
 log = structlog.get_logger()
 
@@ -77,13 +79,14 @@ ADD_CHECKPOINT = text(
 async def seal_for_ever(database: Database, root: RootKey, anchor: Anchor | None) -> None:
     """Runs beside the worker. Nothing is a reason to stop: the next round catches up."""
     while True:
+        began = time.monotonic()
         try:
             await seal_all(database, root, anchor)
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             log.warning("sealing failed", error=type(error).__name__)
         except Exception as error:
             log.error("sealing failed", exc_info=error)
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(rest_s(time.monotonic() - began, EVERY_S))
 
 
 async def seal_all(database: Database, root: RootKey, anchor: Anchor | None) -> None:
