@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
         conversation_workflow_id,
     )
     from schema.visibility import STATUS
-    from workflows.steps import StepFailed, run_step, start_generation
+    from workflows.steps import StepFailed, run_step, start_generation, write_draft
     from workflows.visibility import Story, show
 
 HISTORY_EVENTS_MAX = 500
@@ -146,7 +146,8 @@ class EscalationWorkflow:
             assert found is not None
             ref = TurnRef(self._state.tenant_id, self._state.conversation_id, found.turn)
             try:
-                await start_generation(Generate(ref, generator, found, self._state.escalation_id))
+                work = Generate(ref, generator, found, self._state.escalation_id)
+                await (write_draft(work) if workflow.patched("draft-beside") else start_generation(work))
                 return
             except StepFailed:
                 workflow.logger.warning("no draft", extra={"generator": generator})

@@ -34,6 +34,7 @@ GENERATION = RetryPolicy(
 BATCH_PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 BATCH_STEP_WITHIN = timedelta(minutes=5)
 GENERATE_WITHIN = timedelta(minutes=6)
+DRAFT_WITHIN = timedelta(seconds=60)
 # A local step's failure comes as it is; a cancelled one's comes wrapped.
 StepFailed = (ActivityError, ApplicationError, StepTimeout)
 
@@ -76,4 +77,16 @@ def start_generation(work: Generate) -> workflow.ActivityHandle[Generated]:
         retry_policy=GENERATION,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=f"generate: {work.generator}",
+    )
+
+
+async def write_draft(work: Generate) -> Generated:
+    """A draft for an agent. Not a local step: a claim must not wait until a model has ended its sentence."""
+    return await workflow.execute_activity_method(
+        TurnSteps.generate,
+        work,
+        start_to_close_timeout=DRAFT_WITHIN,
+        schedule_to_close_timeout=GENERATE_WITHIN,
+        retry_policy=GENERATION,
+        summary=f"draft: {work.generator}",
     )

@@ -76,6 +76,11 @@ def expect(holds: bool, what: str) -> None:
     console.print(f"  [green]✓[/green] {what}")
 
 
+def replied(response: httpx.Response, status: int, what: str) -> None:
+    """The same of an answer of the API: another status is said, for it is half of the explanation."""
+    expect(response.status_code == status, what if response.status_code == status else f"{what}: {response.text}")
+
+
 async def answered_with_citation(guide: Guide) -> None:
     async with guide.customer() as customer:
         reply, outcome = await play(customer, "What does it cost to send money abroad?")
@@ -113,19 +118,19 @@ async def unauthorised_charge(guide: Guide) -> None:
         expect(bool(clocks), f"a ticket runs with {len(clocks)} regulatory clocks")
         for clock in clocks:
             console.print(f"      [dim]{clock['name'].replace('_', ' ')}: due {clock['due_at'][:10]}[/dim]")
-        expect((await agent.post(f"{base}/claim")).status_code == 200, "the agent has claimed it")
+        replied(await agent.post(f"{base}/claim"), 200, "the agent has claimed it")
         draft = await _until_draft(agent, base)
         console.print(f"  [dim]draft:[/dim] {escape(draft)}")
         edited = "I have blocked your card and opened an investigation of the charge. You will hear from me in writing."
         decided = await agent.post(f"{base}/decision", json={"action": "edit", "content": edited})
-        expect(decided.status_code == 200, "the agent edited the draft and approved it")
+        replied(decided, 200, "the agent edited the draft and approved it")
         async with asyncio.timeout(WITHIN_S):
             while not any(each["role"] == "agent" and each["content"] == edited for each in await customer.messages()):
                 await asyncio.sleep(0.1)
         console.print(f"\n[bold yellow]agent[/bold yellow]      {edited}\n")
         expect(True, "the customer has the edited text")
         again = await agent.post(f"{base}/decision", json={"action": "approve"})
-        expect(again.status_code == 409, "a second decision about the same draft is refused")
+        replied(again, 409, "a second decision about the same draft is refused")
 
 
 async def worker_killed(guide: Guide) -> None:
@@ -171,11 +176,11 @@ async def knowledge_updated(guide: Guide) -> None:
         new = await _submitted(editor, "The Lighthouse travel card costs 18 dollars a year.")
         expect(new["version"] == first["version"] + 1, f"the editor handed in version {new['version']}")
         refused = await editor.post(f"{_version(new)}/approve")
-        expect(refused.status_code == 403, "the editor may not approve it")
+        replied(refused, 403, "the editor may not approve it")
         diff = (await approver.get(f"{_version(new)}/diff")).json()["changes"][0]
         console.print(f"  [dim]- {escape(diff['before'][0])}\n  + {escape(diff['after'][0])}[/dim]")
         approved = await approver.post(f"{_version(new)}/approve")
-        expect(approved.status_code == 200, "the approver read the difference and approved it")
+        replied(approved, 200, "the approver read the difference and approved it")
         await _expect_answer(guide, question, new, "18 dollars")
         back = await approver.post(f"{SOURCES}/{new['source_id']}/rollback")
         expect(back.json()["published_version"] == first["version"], "rolled back to the version before")
@@ -242,7 +247,7 @@ async def customer_erased(guide: Guide) -> None:
         body = {"kind": "erasure", "customer_id": (await officer.get(base)).json()["customer_id"],
                 "verification": {"method": "document"}}  # fmt: skip
         filed = await officer.post("/v1/privacy/requests", json=body)
-        expect(filed.status_code == 201, "the request is filed, and it is noted how the customer was known")
+        replied(filed, 201, "the request is filed, and it is noted how the customer was known")
         async with asyncio.timeout(WITHIN_S):
             while (await officer.get(f"/v1/privacy/requests/{filed.json()['id']}")).json()["status"] != "done":
                 await asyncio.sleep(0.2)

@@ -117,12 +117,15 @@ async def decided(stage: Stage) -> WorkflowHandle[Any, Any]:
 
 
 SCENES: dict[str, Scene] = {scene.__name__: scene for scene in (answered, failed_over, stopped, escalated, decided)}
+# Recorded by code that is gone, for conversations that it began: never to be recorded again.
+OLDER = ("decided_with_local_draft",)
+ALL = (*SCENES, *OLDER)
 
 
 def read(name: str) -> WorkflowHistory:
     kind = (
         escalation_workflow_id(TENANT, ESCALATION)
-        if name == "decided"
+        if name.startswith("decided")
         else conversation_workflow_id(TENANT, CONVERSATION)
     )
     return WorkflowHistory.from_json(kind, (FOLDER / f"{name}.json").read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from api.escalations import UPDATE_WITHIN_S
 from schema.steps import Claim, Deadline, Decide, EscalationOutcome, EscalationState, Generated, Understanding
 from tests.workflows.conftest import Stage
 from tests.workflows.scripted import AGENT, CONVERSATION, ESCALATION, TENANT
@@ -134,5 +135,20 @@ async def test_a_draft_is_written_for_the_agent(stage: Stage) -> None:
         while len(stage.steps.calls["generate"]) < 2:
             await asyncio.sleep(0.02)
     assert {each.escalation_id for each in stage.steps.calls["generate"]} == {ESCALATION}
+    await handle.execute_update("decide", Decide(uuid4(), "resolve", AGENT))
+    await handle.result()
+
+
+async def test_a_claim_does_not_wait_for_the_draft(stage: Stage) -> None:
+    """A model may write for a minute: as a local activity it kept every claim waiting for seconds."""
+    stage.steps.generation_waits = asyncio.Event()
+    wanted = Understanding(1, "begun", wants_draft=True, generators=["openai"])
+    handle = await stage.escalate(EscalationState(TENANT, ESCALATION, CONVERSATION, wanted))
+    async with asyncio.timeout(10):
+        while not stage.steps.calls["generate"]:
+            await asyncio.sleep(0.02)
+    async with asyncio.timeout(UPDATE_WITHIN_S):
+        await handle.execute_update("claim", Claim(AGENT, AGENT))
+    stage.steps.generation_waits.set()
     await handle.execute_update("decide", Decide(uuid4(), "resolve", AGENT))
     await handle.result()

@@ -10,7 +10,7 @@ from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from helios.codec import ENCODING, data_converter
-from tests.workflows.golden import FOLDER, SCENES, read
+from tests.workflows.golden import ALL, FOLDER, read
 from tests.workflows.scripted import FixedKeys
 from worker import sandboxed_runner
 from workflows.conversation import ConversationWorkflow
@@ -35,7 +35,7 @@ def replayer() -> Replayer:
     )
 
 
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("name", ALL)
 async def test_a_golden_history_replays(name: str) -> None:
     result = await replayer().replay_workflow(read(name), raise_on_replay_failure=False)
     if result.replay_failure is not None:
@@ -46,7 +46,7 @@ def test_it_is_the_sandbox_that_replays() -> None:
     assert isinstance(sandboxed_runner(), SandboxedWorkflowRunner)
 
 
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("name", ALL)
 def test_golden_histories_are_encrypted(name: str) -> None:
     """Every payload of every event: a readable one would be a leak in production, too."""
     payloads = list(_payloads(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))))
