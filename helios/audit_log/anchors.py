@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
+
+from helios.appending import append_line
 
 if TYPE_CHECKING:
     from helios.settings import Settings
@@ -32,7 +33,12 @@ def anchor_of(config: Settings) -> Anchor:
         from helios.audit_log.s3 import S3Anchor
 
         return S3Anchor(config)
-    return FolderAnchor(config.audit_anchor_dir or config.home / "audit-anchor")
+    return FolderAnchor(anchor_folder(config))
+
+
+def anchor_folder(config: Settings) -> Path:
+    """Where what must outlive the database is kept on this machine."""
+    return config.audit_anchor_dir or config.home / "audit-anchor"
 
 
 class FolderAnchor:
@@ -42,22 +48,13 @@ class FolderAnchor:
         self._folder = folder
 
     async def add(self, tenant_id: UUID, note: str) -> None:
-        await asyncio.to_thread(self._append, self._path(tenant_id), note)
+        await asyncio.to_thread(append_line, self._path(tenant_id), json.dumps(note))
 
     async def notes(self, tenant_id: UUID) -> list[str]:
         return await asyncio.to_thread(self._read, self._path(tenant_id))
 
     def _path(self, tenant_id: UUID) -> Path:
         return self._folder / f"{tenant_id}.jsonl"
-
-    def _append(self, path: Path, note: str) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(handle, json.dumps(note).encode() + b"\n")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
     @staticmethod
     def _read(path: Path) -> list[str]:

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from helios.appending import append_line
+from helios.audit_log.anchors import anchor_folder
 from helios.settings import Settings
 
 
 def folder(config: Settings) -> Path:
-    return (config.audit_anchor_dir or config.home / "audit-anchor") / "erasures"
+    return anchor_folder(config) / "erasures"
 
 
 async def add(config: Settings, tenant_id: UUID, customer_id: UUID) -> None:
     """Raises `OSError`."""
-    await asyncio.to_thread(_append, folder(config) / f"{tenant_id}.jsonl", customer_id)
+    line = json.dumps({"customer_id": str(customer_id), "at": datetime.now(UTC).isoformat(timespec="seconds")})
+    await asyncio.to_thread(append_line, folder(config) / f"{tenant_id}.jsonl", line)
 
 
 def erased(config: Settings) -> dict[UUID, list[UUID]]:
@@ -32,14 +34,3 @@ def erased(config: Settings) -> dict[UUID, list[UUID]]:
         lines = path.read_text(encoding="utf-8").splitlines()
         found[UUID(path.stem)] = list(dict.fromkeys(UUID(json.loads(line)["customer_id"]) for line in lines))
     return found
-
-
-def _append(path: Path, customer_id: UUID) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    line = json.dumps({"customer_id": str(customer_id), "at": datetime.now(UTC).isoformat(timespec="seconds")})
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(handle, line.encode() + b"\n")
-        os.fsync(handle)
-    finally:
-        os.close(handle)
