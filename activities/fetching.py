@@ -12,8 +12,7 @@ from activities.resources import Resources
 from helios.knowledge import pages
 from helios.knowledge.fetching import Seen, fetch_page
 from helios.knowledge.readers.refusals import ParsingError
-from helios.knowledge.submission import ORIGINAL
-from helios.knowledge.syncing import LANGUAGE_SAMPLE
+from helios.knowledge.submission import LANGUAGE_SAMPLE, ORIGINAL
 from helios.models.language import LanguageIdentifier
 from schema.ingestion import VersionRef
 

@@ -10,11 +10,9 @@ from api.languages import language_of
 from api.models import NewSource
 from api.problems import Problem
 from api.uploads import content_of
-from helios.knowledge.submission import Submission
+from helios.knowledge.submission import LANGUAGE_SAMPLE, Submission
 from helios.outbound import UrlRefused, check_url
 from helios.tokens import Identity
-
-LANGUAGE_SAMPLE = 4_000
 
 
 def body_content(body: NewSource) -> tuple[bytes, str]:

@@ -20,6 +20,8 @@ from schema.ingestion import VersionRef
 from schema.tables import KnowledgeSource, KnowledgeVersion
 
 ORIGINAL = "knowledge_versions.original_ct"
+LANGUAGE_SAMPLE = 4_000
+"""Characters that tell the language of a document."""
 
 FIND = text(
     """

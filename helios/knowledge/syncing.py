@@ -20,13 +20,12 @@ from helios.knowledge import pages
 from helios.knowledge.fetching import Fetched, Seen, fetch_page, fetch_sitemap
 from helios.knowledge.parsing_process import parse_apart
 from helios.knowledge.readers.refusals import ParsingError
-from helios.knowledge.submission import Submission, submit
+from helios.knowledge.submission import LANGUAGE_SAMPLE, Submission, submit
 from helios.outbound import URL_MAX, Outbound
 from schema.ingestion import Synced
 
 LISTED_MAX = 5_000
 """Addresses that are taken from one sitemap."""
-LANGUAGE_SAMPLE = 4_000
 
 NEWEST = text(
     """
