@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from temporalio.service import RPCError
 
 from api import knowledge_examples as examples
 from api.authentication import caller
@@ -24,6 +20,7 @@ from api.models import NewSource
 from api.pagination import Cursor, Limit, page, read_cursor
 from api.presentation import version_json
 from api.problems import not_found
+from api.starting import start_later
 from api.state import Services, State
 from api.uploads import UploadRoute
 from helios.knowledge import pages
@@ -35,7 +32,6 @@ from helios.times import moment
 from helios.tokens import Identity
 from schema.ingestion import VersionRef
 
-log = structlog.get_logger()
 router = APIRouter(prefix="/v1/knowledge/sources", tags=["Knowledge"], route_class=UploadRoute)
 
 Reader = Annotated[Identity, Depends(caller("knowledge.read"))]
@@ -43,7 +39,6 @@ Editor = Annotated[Identity, Depends(caller("knowledge.write"))]
 Approver = Annotated[Identity, Depends(caller("knowledge.approve"))]
 Status = Literal["ingesting", "failed", "pending_review", "published", "superseded", "withdrawn"]
 Name = Annotated[str | None, Query(max_length=64)]
-START_WITHIN_S = 2.0
 FORM = {"multipart/form-data": {"schema": {
     "type": "object", "required": ["file"], "additionalProperties": {"type": "string"},
     "properties": {"file": {"type": "string", "format": "binary"}},
@@ -232,11 +227,3 @@ def source_json(row: Any) -> dict[str, Any]:
 
 async def _start(services: Services, ref: VersionRef) -> None:
     await start_later(start_ingestion(services.conversations.client, services.settings, ref), "ingestion")
-
-
-async def start_later(start: Awaitable[None], what: str) -> None:
-    """What is to be done is stored: where Temporal is away, a worker or a schedule starts it."""
-    try:
-        await asyncio.wait_for(start, START_WITHIN_S)
-    except (RPCError, OSError, TimeoutError) as error:
-        log.warning("starts later", what=what, error=type(error).__name__)

@@ -14,11 +14,11 @@ from api.authentication import caller
 from api.cleaning import clean
 from api.described import described
 from api.idempotency import IdempotentRoute
-from api.knowledge import start_later
 from api.knowledge_submitting import allowed_address
 from api.models import NewSitemap
 from api.pagination import Cursor, Limit, page, read_cursor
 from api.problems import not_found
+from api.starting import start_later
 from api.state import State
 from helios import audit
 from helios.knowledge import pages

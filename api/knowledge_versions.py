@@ -7,11 +7,9 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
-from temporalio.service import RPCError
 
 from api import knowledge_examples as examples
 from api.authentication import caller
@@ -19,10 +17,11 @@ from api.cleaning import clean
 from api.deciding import deciding
 from api.described import ID, described
 from api.idempotency import IdempotentRoute
-from api.knowledge import START_WITHIN_S, find_source, find_version, source_json
+from api.knowledge import find_source, find_version, source_json
 from api.models import Nothing, Remarks, Review
 from api.pagination import Cursor, Limit, page, read_cursor
 from api.presentation import version_json
+from api.starting import start_later
 from api.state import Services, State
 from helios.knowledge.comparison import Change, compare
 from helios.knowledge.lifecycle import approve, reject, roll_back, withdraw
@@ -31,7 +30,6 @@ from helios.times import moment
 from helios.tokens import Identity
 from schema.ingestion import Publish, VersionRef
 
-log = structlog.get_logger()
 router = APIRouter(prefix="/v1/knowledge/sources/{source_id}", tags=["Knowledge"], route_class=IdempotentRoute)
 
 Reader = Annotated[Identity, Depends(caller("knowledge.read"))]
@@ -163,7 +161,8 @@ async def approve_version(
     async with deciding(services, approver) as connection:
         at = await approve(connection, ref, approver.id, asked.publish_at, _note(asked.note))
     if at is not None:
-        await _start(services, Publish(ref, at))
+        start = start_publication(services.conversations.client, services.settings, Publish(ref, at))
+        await start_later(start, "publication")
     return await _shown(services, ref)
 
 
@@ -229,15 +228,6 @@ async def _shown(services: Services, ref: VersionRef) -> Response:
         for span in spans
     ]  # fmt: skip
     return JSONResponse({**version_json(row), "content": row.content, "publications": published})
-
-
-async def _start(services: Services, work: Publish) -> None:
-    """The approval is stored: where Temporal is away, a worker publishes it when its time has come."""
-    try:
-        start = start_publication(services.conversations.client, services.settings, work)
-        await asyncio.wait_for(start, START_WITHIN_S)
-    except (RPCError, OSError, TimeoutError) as error:
-        log.warning("publication starts later", error=type(error).__name__)
 
 
 def _changed_fields(before: Any, after: Any) -> list[dict[str, Any]]:

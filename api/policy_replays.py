@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
-from temporalio.service import RPCError
 
 from api import rule_examples as examples
 from api.deciding import deciding
@@ -19,15 +16,14 @@ from api.idempotency import IdempotentRoute, resource_id
 from api.problems import not_found
 from api.rule_models import NewPolicyReplay
 from api.rule_versions import Reader
-from api.state import Services, State
+from api.starting import start_later
+from api.state import State
 from helios.rules.replaying import open_replay, start_replay
 from helios.times import moment
 from schema.policy_replay import ReplayRef
 
-log = structlog.get_logger()
 router = APIRouter(prefix="/v1/policies", tags=["Rules"], route_class=IdempotentRoute)
 
-START_WITHIN_S = 1.5
 Offset = Annotated[int, Query(ge=0, le=10_000, description="Changes to skip")]
 Most = Annotated[int, Query(ge=1, le=200, description="Changes a page")]
 
@@ -55,7 +51,7 @@ async def replay_policy(body: NewPolicyReplay, request: Request, services: State
     async with deciding(services, reader) as connection:
         await open_replay(connection, ref, body.version, body.turns, ("user", reader.id))
         row = (await connection.execute(ONE, where)).one()
-    await _start(services, ref)
+    await start_later(start_replay(services.conversations.client, services.settings, ref), "policy replay")
     return JSONResponse(_replay(row, {}), 202)
 
 
@@ -72,15 +68,6 @@ async def read_policy_replay(
         tally = {str(each.situation): each.turns for each in await connection.execute(TALLY, where)}
         changes = (await connection.execute(CHANGES, {**where, "skip": skip, "most": limit})).all()
     return JSONResponse({**_replay(row, tally), "items": [_change(each) for each in changes]})
-
-
-async def _start(services: Services, ref: ReplayRef) -> None:
-    """The replay is stored: where Temporal is away, a worker starts it when it is back."""
-    try:
-        start = start_replay(services.conversations.client, services.settings, ref)
-        await asyncio.wait_for(start, START_WITHIN_S)
-    except (RPCError, OSError, TimeoutError) as error:
-        log.warning("replay starts later", error=type(error).__name__)
 
 
 def _replay(row: Any, tally: dict[str, int]) -> dict[str, Any]:

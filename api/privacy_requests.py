@@ -7,12 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from temporalio.service import RPCError
 
 from api import privacy_examples as examples
 from api.auth.answers import NO_STORE
@@ -23,6 +21,7 @@ from api.idempotency import IdempotentRoute, resource_id
 from api.models import NewPrivacyRequest, Nothing, Refusal, Verified
 from api.pagination import Cursor, Limit, page, position, read_cursor
 from api.problems import Problem, not_found
+from api.starting import start_later
 from api.state import Services, State
 from helios import audit
 from helios.customer_keys import customer_keys
@@ -32,8 +31,6 @@ from helios.privacy.starting import start
 from helios.times import moment
 from helios.tokens import Identity
 from schema.privacy import RequestKind, RequestRef, RequestStatus
-
-log = structlog.get_logger()
 
 router = APIRouter(prefix="/v1/privacy/requests", tags=["Privacy"], route_class=IdempotentRoute)
 
@@ -226,13 +223,10 @@ async def _customer(services: Services, manager: Identity, body: NewPrivacyReque
 
 
 async def _start(services: Services, tenant_id: UUID, row: Any) -> None:
-    """A start that is lost is made up for by the workers, which look for requests that nobody carries out."""
     if row.status != "running":
         return
-    try:
-        await start(services.conversations.client, services.settings, RequestRef(tenant_id, row.id), row.kind)
-    except (RPCError, OSError, RuntimeError) as error:
-        log.warning("privacy request not started", error=type(error).__name__)
+    ref = RequestRef(tenant_id, row.id)
+    await start_later(start(services.conversations.client, services.settings, ref, row.kind), row.kind)
 
 
 async def _find(connection: AsyncConnection, tenant_id: UUID, request_id: UUID) -> Any | None:
