@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -23,7 +23,8 @@ from activities.steps import Clocks, Escalations, Knowledge, PolicyReplays, Priv
 from activities.warming import warm_up
 from helios import frames, logs
 from helios.audit_log.anchors import anchor_of
-from helios.audit_log.sealer import seal_for_ever
+from helios.audit_log.sealer import EVERY_S as SEAL_S
+from helios.audit_log.sealer import seal_all
 from helios.clock_starting import start_clocks
 from helios.database import Database
 from helios.heartbeat import beat
@@ -38,11 +39,13 @@ from helios.models.language import LanguageIdentifier
 from helios.models.tagger import Tagger, tag
 from helios.outbox import Post
 from helios.privacy.starting import start_what_waits as start_privacy_requests
+from helios.rounds import SHARE, URGENT, repeat_for_ever
 from helios.rules.replaying import start_replays
 from helios.schedules import Schedules
 from helios.settings import Settings, settings
 from helios.sources import sources_hash
-from helios.sweeper import repeat_for_ever, sweep_for_ever
+from helios.sweeper import EVERY_S as SWEEP_S
+from helios.sweeper import sweep
 from helios.temporal import Conversations, connect
 from workflows.access import AccessWorkflow
 from workflows.clock import ClockWorkflow
@@ -142,6 +145,26 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
     )
 
 
+Round = tuple[str, Callable[[], Awaitable[int | None]], float, float]
+
+
+def rounds(config: Settings, database: Database, keyring: Keyring, client: Client) -> tuple[Round, ...]:
+    """What goes round over all tenants: its name, one round of it, every how many seconds, its share of the time."""
+    sweeping = partial(sweep, database, Conversations(client, config))
+    sealing = partial(seal_all, database, keyring.root, anchor_of(config))
+    posting = Post(database, keyring, open_mailer(config)).deliver_everywhere
+    return (
+        ("conversations", sweeping, SWEEP_S, URGENT),
+        ("audit log", sealing, SEAL_S, SHARE),
+        ("clocks", partial(start_clocks, database, client, config), CLOCKS_S, SHARE),
+        ("mail", posting, MAIL_S, SHARE),
+        ("knowledge", partial(start_what_waits, database, client, config), LOOK_EVERY_S, SHARE),
+        ("privacy", partial(start_privacy_requests, database, client, config), LOOK_EVERY_S, SHARE),
+        ("policy replays", partial(start_replays, database, client, config), LOOK_EVERY_S, SHARE),
+        ("schedules", Schedules(database, client, config).ensure, LOOK_EVERY_S, SHARE),
+    )
+
+
 async def run(config: Settings) -> None:
     """Until SIGTERM or SIGINT; what runs then is finished first, for 20 s at most."""
     stop = asyncio.Event()
@@ -154,23 +177,8 @@ async def run(config: Settings) -> None:
     resources = await open_resources(config, database, keyring, valkey)
     client = await connect(config, keyring)
     beside = [
-        asyncio.create_task(sweep_for_ever(database, Conversations(client, config))),
-        asyncio.create_task(
-            repeat_for_ever("knowledge", partial(start_what_waits, database, client, config), LOOK_EVERY_S)
-        ),
-        asyncio.create_task(
-            repeat_for_ever("privacy", partial(start_privacy_requests, database, client, config), LOOK_EVERY_S)
-        ),
-        asyncio.create_task(
-            repeat_for_ever("mail", Post(database, keyring, open_mailer(config)).deliver_everywhere, MAIL_S)
-        ),
-        asyncio.create_task(repeat_for_ever("schedules", Schedules(database, client, config).ensure, LOOK_EVERY_S)),
-        asyncio.create_task(repeat_for_ever("clocks", partial(start_clocks, database, client, config), CLOCKS_S)),
-        asyncio.create_task(
-            repeat_for_ever("policy replays", partial(start_replays, database, client, config), LOOK_EVERY_S)
-        ),
         asyncio.create_task(beat(valkey)),
-        asyncio.create_task(seal_for_ever(database, keyring.root, anchor_of(config))),
+        *(asyncio.create_task(repeat_for_ever(valkey, *each)) for each in rounds(config, database, keyring, client)),
     ]
     async with make_worker(config, client, resources), make_batch_worker(config, client, resources):
         log.info("worker ready", generators=list(resources.generators))

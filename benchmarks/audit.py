@@ -31,7 +31,7 @@ from benchmarks.environment import child
 from benchmarks.machine import facts
 from helios import audit
 from helios.audit_log.anchors import FolderAnchor
-from helios.audit_log.sealer import seal, seal_for_ever
+from helios.audit_log.sealer import EVERY_S, seal, seal_all
 from helios.audit_log.verifier import Verdict, verify_log
 from helios.crypto import RootKey
 from helios.database import Database
@@ -39,6 +39,7 @@ from helios.embedded.postgres import create_extensions
 from helios.embedded.supervisor import Stack, running_stack
 from helios.ids import new_id
 from helios.migrations import migrate
+from helios.rounds import rest_s
 from helios.settings import PROJECT, Settings
 from schema.tables import Tenant
 from tests.audit_log.tampering import WAYS, put_back
@@ -224,7 +225,10 @@ async def seal_beside(dsn: str, folder: Path) -> None:
     """The process that seals, as a worker does."""
     database = Database(dsn, pool_size=2)
     print('{"event": "ready"}', flush=True)
-    await seal_for_ever(database, ROOT, FolderAnchor(folder))
+    while True:
+        began = time.monotonic()
+        await seal_all(database, ROOT, FolderAnchor(folder))
+        await asyncio.sleep(rest_s(time.monotonic() - began, EVERY_S))
 
 
 async def measure(args: argparse.Namespace) -> list[str]:

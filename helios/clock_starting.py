@@ -4,7 +4,8 @@ start that was lost is made up for, and the same ticket never has two.
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from uuid import UUID
+
 from temporalio.client import Client
 from temporalio.common import (
     SearchAttributePair,
@@ -15,32 +16,21 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from helios.database import Database
+from helios.every_tenant import ask_every_tenant
 from helios.settings import Settings
 from helios.temporal import CALL_TIMEOUT
 from schema.clocks import CLOCK_WORKFLOW, TicketRef, clock_workflow_id
 from schema.visibility import STATUS, TENANT
 
-MOST = 200
-
-TENANTS = text("SELECT id FROM tenants WHERE deleted_at IS NULL")
-WAITING = text(
-    "SELECT id FROM tickets WHERE tenant_id = :tenant_id AND clock_started_at IS NULL AND status = 'open' "
-    "ORDER BY id LIMIT :most"
-)
+WAITING = "SELECT id FROM tickets WHERE tenant_id = $1 AND clock_started_at IS NULL AND status = 'open' LIMIT 200"
 
 
 async def start_clocks(database: Database, client: Client, settings: Settings) -> int:
     """One round over all tenants. Returns for how many tickets a clock was asked for."""
-    async with database.platform() as connection:
-        tenants = list(await connection.scalars(TENANTS))
-    started = 0
-    for tenant_id in tenants:
-        async with database.tenant(tenant_id) as connection:
-            tickets = list(await connection.scalars(WAITING, {"tenant_id": tenant_id, "most": MOST}))
-        for ticket_id in tickets:
-            await start_clock(client, settings, TicketRef(tenant_id, ticket_id))
-        started += len(tickets)
-    return started
+    waiting = await ask_every_tenant(database, WAITING)
+    for found in waiting:
+        await start_clock(client, settings, TicketRef(found.tenant_id, UUID(found.row["id"])))
+    return len(waiting)
 
 
 async def start_clock(client: Client, settings: Settings, ref: TicketRef) -> None:

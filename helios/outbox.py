@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from helios import audit, invitations, texts
 from helios.crypto import TenantKeys
 from helios.database import Database
+from helios.every_tenant import ask_every_tenant
 from helios.identity import resets
 from helios.ids import new_id
 from helios.keyring import Keyring
@@ -52,7 +53,7 @@ DONE = text("DELETE FROM outbox WHERE tenant_id = :tenant_id AND id = :id")
 TENANT = text(
     "SELECT name, settings, deleted_at IS NULL AND suspended_at IS NULL AS open FROM tenants WHERE id = :tenant_id"
 )
-TENANTS = text("SELECT id FROM tenants WHERE deleted_at IS NULL")
+DUE = "SELECT FROM outbox WHERE tenant_id = $1 AND due_at <= now() LIMIT 1"
 USER = text(
     "SELECT id, email, password_hash FROM users WHERE tenant_id = :tenant_id AND email = :email "
     "AND deleted_at IS NULL AND deactivated_at IS NULL"
@@ -99,9 +100,7 @@ class Post:
 
     async def deliver_everywhere(self) -> int:
         """One round over all tenants; how many rows were done."""
-        async with self.database.platform() as connection:
-            tenants = list(await connection.scalars(TENANTS))
-        return sum([await self.deliver(tenant_id) for tenant_id in tenants])
+        return sum([await self.deliver(found.tenant_id) for found in await ask_every_tenant(self.database, DUE)])
 
     async def deliver(self, tenant_id: UUID) -> int:
         """What is due of one tenant. A mail that cannot be handed over now waits for its next try."""

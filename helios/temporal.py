@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from temporalio.client import Client
-from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.service import RetryConfig, RPCError
 
 from helios.codec import data_converter
@@ -77,3 +77,19 @@ class Conversations:
             priority=Priority(fairness_key=str(tenant_id)),
             rpc_timeout=CALL_TIMEOUT,
         )
+
+
+async def start_batch(
+    client: Client, settings: Settings, workflow: str, argument: Any, *, id: str, tenant_id: UUID, summary: str
+) -> None:
+    """Starts work that nobody waits for on the line. Where it runs already, that run is enough."""
+    await client.start_workflow(
+        workflow,
+        args=[] if argument is None else [argument],
+        id=id,
+        task_queue=settings.temporal_batch_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT, str(tenant_id))]),
+        static_summary=summary,
+        rpc_timeout=CALL_TIMEOUT,
+    )

@@ -7,16 +7,12 @@ plain `max(id)` would skip who commits late.) One sealer at a time works on a te
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios.audit_log.anchors import Anchor
@@ -26,7 +22,7 @@ from helios.audit_log.keys import add_signing_key, signing_keys
 from helios.audit_log.merkle import Frontier, leaf_hash
 from helios.crypto import CryptoError, RootKey
 from helios.database import Database
-from helios.rounds import rest_s
+from helios.every_tenant import ask_every_tenant
 
 log = structlog.get_logger()
 
@@ -36,11 +32,17 @@ BLOCK_LEVEL: Final = 8
 BLOCK: Final = 1 << BLOCK_LEVEL
 """Leaves under a stored inner root: a proof reads a block or two of leaves, and one hash for each other block."""
 
-TENANTS = text("SELECT id FROM tenants")
 TAKE_TURNS = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 HEAD = text(
     "SELECT size, frontier, sealed_below FROM audit_checkpoints WHERE tenant_id = :tenant_id ORDER BY size DESC LIMIT 1"
 )
+WAITING = """
+    SELECT FROM audits WHERE tenant_id = $1 AND xid < pg_snapshot_xmin(pg_current_snapshot())
+      AND xid >= coalesce(
+          (SELECT sealed_below FROM audit_checkpoints WHERE tenant_id = $1 ORDER BY size DESC LIMIT 1)::text, '0'
+      )::xid8
+    LIMIT 1
+"""
 # A transaction's events stay together, so a batch may be larger than asked for.
 UNSEALED = text(
     f"""
@@ -76,29 +78,14 @@ ADD_CHECKPOINT = text(
 )
 
 
-async def seal_for_ever(database: Database, root: RootKey, anchor: Anchor | None) -> None:
-    """Runs beside the worker. Nothing is a reason to stop: the next round catches up."""
-    while True:
-        began = time.monotonic()
-        try:
-            await seal_all(database, root, anchor)
-        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            log.warning("sealing failed", error=type(error).__name__)
-        except Exception as error:
-            log.error("sealing failed", exc_info=error)
-        await asyncio.sleep(rest_s(time.monotonic() - began, EVERY_S))
-
-
 async def seal_all(database: Database, root: RootKey, anchor: Anchor | None) -> None:
     """One round over all tenants, the deleted ones too: what was done to them is on record."""
-    async with database.platform() as connection:
-        tenants = list(await connection.scalars(TENANTS))
-    for tenant_id in tenants:
+    for found in await ask_every_tenant(database, WAITING, deleted=True):
         try:
-            while await seal(database, root, anchor, tenant_id):
+            while await seal(database, root, anchor, found.tenant_id):
                 pass
         except CryptoError as error:
-            log.error("sealing failed", tenant_id=str(tenant_id), reason=str(error))
+            log.error("sealing failed", tenant_id=str(found.tenant_id), reason=str(error))
 
 
 async def seal(database: Database, root: RootKey, anchor: Anchor | None, tenant_id: UUID, batch: int = BATCH) -> bool:

@@ -9,25 +9,23 @@ from uuid import UUID
 
 from sqlalchemy import text
 from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from helios.database import Database
+from helios.every_tenant import ask_every_tenant
 from helios.settings import Settings
-from helios.temporal import CALL_TIMEOUT
+from helios.temporal import CALL_TIMEOUT, start_batch
 from schema.privacy import ACCESS_WORKFLOW, ERASURE_WORKFLOW, RequestKind, RequestRef, request_workflow_id
-from schema.visibility import TENANT
 
 QUIET = timedelta(seconds=30)
 WORKFLOWS: dict[RequestKind, tuple[str, str]] = {
     "access": (ACCESS_WORKFLOW, "A customer gets their data"),
     "erasure": (ERASURE_WORKFLOW, "A customer is erased"),
 }
-TENANTS = text("SELECT id FROM tenants WHERE deleted_at IS NULL")
-WAITING = text(
-    "SELECT id, kind FROM privacy_requests WHERE tenant_id = :tenant_id AND status IN ('running', 'held') "
-    "AND updated_at < now() - CAST(:quiet AS interval) ORDER BY updated_at LIMIT 200"
-)
+WAITING = """
+    SELECT id, kind FROM privacy_requests WHERE tenant_id = $1 AND status IN ('running', 'held')
+      AND updated_at < now() - CAST($2 ->> 'quiet' AS interval) ORDER BY updated_at LIMIT 200
+"""
 HELD = text(
     "SELECT id FROM privacy_requests WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND status = 'held'"
 )
@@ -36,30 +34,16 @@ HELD = text(
 async def start(client: Client, settings: Settings, ref: RequestRef, kind: RequestKind) -> None:
     """Starts the request's workflow where none runs."""
     workflow, summary = WORKFLOWS[kind]
-    await client.start_workflow(
-        workflow,
-        ref,
-        id=request_workflow_id(ref, kind),
-        task_queue=settings.temporal_batch_queue,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT, str(ref.tenant_id))]),
-        static_summary=summary,
-        rpc_timeout=CALL_TIMEOUT,
-    )
+    name = request_workflow_id(ref, kind)
+    await start_batch(client, settings, workflow, ref, id=name, tenant_id=ref.tenant_id, summary=summary)
 
 
 async def start_what_waits(database: Database, client: Client, settings: Settings, quiet: timedelta = QUIET) -> int:
     """One round over all tenants. Returns for how many requests a workflow was asked for."""
-    async with database.platform() as connection:
-        tenants = list(await connection.scalars(TENANTS))
-    started = 0
-    for tenant_id in tenants:
-        async with database.tenant(tenant_id) as connection:
-            rows = (await connection.execute(WAITING, {"tenant_id": tenant_id, "quiet": quiet})).all()
-        for row in rows:
-            await start(client, settings, RequestRef(tenant_id, row.id), row.kind)
-        started += len(rows)
-    return started
+    waiting = await ask_every_tenant(database, WAITING, {"quiet": f"{quiet.total_seconds()} s"})
+    for found in waiting:
+        await start(client, settings, RequestRef(found.tenant_id, UUID(found.row["id"])), found.row["kind"])
+    return len(waiting)
 
 
 async def look_again(database: Database, client: Client, tenant_id: UUID, customer_id: UUID) -> None:

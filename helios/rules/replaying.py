@@ -8,24 +8,22 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 
 from helios import audit
 from helios.audit import ActorType
 from helios.database import Database
+from helios.every_tenant import ask_every_tenant
 from helios.rules.versions import POLICIES, find, published
 from helios.settings import Settings
-from helios.temporal import CALL_TIMEOUT
+from helios.temporal import start_batch
 from schema.policy_replay import POLICY_REPLAY_WORKFLOW, ReplayRef, policy_replay_workflow_id
 from schema.tables import PolicyReplay
-from schema.visibility import TENANT
 
-TENANTS = text("SELECT id FROM tenants WHERE deleted_at IS NULL")
 COUNT = text(
     "SELECT count(*) FROM "
     "(SELECT FROM turns WHERE tenant_id = :tenant_id AND completed_at IS NOT NULL LIMIT :most) AS newest"
 )
-RUNNING = text("SELECT id FROM policy_replays WHERE tenant_id = :tenant_id AND status = 'running' LIMIT 50")
+RUNNING = "SELECT id FROM policy_replays WHERE tenant_id = $1 AND status = 'running' LIMIT 50"
 
 
 async def open_replay(
@@ -54,26 +52,13 @@ async def open_replay(
 
 async def start_replays(database: Database, client: Client, settings: Settings) -> int:
     """One round over all tenants. Returns for how many replays a workflow was asked for."""
-    async with database.platform() as connection:
-        tenants = list(await connection.scalars(TENANTS))
-    started = 0
-    for tenant_id in tenants:
-        async with database.tenant(tenant_id) as connection:
-            replays = list(await connection.scalars(RUNNING, {"tenant_id": tenant_id}))
-        for replay_id in replays:
-            await start_replay(client, settings, ReplayRef(tenant_id, replay_id))
-        started += len(replays)
-    return started
+    running = await ask_every_tenant(database, RUNNING)
+    for found in running:
+        await start_replay(client, settings, ReplayRef(found.tenant_id, UUID(found.row["id"])))
+    return len(running)
 
 
 async def start_replay(client: Client, settings: Settings, ref: ReplayRef) -> None:
-    await client.start_workflow(
-        POLICY_REPLAY_WORKFLOW,
-        ref,
-        id=policy_replay_workflow_id(ref),
-        task_queue=settings.temporal_batch_queue,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT, str(ref.tenant_id))]),
-        static_summary="A draft of a policy against past turns",
-        rpc_timeout=CALL_TIMEOUT,
-    )
+    summary = "A draft of a policy against past turns"
+    name = policy_replay_workflow_id(ref)
+    await start_batch(client, settings, POLICY_REPLAY_WORKFLOW, ref, id=name, tenant_id=ref.tenant_id, summary=summary)

@@ -1,0 +1,55 @@
+"""One question to all tenants: each answers for itself, and the walls between them stay up."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+
+from helios.database import Database
+from helios.embedded.supervisor import Stack
+from helios.every_tenant import ask_every_tenant
+from helios.keyring import Keyring
+from tests.neighbour import Neighbour, make_neighbour
+
+EMAILS = "SELECT tenant_id AS of_tenant, email FROM users"
+"""Asks for no tenant: what a tenant sees is row-level security's business alone."""
+MINE = text("SELECT current_setting('app.tenant_id', true)")
+
+
+async def test_each_tenant_sees_its_own_rows_only(database: Database, tenant_id: UUID, neighbour: Neighbour) -> None:
+    found = await ask_every_tenant(database, EMAILS)
+    assert {tenant_id, neighbour.tenant_id} <= {each.tenant_id for each in found}
+    assert all(str(each.tenant_id) == each.row["of_tenant"] for each in found)
+
+
+async def test_what_is_asked_for_comes_as_parameters(database: Database, neighbour: Neighbour) -> None:
+    asked = f"{EMAILS} WHERE tenant_id = $1 AND email LIKE $2 ->> 'like'"
+    found = await ask_every_tenant(database, asked, {"like": f"agent@{neighbour.slug}%"})
+    assert [each.tenant_id for each in found] == [neighbour.tenant_id]
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_deleted_tenants_are_asked_only_where_that_is_wanted(
+    stack: Stack, database: Database, keyring: Keyring, deleted: bool
+) -> None:
+    closed = await make_neighbour(database, keyring.root, roles=())
+    owner = await asyncpg.connect(stack.servers.admin_dsn)
+    await owner.execute("UPDATE tenants SET deleted_at = now() WHERE id = $1", closed.tenant_id)
+    await owner.close()
+    asked = {each.tenant_id for each in await ask_every_tenant(database, "SELECT 1 AS there", deleted=deleted)}
+    assert (closed.tenant_id in asked) is deleted
+
+
+async def test_afterwards_the_transaction_is_nobodys(database: Database, neighbour: Neighbour) -> None:
+    question = {"question": EMAILS, "parameters": "{}", "deleted": False}
+    asking = text("SELECT count(*) FROM rows_of_all_tenants(:question, CAST(:parameters AS jsonb), :deleted)")
+    async with database.platform() as connection:
+        assert (await connection.execute(asking, question)).scalar_one()
+        assert (await connection.execute(MINE)).scalar_one() == ""
+        assert (await connection.execute(text("SELECT count(*) FROM users"))).scalar_one() == 0
+    async with database.tenant(neighbour.tenant_id) as connection:
+        await connection.execute(asking, question)
+        assert UUID((await connection.execute(MINE)).scalar_one()) == neighbour.tenant_id
