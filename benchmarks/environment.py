@@ -61,18 +61,6 @@ class Stack:
             "Valkey": [pids["valkey"]],
         }
 
-    @asynccontextmanager
-    async def paused(self) -> AsyncIterator[None]:
-        """Our own application and Temporal stand still meanwhile: they take no CPU from what is measured."""
-        pids = [self.pid, self.pids["api"], *self.pids["workers"], self.pids["temporal"]]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for pid in reversed(pids):
-                os.kill(pid, signal.SIGCONT)
-
     async def talks(self, count: int) -> list[Talk]:
         """New conversations, each with a customer of its own."""
         demo = self.described["demo"]

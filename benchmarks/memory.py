@@ -1,4 +1,4 @@
-"""Memory: the whole stack at rest, its parts, and what open conversations add."""
+"""What the whole stack takes at rest: memory by part, what open conversations add to it, and CPU."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 from dataclasses import dataclass
 
 from benchmarks.environment import Child, Stack, child, load
-from benchmarks.processes import memory_bytes
+from benchmarks.processes import cpu_seconds, memory_bytes
 
 SETTLE_S = 3.0
+REST_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Memory:
     """By part; `whole` is every process of the stack, its supervisor too."""
     conversations: int
     with_conversations: dict[str, int]
+    idle_cpu: float
+    """Of one core, all processes together, once it has warmed up."""
 
     @property
     def per_thousand(self) -> float:
@@ -36,11 +39,14 @@ async def measure_memory(stack: Stack, conversations: int) -> Memory:
         await _open(stack, driver, 50)
         await asyncio.sleep(SETTLE_S)
         warm = _parts(stack)
+        before = cpu_seconds([stack.pid])
+        await asyncio.sleep(REST_S)
+        idle_cpu = (cpu_seconds([stack.pid]) - before) / REST_S
         await _open(stack, driver, conversations)
         await asyncio.sleep(SETTLE_S)
         full = _parts(stack)
     grown = {part: idle[part] + full[part] - warm[part] for part in idle}
-    return Memory(idle, conversations, grown)
+    return Memory(idle, conversations, grown, idle_cpu)
 
 
 async def _open(stack: Stack, driver: Child, count: int) -> None:

@@ -121,8 +121,8 @@ def _turns(loads: Sequence[Load], pairs: Sequence[Pair], picture: Path | None) -
             "same functions: masking, encryption, screening, embedding, intent, retrieval, generation over HTTP, the checks of "
             "every window, frames to Valkey, delivery with its facts and audit event. The graph has one node for each of the "
             "eight steps (`three`: joined as our workflow joins them), AsyncPostgresSaver with 16 savers in all, and runs in "
-            "the processes that make its load; our client is counted too. Our API, workers and Temporal stand still "
-            "(SIGSTOP) while a graph is measured.",
+            "the processes that make its load; our client is counted too. Our stack idles beside the "
+            "graph: what that takes is below.",
             "",
             WHAT_SURVIVES,
         ]
@@ -189,7 +189,8 @@ def _memory(memory: Memory) -> list[str]:
     parts = ["## Memory", "", "The embedded stack at rest with two workers, proportional set size in MiB.", ""]
     parts += _table(("part", "MiB", "aim"), rows)
     added = f"1,000 open conversations, each with a turn behind it, add **{memory.per_thousand / MIB:.0f} MiB** to workers and "
-    return [*parts, added + f"Temporal together (measured with {memory.conversations:,}).", ""]
+    added += f"Temporal together (measured with {memory.conversations:,}). "
+    return [*parts, added + f"At rest all of it takes {memory.idle_cpu:.1%} of one core.", ""]
 
 
 def _history(history: History) -> list[str]:

@@ -66,13 +66,10 @@ class Rig:
     variant: str | None = None
 
     async def run(self, count: int, seconds: float, tell: Tell) -> Load:
-        """So many conversations at a time, for so long. Ours stands still while a graph runs."""
+        """So many conversations at a time, for so long."""
         talks = await self.stack.talks(count)
         warm_up = SETTLE_S.get(count, WARM_UP_S)
-        async with AsyncExitStack() as held:
-            if self.variant:
-                await held.enter_async_context(self.stack.paused())
-            measured, cpu = await load(self.drivers, talks, warm_up, seconds, self.groups, self.variant)
+        measured, cpu = await load(self.drivers, talks, warm_up, seconds, self.groups, self.variant)
         outcomes = await self.stack.outcomes(talks)
         if outcomes != {"answered": measured.sent}:
             raise RuntimeError(f"{self.system}: {measured.sent} messages were sent, and the turns are {outcomes}")

@@ -47,7 +47,7 @@ def everything() -> Results:
         pairs=[alone, *many],
         first_token=[FirstToken("at once", [30.0, 50.0], [10.0, 20.0])],
         noisy=Noisy([50.0, 60.0, 40.0], [60.0, 66.0, 100.0], {"200": 30, "429": 270}),
-        memory=Memory(parts, 100, grown),
+        memory=Memory(parts, 100, grown, 0.031),
         history=History(100, 2, 1000, 400_000, 7, 0, 0, [Replay(86, 5.0, 160.0)]),
     )
 
