@@ -6,12 +6,12 @@ import base64
 import hashlib
 import hmac
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from tests.outside import Asked, outside
 
 AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(\w+)/(\d{8})/([\w-]+)/s3/aws4_request,\s*"
@@ -77,46 +77,22 @@ class Bucket:
             f"<IsTruncated>{str(more).lower()}</IsTruncated>{items}</ListVersionsResult>"
         ).encode()
 
+    def answer(self, asked: Asked) -> tuple[int, bytes]:
+        if self.says:
+            return self.says.pop(0)
+        if not self.signed(asked.method, asked.target, asked.headers, asked.body):
+            return 403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>"
+        at = urlsplit(asked.target)
+        of, _, key = unquote(at.path).removeprefix("/").partition("/")
+        if of != self.name:
+            return 404, b"<Error><Code>NoSuchBucket</Code></Error>"
+        if asked.method == "PUT":
+            return self.put(key, asked.headers, asked.body)
+        return 200, self.list_versions(dict(parse_qsl(at.query, True)))
+
 
 @contextmanager
 def bucket(name: str, key_id: str, secret: str, region: str) -> Iterator[Bucket]:
     held = Bucket(name, key_id, secret, region)
-
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> tuple[int, bytes]:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", 0)))
-            if held.says:
-                return held.says.pop(0)
-            if not held.signed(self.command, self.path, headers, body):
-                return 403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>"
-            at = urlsplit(self.path)
-            of, _, key = unquote(at.path).removeprefix("/").partition("/")
-            if of != held.name:
-                return 404, b"<Error><Code>NoSuchBucket</Code></Error>"
-            if self.command == "PUT":
-                return held.put(key, headers, body)
-            return 200, held.list_versions(dict(parse_qsl(at.query, True)))
-
-        def _reply(self) -> None:
-            status, said = self._answer()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
-
-        do_GET = do_PUT = _reply
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    held.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with outside(held.answer) as held.url:
         yield held
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tests.outside import Asked, outside
 
 
 class Refused(Exception):
@@ -71,41 +72,23 @@ class Transit:
 
 @contextmanager
 def vault(token: str) -> Iterator[Transit]:
-    transit = Transit(token)
+    transit, stopping = Transit(token), threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            transit.asked.append(self.path)
-            while transit.silent.is_set():
-                transit.silent.wait(0.01)
-                if stopping.wait(0.02):
-                    return
-            status, said = transit.says.pop(0) if transit.says else self._true(body)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        transit.asked.append(asked.target)
+        while transit.silent.is_set() and not stopping.wait(0.02):
+            transit.silent.wait(0.01)
+        return transit.says.pop(0) if transit.says else true_answer(asked)
 
-        def _true(self, body: dict[str, Any]) -> tuple[int, bytes]:
-            try:
-                data = transit.answer(self.path, self.headers.get("X-Vault-Token", ""), body)
-            except Refused as refused:
-                return refused.status, json.dumps({"errors": [str(refused)]}).encode()
-            return 200, json.dumps({"request_id": "x", "data": data}).encode()
+    def true_answer(asked: Asked) -> tuple[int, bytes]:
+        try:
+            data = transit.answer(asked.target, asked.headers.get("x-vault-token", ""), json.loads(asked.body))
+        except Refused as refused:
+            return refused.status, json.dumps({"errors": [str(refused)]}).encode()
+        return 200, json.dumps({"request_id": "x", "data": data}).encode()
 
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    stopping = threading.Event()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    transit.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield transit
-    finally:
-        stopping.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with outside(answer) as transit.url:
+        try:
+            yield transit
+        finally:
+            stopping.set()
