@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -59,6 +59,16 @@ from workflows.syncing import SyncWorkflow
 
 log = structlog.get_logger()
 
+WORKFLOWS: Sequence[type] = (ConversationWorkflow, EscalationWorkflow, ClockWorkflow)
+BATCH_WORKFLOWS: Sequence[type] = (
+    AccessWorkflow,
+    ErasureWorkflow,
+    IngestionWorkflow,
+    PublicationWorkflow,
+    PolicyReplayWorkflow,
+    RetentionWorkflow,
+    SyncWorkflow,
+)
 DRAIN = timedelta(seconds=20)
 MAIL_S = 5.0
 """How often mail is looked for that the API could not send: it sends at once what it can."""
@@ -98,14 +108,18 @@ def build_id() -> str:
 
 def steps_of(*groups: object) -> list[Callable[..., Any]]:
     """All that their signatures name: a step that no worker knows would be waited for without end."""
-    return [getattr(group, name) for group in groups for name in sorted(type(group).__mro__[1].__abstractmethods__)]  # type: ignore[attr-defined]
+    return [getattr(group, name) for group in groups for name in sorted(_signed(type(group)))]
+
+
+def _signed(kind: type) -> set[str]:
+    return {name for base in kind.__mro__ for name in getattr(base, "__abstractmethods__", ())}
 
 
 def make_worker(config: Settings, client: Client, resources: Resources) -> Worker:
     return Worker(
         client,
         task_queue=config.temporal_task_queue,
-        workflows=[ConversationWorkflow, EscalationWorkflow, ClockWorkflow],
+        workflows=WORKFLOWS,
         activities=steps_of(Turns(resources), Escalations(resources), Clocks(resources)),
         workflow_runner=workflow_runner(config),
         # Not as a deployment: the server would write one more search attribute for each conversation.
@@ -127,15 +141,7 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
     return Worker(
         client,
         task_queue=config.temporal_batch_queue,
-        workflows=[
-            AccessWorkflow,
-            ErasureWorkflow,
-            IngestionWorkflow,
-            PublicationWorkflow,
-            PolicyReplayWorkflow,
-            RetentionWorkflow,
-            SyncWorkflow,
-        ],
+        workflows=BATCH_WORKFLOWS,
         activities=steps_of(Knowledge(resources), Privacy(resources), PolicyReplays(resources)),
         workflow_runner=workflow_runner(config),
         build_id=build_id(),

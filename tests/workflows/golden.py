@@ -1,21 +1,23 @@
-"""Golden histories: conversations as they were recorded, encrypted as in production, replayed against today's code.
+"""Golden histories: workflows as they were recorded, encrypted as in production, replayed against today's code.
 
 Record them again, after a change that is meant to break them (and was patched for running conversations), with
 
-    python -m tests.workflows.golden
+    python -m tests.workflows.golden [NAME…]
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
 
 from schema.steps import (
     Claim,
@@ -30,6 +32,7 @@ from schema.steps import (
     conversation_workflow_id,
     escalation_workflow_id,
 )
+from tests.workflows import golden_batch
 from tests.workflows.conftest import Stage, acting, time_skipping_server
 from tests.workflows.scripted import AGENT, CONVERSATION, ESCALATION, TENANT
 
@@ -119,27 +122,37 @@ async def decided(stage: Stage) -> WorkflowHandle[Any, Any]:
 SCENES: dict[str, Scene] = {scene.__name__: scene for scene in (answered, failed_over, stopped, escalated, decided)}
 # Recorded by code that is gone, for conversations that it began: never to be recorded again.
 OLDER = ("decided_with_local_draft",)
-ALL = (*SCENES, *OLDER)
+ALL = (*SCENES, *OLDER, *golden_batch.SCENES)
 
 
 def read(name: str) -> WorkflowHistory:
-    kind = (
+    return WorkflowHistory.from_json(_id_of(name), (FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _id_of(name: str) -> str:
+    if name in golden_batch.SCENES:
+        return golden_batch.SCENES[name](datetime.now(UTC)).id
+    return (
         escalation_workflow_id(TENANT, ESCALATION)
         if name.startswith("decided")
         else conversation_workflow_id(TENANT, CONVERSATION)
     )
-    return WorkflowHistory.from_json(kind, (FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
 async def record(name: str) -> None:
-    async with time_skipping_server() as environment, acting(environment) as stage:
-        handle = await SCENES[name](stage)
-        with environment.auto_time_skipping_disabled():
-            await handle.result()
-        history = await handle.fetch_history()
+    async with time_skipping_server() as environment:
+        history = await (_play if name in SCENES else golden_batch.play)(environment, name)
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.json").write_text(history.to_json() + "\n", encoding="utf-8")
     print(f"{name}: {len(history.events)} events")
+
+
+async def _play(environment: WorkflowEnvironment, name: str) -> WorkflowHistory:
+    async with acting(environment) as stage:
+        handle = await SCENES[name](stage)
+        with environment.auto_time_skipping_disabled():
+            await handle.result()
+        return await handle.fetch_history()
 
 
 async def _done(handle: WorkflowHandle[Any, Any], turn: int) -> None:
@@ -147,10 +160,10 @@ async def _done(handle: WorkflowHandle[Any, Any], turn: int) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _record_all() -> None:
-    for name in SCENES:
+async def _record_all(names: Sequence[str]) -> None:
+    for name in names or (*SCENES, *golden_batch.SCENES):
         await record(name)
 
 
 if __name__ == "__main__":
-    asyncio.run(_record_all())
+    asyncio.run(_record_all(sys.argv[1:]))

@@ -4,52 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.signatures import ClockSteps
-from helios.ticket_clocks import Clocks, extended, rung, ticking
-from schema.clocks import CLOCK_WORKFLOW, Ring, TicketRef, Ticking, clock_workflow_id
-from tests.workflows.scripted import TENANT
+from helios.ticket_clocks import extended
+from schema.clocks import CLOCK_WORKFLOW, clock_workflow_id
+from tests.workflows.scripted_batch import TICKET, OneTicket
 from worker import sandboxed_runner
 from workflows.clock import ClockWorkflow
-
-REF = TicketRef(TENANT, UUID("01900000-0000-7000-8000-0000000000f1"))
-
-
-class OneTicket(ClockSteps):
-    """A ticket in memory, by the rules of the real one. `rang` has each alarm that was told."""
-
-    def __init__(self, received_at: datetime) -> None:
-        self.received_at = received_at
-        self.status = "open"
-        self.rang: list[tuple[str, str]] = []
-        due = {"determination": 14, "investigation": 45}
-        self.clocks: Clocks = [
-            {"name": name, "due_at": (received_at + timedelta(days=days)).isoformat(), "state": state}
-            for (name, days), state in zip(due.items(), ("running", "waiting"), strict=True)
-        ]
-
-    def ticking(self) -> Ticking:
-        return ticking(self.status, self.clocks, self.received_at)
-
-    @activity.defn
-    async def look_at_ticket(self, ref: TicketRef) -> Ticking:
-        return self.ticking()
-
-    @activity.defn
-    async def ring(self, work: Ring) -> Ticking:
-        after = rung(self.clocks, work.alarm) if self.status == "open" else None
-        if after is not None:
-            self.rang.append((work.alarm.clock, work.alarm.kind))
-            self.clocks = after
-        return self.ticking()
 
 
 @asynccontextmanager
@@ -66,7 +33,7 @@ async def working(client: Client, ticket: OneTicket, queue: str) -> AsyncIterato
 
 
 async def start(client: Client, queue: str) -> WorkflowHandle[Any, Any]:
-    return await client.start_workflow(CLOCK_WORKFLOW, REF, id=clock_workflow_id(REF), task_queue=queue)
+    return await client.start_workflow(CLOCK_WORKFLOW, TICKET, id=clock_workflow_id(TICKET), task_queue=queue)
 
 
 async def test_it_warns_and_tells_the_breach_at_the_deadline(skipping: WorkflowEnvironment) -> None:

@@ -6,82 +6,29 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.signatures import KnowledgeSteps
 from schema.ingestion import (
     FAILURES,
     INGESTION_WORKFLOW,
     PUBLICATION_WORKFLOW,
     SYNC_WORKFLOW,
-    FailVersion,
-    Progress,
     Publish,
-    Synced,
-    VersionRef,
     ingestion_workflow_id,
     publication_workflow_id,
     sync_id,
 )
-from schema.privacy import TenantRef
 from tests.workflows.scripted import TENANT
-from worker import sandboxed_runner
+from tests.workflows.scripted_batch import VERSION, ScriptedKnowledge
+from worker import sandboxed_runner, steps_of
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
 from workflows.syncing import SyncWorkflow
-
-REF = VersionRef(TENANT, UUID("01900000-0000-7000-8000-0000000000d1"), 1)
-
-
-class ScriptedKnowledge(KnowledgeSteps):
-    """Five chunks in batches of two; `error` is raised by the named step."""
-
-    def __init__(self, error: tuple[str, Exception] | None = None) -> None:
-        self.calls: list[str] = []
-        self.failed: list[str] = []
-        self._error = error
-        self._done = 0
-        self._due = [Synced(True), Synced(True, REF)]
-
-    def _called(self, step: str) -> None:
-        self.calls.append(step)
-        if self._error is not None and self._error[0] == step:
-            raise self._error[1]
-
-    @activity.defn
-    async def parse_version(self, ref: VersionRef) -> Progress:
-        self._called("parse")
-        return Progress(5, 0)
-
-    @activity.defn
-    async def embed_chunks(self, ref: VersionRef) -> Progress:
-        self._called("embed")
-        self._done = min(5, self._done + 2)
-        return Progress(5, self._done, 1)
-
-    @activity.defn
-    async def finish_ingestion(self, ref: VersionRef) -> None:
-        self._called("finish")
-
-    @activity.defn
-    async def fail_version(self, work: FailVersion) -> None:
-        self.failed.append(work.code)
-
-    @activity.defn
-    async def sync_next_page(self, ref: TenantRef) -> Synced:
-        self._called("sync")
-        return self._due.pop(0) if self._due else Synced(False)
-
-    @activity.defn
-    async def publish_version(self, work: Publish) -> bool:
-        self._called("publish")
-        return True
 
 
 @asynccontextmanager
@@ -91,14 +38,7 @@ async def working(client: Client, steps: ScriptedKnowledge) -> AsyncIterator[str
         client,
         task_queue=queue,
         workflows=[IngestionWorkflow, PublicationWorkflow, SyncWorkflow],
-        activities=[
-            steps.parse_version,
-            steps.embed_chunks,
-            steps.finish_ingestion,
-            steps.fail_version,
-            steps.publish_version,
-            steps.sync_next_page,
-        ],
+        activities=steps_of(steps),
         workflow_runner=sandboxed_runner(),
     ):
         yield queue
@@ -107,7 +47,7 @@ async def working(client: Client, steps: ScriptedKnowledge) -> AsyncIterator[str
 async def ingest(environment: WorkflowEnvironment, steps: ScriptedKnowledge) -> Any:
     async with working(environment.client, steps) as queue:
         return await environment.client.execute_workflow(
-            INGESTION_WORKFLOW, REF, id=ingestion_workflow_id(REF), task_queue=queue
+            INGESTION_WORKFLOW, VERSION, id=ingestion_workflow_id(VERSION), task_queue=queue
         )
 
 
@@ -122,7 +62,7 @@ async def test_what_is_due_is_looked_at_and_what_has_changed_is_ingested(skippin
     steps = ScriptedKnowledge()
     async with working(skipping.client, steps) as queue:
         await skipping.client.execute_workflow(SYNC_WORKFLOW, id=sync_id(TENANT), task_queue=queue)
-        await skipping.client.get_workflow_handle(ingestion_workflow_id(REF)).result()
+        await skipping.client.get_workflow_handle(ingestion_workflow_id(VERSION)).result()
     assert steps.calls.count("sync") == 3
     assert steps.calls[-1] == "finish"
 
@@ -161,8 +101,8 @@ async def test_an_approval_for_later_waits_for_its_time(skipping: WorkflowEnviro
     async with working(skipping.client, steps) as queue:
         await skipping.client.execute_workflow(
             PUBLICATION_WORKFLOW,
-            Publish(REF, before + timedelta(days=40)),
-            id=publication_workflow_id(REF),
+            Publish(VERSION, before + timedelta(days=40)),
+            id=publication_workflow_id(VERSION),
             task_queue=queue,
         )
     assert steps.calls == ["publish"]

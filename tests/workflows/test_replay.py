@@ -12,9 +12,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from helios.codec import ENCODING, data_converter
 from tests.workflows.golden import ALL, FOLDER, read
 from tests.workflows.scripted import FixedKeys
-from worker import sandboxed_runner
-from workflows.conversation import ConversationWorkflow
-from workflows.escalation import EscalationWorkflow
+from worker import BATCH_WORKFLOWS, WORKFLOWS, sandboxed_runner
 
 LESSON = """
 The workflow code does not repeat the decisions of the golden history `{name}`: {cause}
@@ -22,14 +20,14 @@ The workflow code does not repeat the decisions of the golden history `{name}`: 
 Running conversations would stop here after an upgrade. If the change of the workflow's steps is meant:
   1. keep the old path for old histories:  if workflow.patched("what-changed"): <new> else: <old>
   2. run this test again: the golden history must replay with the old path
-  3. record the new path beside it:  python -m tests.workflows.golden
+  3. record the new path beside it:  python -m tests.workflows.golden NAME
 Local variables, names and logging may change freely; the order and kind of steps, timers and child workflows may not.
 """
 
 
 def replayer() -> Replayer:
     return Replayer(
-        workflows=[ConversationWorkflow, EscalationWorkflow],
+        workflows=(*WORKFLOWS, *BATCH_WORKFLOWS),
         workflow_runner=sandboxed_runner(),
         data_converter=data_converter(FixedKeys()),
     )
@@ -40,6 +38,11 @@ async def test_a_golden_history_replays(name: str) -> None:
     result = await replayer().replay_workflow(read(name), raise_on_replay_failure=False)
     if result.replay_failure is not None:
         pytest.fail(LESSON.format(name=name, cause=result.replay_failure), pytrace=False)
+
+
+def test_each_workflow_that_a_worker_runs_has_a_golden_history() -> None:
+    recorded = {read(name).events[0].workflow_execution_started_event_attributes.workflow_type.name for name in ALL}
+    assert recorded == {each.__name__ for each in (*WORKFLOWS, *BATCH_WORKFLOWS)}
 
 
 def test_it_is_the_sandbox_that_replays() -> None:

@@ -1,0 +1,132 @@
+"""Golden histories of what runs beside the conversations: clocks, knowledge, policies, privacy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from temporalio.client import WorkflowHistory
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from schema.clocks import CLOCK_WORKFLOW, clock_workflow_id
+from schema.ingestion import (
+    INGESTION_WORKFLOW,
+    PUBLICATION_WORKFLOW,
+    SYNC_WORKFLOW,
+    Publish,
+    ingestion_workflow_id,
+    publication_workflow_id,
+    sync_id,
+)
+from schema.policy_replay import POLICY_REPLAY_WORKFLOW, policy_replay_workflow_id
+from schema.privacy import ACCESS_WORKFLOW, ERASURE_WORKFLOW, RETENTION_WORKFLOW, request_workflow_id, retention_id
+from tests.workflows.scripted import TENANT
+from tests.workflows.scripted_batch import (
+    REPLAY,
+    REQUEST,
+    TICKET,
+    VERSION,
+    OneTicket,
+    ScriptedKnowledge,
+    ScriptedPrivacy,
+    ScriptedReplay,
+)
+from worker import BATCH_WORKFLOWS, WORKFLOWS, sandboxed_runner, steps_of
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A workflow that runs to its end. `signal` is sent when it has waited for ten minutes."""
+
+    workflow: str
+    id: str
+    steps: object
+    arguments: tuple[Any, ...] = ()
+    signal: str | None = None
+
+
+def fetched(now: datetime) -> Scene:
+    """An archive that is taken away again."""
+    until = ScriptedPrivacy(until=now + timedelta(days=14))
+    return Scene(ACCESS_WORKFLOW, request_workflow_id(REQUEST, "access"), until, (REQUEST,))
+
+
+def erased(now: datetime) -> Scene:
+    """A legal hold stands, still stands when one is released, and an hour later stands no more."""
+    steps = ScriptedPrivacy(holds=2)
+    return Scene(ERASURE_WORKFLOW, request_workflow_id(REQUEST, "erasure"), steps, (REQUEST,), "look_again")
+
+
+def retained(now: datetime) -> Scene:
+    """Three batches of records whose time has passed."""
+    return Scene(RETENTION_WORKFLOW, f"{retention_id(TENANT)}-2026-01-01T03:00:00Z", ScriptedPrivacy())
+
+
+def rang(now: datetime) -> Scene:
+    """A ticket that is changed once, then warns and is breached."""
+    return Scene(CLOCK_WORKFLOW, clock_workflow_id(TICKET), OneTicket(now), (TICKET,), "ticket_changed")
+
+
+def policy_replayed(now: datetime) -> Scene:
+    """Three batches of turns."""
+    return Scene(POLICY_REPLAY_WORKFLOW, policy_replay_workflow_id(REPLAY), ScriptedReplay(), (REPLAY,))
+
+
+def policy_not_replayed(now: datetime) -> Scene:
+    """The second batch fails for good."""
+    steps = ScriptedReplay(50, ApplicationError("no", type="bug", non_retryable=True))
+    return Scene(POLICY_REPLAY_WORKFLOW, policy_replay_workflow_id(REPLAY), steps, (REPLAY,))
+
+
+def ingested(now: datetime) -> Scene:
+    """Three batches of chunks, then the review."""
+    return Scene(INGESTION_WORKFLOW, ingestion_workflow_id(VERSION), ScriptedKnowledge(), (VERSION,))
+
+
+def not_ingested(now: datetime) -> Scene:
+    """A file that is damaged."""
+    steps = ScriptedKnowledge(("parse", ApplicationError("no", type="malformed", non_retryable=True)))
+    return Scene(INGESTION_WORKFLOW, ingestion_workflow_id(VERSION), steps, (VERSION,))
+
+
+def published(now: datetime) -> Scene:
+    """An approval for a moment that is weeks away."""
+    work = Publish(VERSION, now + timedelta(days=40))
+    return Scene(PUBLICATION_WORKFLOW, publication_workflow_id(VERSION), ScriptedKnowledge(), (work,))
+
+
+def synced(now: datetime) -> Scene:
+    """A page that has not changed, and one whose new version is ingested."""
+    return Scene(SYNC_WORKFLOW, sync_id(TENANT), ScriptedKnowledge())
+
+
+SCENES: dict[str, Callable[[datetime], Scene]] = {
+    scene.__name__: scene
+    for scene in (
+        fetched, erased, retained, rang, policy_replayed, policy_not_replayed, ingested, not_ingested, published, synced
+    )
+}  # fmt: skip
+
+
+async def play(environment: WorkflowEnvironment, name: str) -> WorkflowHistory:
+    scene, queue = SCENES[name](await environment.get_current_time()), f"test-{uuid4()}"
+    async with Worker(
+        environment.client,
+        task_queue=queue,
+        workflows=(*WORKFLOWS, *BATCH_WORKFLOWS),
+        activities=steps_of(scene.steps),
+        workflow_runner=sandboxed_runner(),
+    ):
+        handle = await environment.client.start_workflow(
+            scene.workflow, args=scene.arguments, id=scene.id, task_queue=queue
+        )
+        if scene.signal is not None:
+            await environment.sleep(timedelta(minutes=10))
+            await handle.signal(scene.signal)
+        await handle.result()
+        return await handle.fetch_history()

@@ -1,0 +1,162 @@
+"""Steps off the line, under their real names, that do what a test tells them: knowledge, policies, privacy, clocks."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from temporalio import activity
+
+from activities.signatures import ClockSteps, KnowledgeSteps, PolicyReplaySteps, PrivacySteps
+from helios.ticket_clocks import Clocks, rung, ticking
+from schema.clocks import Ring, TicketRef, Ticking
+from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
+from schema.policy_replay import Place, ReplayBatch, Replayed, ReplayRef
+from schema.privacy import RequestRef, TenantRef
+from tests.workflows.scripted import TENANT
+
+TICKET = TicketRef(TENANT, UUID("01900000-0000-7000-8000-0000000000f1"))
+VERSION = VersionRef(TENANT, UUID("01900000-0000-7000-8000-0000000000d1"), 1)
+REPLAY = ReplayRef(TENANT, UUID("01900000-0000-7000-8000-0000000000e1"))
+REQUEST = RequestRef(TENANT, UUID("01900000-0000-7000-8000-0000000000b1"))
+PLACE = Place(datetime.fromisoformat("2026-01-01T00:00:00Z"), UUID("01900000-0000-7000-8000-0000000000e2"), 1)
+
+
+class OneTicket(ClockSteps):
+    """A ticket in memory, by the rules of the real one. `rang` has each alarm that was told."""
+
+    def __init__(self, received_at: datetime) -> None:
+        self.received_at = received_at
+        self.status = "open"
+        self.rang: list[tuple[str, str]] = []
+        due = {"determination": 14, "investigation": 45}
+        self.clocks: Clocks = [
+            {"name": name, "due_at": (received_at + timedelta(days=days)).isoformat(), "state": state}
+            for (name, days), state in zip(due.items(), ("running", "waiting"), strict=True)
+        ]
+
+    def ticking(self) -> Ticking:
+        return ticking(self.status, self.clocks, self.received_at)
+
+    @activity.defn
+    async def look_at_ticket(self, ref: TicketRef) -> Ticking:
+        return self.ticking()
+
+    @activity.defn
+    async def ring(self, work: Ring) -> Ticking:
+        after = rung(self.clocks, work.alarm) if self.status == "open" else None
+        if after is not None:
+            self.rang.append((work.alarm.clock, work.alarm.kind))
+            self.clocks = after
+        return self.ticking()
+
+
+class ScriptedKnowledge(KnowledgeSteps):
+    """Five chunks in batches of two; `error` is raised by the named step."""
+
+    def __init__(self, error: tuple[str, Exception] | None = None) -> None:
+        self.calls: list[str] = []
+        self.failed: list[str] = []
+        self._error = error
+        self._done = 0
+        self._due = [Synced(True), Synced(True, VERSION)]
+
+    def _called(self, step: str) -> None:
+        self.calls.append(step)
+        if self._error is not None and self._error[0] == step:
+            raise self._error[1]
+
+    @activity.defn
+    async def parse_version(self, ref: VersionRef) -> Progress:
+        self._called("parse")
+        return Progress(5, 0)
+
+    @activity.defn
+    async def embed_chunks(self, ref: VersionRef) -> Progress:
+        self._called("embed")
+        self._done = min(5, self._done + 2)
+        return Progress(5, self._done, 1)
+
+    @activity.defn
+    async def finish_ingestion(self, ref: VersionRef) -> None:
+        self._called("finish")
+
+    @activity.defn
+    async def fail_version(self, work: FailVersion) -> None:
+        self.failed.append(work.code)
+
+    @activity.defn
+    async def sync_next_page(self, ref: TenantRef) -> Synced:
+        self._called("sync")
+        return self._due.pop(0) if self._due else Synced(False)
+
+    @activity.defn
+    async def publish_version(self, work: Publish) -> bool:
+        self._called("publish")
+        return True
+
+
+class ScriptedReplay(PolicyReplaySteps):
+    """Three batches; from batch `breaks` on each try raises `error`."""
+
+    def __init__(self, breaks: int = 99, error: Exception | None = None) -> None:
+        self.begun: list[int] = []
+        self.failed: list[ReplayRef] = []
+        self._breaks, self._error = breaks, error
+
+    @activity.defn
+    async def replay_batch(self, batch: ReplayBatch) -> Replayed:
+        self.begun.append(batch.done)
+        if batch.done >= self._breaks and self._error is not None:
+            raise self._error
+        done = batch.done + 50
+        return Replayed(done, 150, PLACE if done < 150 else None)
+
+    @activity.defn
+    async def fail_replay(self, ref: ReplayRef) -> None:
+        self.failed.append(ref)
+
+
+class ScriptedPrivacy(PrivacySteps):
+    """A hold that is found `holds` times, then three conversations of a customer; archives until `until`."""
+
+    def __init__(self, *, holds: int = 0, until: datetime = PLACE.received_at) -> None:
+        self._holds, self._until = holds, until
+        self._left = {"conversations": 3, "histories": 3, "due": 3}
+
+    def _less(self, what: str) -> int:
+        self._left[what] -= 1
+        return self._left[what]
+
+    @activity.defn
+    async def freeze_customer(self, ref: RequestRef) -> str:
+        self._holds -= 1
+        return "held" if self._holds >= 0 else "frozen"
+
+    @activity.defn
+    async def end_conversations(self, ref: RequestRef) -> None: ...
+
+    @activity.defn
+    async def erase_conversations(self, ref: RequestRef) -> int:
+        return self._less("conversations")
+
+    @activity.defn
+    async def destroy_key(self, ref: RequestRef) -> None: ...
+
+    @activity.defn
+    async def forget_histories(self, ref: RequestRef) -> int:
+        return self._less("histories")
+
+    @activity.defn
+    async def finish_erasure(self, ref: RequestRef) -> None: ...
+
+    @activity.defn
+    async def write_export(self, ref: RequestRef) -> datetime:
+        return self._until
+
+    @activity.defn
+    async def expire_export(self, ref: RequestRef) -> None: ...
+
+    @activity.defn
+    async def delete_what_is_due(self, ref: TenantRef) -> int:
+        return self._less("due")
