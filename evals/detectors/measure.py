@@ -110,15 +110,40 @@ LIKE: Final = ("not_recognised", "compromised", "lost_or_stolen", "report_fraud"
 EVERYDAY_MAX: Final = 600
 
 
-def guardrail(sets: Path, encoder: Any) -> list[tuple[str, Share, Share]]:
-    """(category, ours, keywords): the share flagged of each category of the guardrail set."""
-    mine: dict[str, list[bool]] = defaultdict(list)
-    words: dict[str, list[bool]] = defaultdict(list)
+Flagged = list[tuple[str, Share, Share]]
+"""(category, ours, keywords): the share flagged of each."""
+
+
+def guardrail(sets: Path, encoder: Any) -> Flagged:
+    """All attacks, then each category of the guardrail set, then bank messages of sets that training never saw."""
+    categories: dict[str, list[str]] = defaultdict(list)
     for row in rows(sets / "guardrail" / "prompts.jsonl.gz"):
-        vector = encoder.embed([row["text"]])[0]
-        mine[row["category"]].append(find_injection(row["text"], Seen(vector=vector)) is not None)
-        words[row["category"]].append(any(word in f" {row['text'].lower()} " for word in ATTACK_WORDS))
-    return [
-        (kind, Share(sum(mine[kind]), len(mine[kind])), Share(sum(words[kind]), len(words[kind])))
-        for kind in sorted(mine)
-    ]
+        categories[row["category"]].append(row["text"])
+    found = {kind: _flagged(texts, encoder) for kind, texts in sorted(categories.items())}
+    found |= {f"unseen: {name}": _flagged(texts, encoder) for name, texts in unseen(sets).items()}
+    attacks = [shares for kind, shares in found.items() if kind.startswith(ATTACK_KINDS)]
+    every = (_sum(mine for mine, _ in attacks), _sum(words for _, words in attacks))
+    return [(kind, mine, words) for kind, (mine, words) in {"all attacks": every, **found}.items()]
+
+
+def unseen(sets: Path) -> dict[str, list[str]]:
+    """Everyday messages of public sets, by set; no training text among them."""
+    files = {
+        "banking77": sets / "banking77" / "check.jsonl",
+        "clinc150": sets / "clinc150" / "val.jsonl",
+        "arbanking77, Arabic": sets / "arbanking77" / "val_msa_pal.jsonl",
+    }
+    draw = random.Random(SEED)
+    return {name: [row["text"] for row in draw.sample(rows(path), EVERYDAY_MAX)] for name, path in files.items()}
+
+
+def _sum(shares: Iterable[Share]) -> Share:
+    each = list(shares)
+    return Share(sum(share.hits for share in each), sum(share.texts for share in each))
+
+
+def _flagged(texts: Sequence[str], encoder: Any) -> tuple[Share, Share]:
+    """By ours, by keywords."""
+    mine = [find_injection(text, Seen(vector=encoder.embed([text])[0])) is not None for text in texts]
+    words = [any(word in f" {text.lower()} " for word in ATTACK_WORDS) for text in texts]
+    return Share(sum(mine), len(texts)), Share(sum(words), len(texts))

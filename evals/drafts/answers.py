@@ -52,11 +52,16 @@ def texts(suite: str) -> Iterator[tuple[str, str, str]]:
 
 def is_held(article: str, language: str, text: str, wording: Wording) -> bool:
     """Whether any window of the answer, or its last look, is not released."""
-    passages: tuple[str, ...] = ()
-    if article != "none":
-        passages = ((KNOWLEDGE / f"{article}.md").read_text(encoding="utf-8").split("---", 2)[-1],)
+    passages = passages_of(article)
     context = Context(passages=passages, language=language, same_language=language == "en", wording=wording)
     standard = Standard(context, language, len(passages))
     gate = Gate(standard)
     windows = [*gate.feed(text), *gate.finish()]
     return any(window.action != "release" for window in windows) or review_whole(text, standard).action != "release"
+
+
+def passages_of(article: str) -> tuple[str, ...]:
+    """The text of a demo bank's article; nothing for `none`."""
+    if article == "none":
+        return ()
+    return ((KNOWLEDGE / f"{article}.md").read_text(encoding="utf-8").split("---", 2)[-1],)

@@ -14,11 +14,14 @@ from pathlib import Path
 from helios.settings import PROJECT, settings
 
 SECTIONS = {
+    "personal": "evals.redaction.section",
+    "numbers": "evals.redaction.section",
     "guardrail": "evals.detectors.sections",
     "situations": "evals.detectors.sections",
     "drafts": "evals.drafts.section",
     "formats": "evals.formats.section",
     "answers": "evals.drafts.answers",
+    "cost": "evals.cost.section",
 }
 """Where each measurement is: a module with a function of that name, `(folder of public sets or None) -> Section`."""
 
