@@ -108,6 +108,7 @@ async def _replay(history: WorkflowHistory, fetch_ms: float, keyring: Keyring) -
         workflows=[ConversationWorkflow, EscalationWorkflow],
         data_converter=data_converter(keyring),
         workflow_runner=UnsandboxedWorkflowRunner(),
+        build_id="bench",
     )
     times = []
     for _ in range(3):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -98,16 +98,21 @@ class Stage:
         return self.environment.client.get_workflow_handle(escalation_workflow_id(TENANT, ESCALATION))
 
 
+def sandboxed(
+    client: Client, queue: str, workflows: Sequence[type], activities: Sequence[Callable[..., Any]], **more: Any
+) -> Worker:
+    """With a name for its build: left to itself the SDK hashes every module that is loaded, for five to ten seconds."""
+    return Worker(
+        client, task_queue=queue, workflows=workflows, activities=activities,
+        workflow_runner=sandboxed_runner(), build_id="test", **more,
+    )  # fmt: skip
+
+
 @asynccontextmanager
 async def acting(environment: WorkflowEnvironment) -> AsyncIterator[Stage]:
     steps, queue = Scripted(), f"test-{uuid4()}"
-    async with Worker(
-        environment.client,
-        task_queue=queue,
-        workflows=[ConversationWorkflow, EscalationWorkflow],
-        activities=steps.all,
-        workflow_runner=sandboxed_runner(),
-    ):
+    workflows = (ConversationWorkflow, EscalationWorkflow)
+    async with sandboxed(environment.client, queue, workflows, steps.all):
         yield Stage(environment, steps, queue)
 
 

@@ -11,7 +11,6 @@ from uuid import uuid4
 from temporalio.client import WorkflowHistory
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from schema.clocks import CLOCK_WORKFLOW, clock_workflow_id
 from schema.ingestion import (
@@ -25,6 +24,7 @@ from schema.ingestion import (
 )
 from schema.policy_replay import POLICY_REPLAY_WORKFLOW, policy_replay_workflow_id
 from schema.privacy import ACCESS_WORKFLOW, ERASURE_WORKFLOW, RETENTION_WORKFLOW, request_workflow_id, retention_id
+from tests.workflows.conftest import sandboxed
 from tests.workflows.scripted import TENANT
 from tests.workflows.scripted_batch import (
     REPLAY,
@@ -36,7 +36,7 @@ from tests.workflows.scripted_batch import (
     ScriptedPrivacy,
     ScriptedReplay,
 )
-from worker import BATCH_WORKFLOWS, WORKFLOWS, sandboxed_runner, steps_of
+from worker import BATCH_WORKFLOWS, WORKFLOWS, steps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +115,8 @@ SCENES: dict[str, Callable[[datetime], Scene]] = {
 
 async def play(environment: WorkflowEnvironment, name: str) -> WorkflowHistory:
     scene, queue = SCENES[name](await environment.get_current_time()), f"test-{uuid4()}"
-    async with Worker(
-        environment.client,
-        task_queue=queue,
-        workflows=(*WORKFLOWS, *BATCH_WORKFLOWS),
-        activities=steps_of(scene.steps),
-        workflow_runner=sandboxed_runner(),
-    ):
+    workflows = (*WORKFLOWS, *BATCH_WORKFLOWS)
+    async with sandboxed(environment.client, queue, workflows, steps_of(scene.steps)):
         handle = await environment.client.start_workflow(
             scene.workflow, args=scene.arguments, id=scene.id, task_queue=queue
         )

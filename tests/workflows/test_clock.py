@@ -10,25 +10,18 @@ from uuid import uuid4
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from helios.ticket_clocks import extended
 from schema.clocks import CLOCK_WORKFLOW, clock_workflow_id
+from tests.workflows.conftest import sandboxed
 from tests.workflows.scripted_batch import TICKET, OneTicket
-from worker import sandboxed_runner
+from worker import steps_of
 from workflows.clock import ClockWorkflow
 
 
 @asynccontextmanager
 async def working(client: Client, ticket: OneTicket, queue: str) -> AsyncIterator[None]:
-    async with Worker(
-        client,
-        task_queue=queue,
-        workflows=[ClockWorkflow],
-        activities=[ticket.look_at_ticket, ticket.ring],
-        workflow_runner=sandboxed_runner(),
-        max_cached_workflows=0,
-    ):
+    async with sandboxed(client, queue, [ClockWorkflow], steps_of(ticket), max_cached_workflows=0):
         yield
 
 

@@ -12,7 +12,6 @@ import pytest
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from schema.ingestion import (
     FAILURES,
@@ -24,9 +23,10 @@ from schema.ingestion import (
     publication_workflow_id,
     sync_id,
 )
+from tests.workflows.conftest import sandboxed
 from tests.workflows.scripted import TENANT
 from tests.workflows.scripted_batch import VERSION, ScriptedKnowledge
-from worker import sandboxed_runner, steps_of
+from worker import steps_of
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
 from workflows.syncing import SyncWorkflow
 
@@ -34,13 +34,8 @@ from workflows.syncing import SyncWorkflow
 @asynccontextmanager
 async def working(client: Client, steps: ScriptedKnowledge) -> AsyncIterator[str]:
     queue = f"batch-{uuid4()}"
-    async with Worker(
-        client,
-        task_queue=queue,
-        workflows=[IngestionWorkflow, PublicationWorkflow, SyncWorkflow],
-        activities=steps_of(steps),
-        workflow_runner=sandboxed_runner(),
-    ):
+    workflows = (IngestionWorkflow, PublicationWorkflow, SyncWorkflow)
+    async with sandboxed(client, queue, workflows, steps_of(steps)):
         yield queue
 
 

@@ -7,20 +7,17 @@ from uuid import uuid4
 import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from schema.policy_replay import POLICY_REPLAY_WORKFLOW, policy_replay_workflow_id
+from tests.workflows.conftest import sandboxed
 from tests.workflows.scripted_batch import REPLAY, ScriptedReplay
-from worker import sandboxed_runner, steps_of
+from worker import steps_of
 from workflows.policy_replay import PolicyReplayWorkflow
 
 
 async def replay(environment: WorkflowEnvironment, steps: ScriptedReplay) -> None:
     queue = f"batch-{uuid4()}"
-    async with Worker(
-        environment.client, task_queue=queue, workflows=[PolicyReplayWorkflow],
-        activities=steps_of(steps), workflow_runner=sandboxed_runner(),
-    ):  # fmt: skip
+    async with sandboxed(environment.client, queue, [PolicyReplayWorkflow], steps_of(steps)):
         await environment.client.execute_workflow(
             POLICY_REPLAY_WORKFLOW, REPLAY, id=policy_replay_workflow_id(REPLAY), task_queue=queue
         )
