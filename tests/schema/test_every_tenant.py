@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from helios.database import Database
 from helios.embedded.supervisor import Stack
-from helios.every_tenant import ask_every_tenant
+from helios.every_tenant import ASK, ask_every_tenant
 from helios.keyring import Keyring
 from tests.neighbour import Neighbour, make_neighbour
 
@@ -31,6 +31,22 @@ async def test_what_is_asked_for_comes_as_parameters(database: Database, neighbo
     assert [each.tenant_id for each in found] == [neighbour.tenant_id]
 
 
+async def test_however_many_there_are_each_is_asked(
+    stack: Stack, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("helios.every_tenant.AT_ONCE", 70)
+    owner = await asyncpg.connect(stack.servers.admin_dsn)
+    made = await owner.fetch(
+        "INSERT INTO tenants (id, slug, name) SELECT gen_random_uuid(), 'crowd-' || gen_random_uuid(), 'Crowd' "
+        "FROM generate_series(1, 200) RETURNING id"
+    )
+    asked = [each.tenant_id for each in await ask_every_tenant(database, "SELECT 1 AS there")]
+    await owner.execute("DELETE FROM tenants WHERE id = ANY ($1)", [row["id"] for row in made])
+    await owner.close()
+    assert {row["id"] for row in made} <= set(asked)
+    assert len(asked) == len(set(asked))
+
+
 @pytest.mark.parametrize("deleted", [False, True])
 async def test_deleted_tenants_are_asked_only_where_that_is_wanted(
     stack: Stack, database: Database, keyring: Keyring, deleted: bool
@@ -43,13 +59,14 @@ async def test_deleted_tenants_are_asked_only_where_that_is_wanted(
     assert (closed.tenant_id in asked) is deleted
 
 
-async def test_afterwards_the_transaction_is_nobodys(database: Database, neighbour: Neighbour) -> None:
-    question = {"question": EMAILS, "parameters": "{}", "deleted": False}
-    asking = text("SELECT count(*) FROM rows_of_all_tenants(:question, CAST(:parameters AS jsonb), :deleted)")
+async def test_afterwards_the_transaction_is_whose_it_was(
+    database: Database, tenant_id: UUID, neighbour: Neighbour
+) -> None:
+    question = {"question": EMAILS, "parameters": "{}", "tenants": [tenant_id]}
     async with database.platform() as connection:
-        assert (await connection.execute(asking, question)).scalar_one()
+        assert (await connection.execute(ASK, question)).all()
         assert (await connection.execute(MINE)).scalar_one() == ""
         assert (await connection.execute(text("SELECT count(*) FROM users"))).scalar_one() == 0
     async with database.tenant(neighbour.tenant_id) as connection:
-        await connection.execute(asking, question)
+        await connection.execute(ASK, question)
         assert UUID((await connection.execute(MINE)).scalar_one()) == neighbour.tenant_id
