@@ -28,7 +28,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: each for name, each in SERVICES.items() if each["image"].startswith("helioscs:")}
 PROVIDERS_OWN = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"}
 JOBS = {"temporal-schema", "temporal-namespace", "migrate", "seed"}
-PASSED_ON = re.compile(r"^  (HELIOS_[A-Z_]+):$", re.MULTILINE)
+PASSED_ON = re.compile(r"^  (HELIOS_[A-Z0-9_]+):$", re.MULTILINE)
 INTERPOLATED = re.compile(r"(?<!\$)\$\{([A-Z][A-Z0-9_]*)(:?[?-])?")
 SECRET = re.compile(r"PASSWORD|_KEY\b|PWD")
 
@@ -165,6 +165,14 @@ def test_the_documented_command_makes_what_the_file_asks_for() -> None:
     assert {each.name for each in environment.VARIABLES} == asked
     needed = {name for name, sign in INTERPOLATED.findall(TEXT) if sign == ":?"}
     assert {each.name for each in environment.VARIABLES if each.make} == needed
+
+
+@pytest.mark.parametrize("group", ["vault_", "audit_anchor_s3_"])
+def test_what_lies_outside_of_the_machine_can_be_named(group: str) -> None:
+    settings = {f"HELIOS_{name.upper()}" for name in Settings.model_fields if name.startswith(group)}
+    assert settings
+    for name in ("api", "worker"):
+        assert settings <= service(name)["environment"].keys()
 
 
 def test_the_example_is_what_the_command_prints() -> None:
