@@ -17,7 +17,7 @@ import yaml
 
 from deploy import environment
 from helios.commands import COMMANDS
-from helios.embedded.postgres import EXTENSIONS
+from helios.embedded.postgres import EXTENSIONS, LEAKPROOF
 from helios.embedded.temporal import DYNAMIC_CONFIG, SEARCH_ATTRIBUTES
 from helios.settings import PROJECT, Settings
 
@@ -197,6 +197,7 @@ def test_the_made_keys_are_keys(tmp_path: Path) -> None:
 def test_the_jobs_do_what_the_embedded_stack_does() -> None:
     roles = (PROJECT / "deploy/postgres/10-roles.sh").read_text()
     assert set(re.findall(r"CREATE EXTENSION IF NOT EXISTS (\w+)", roles)) == set(EXTENSIONS)
+    assert tuple(re.findall(r"ALTER FUNCTION (.+) LEAKPROOF", roles)) == LEAKPROOF
     namespace = (PROJECT / "deploy/temporal/namespace.sh").read_text()
     listed = re.search(r'^attributes="(.*)"$', namespace, re.MULTILINE)
     assert listed is not None

@@ -29,5 +29,7 @@ REVOKE ALL ON DATABASE temporal, temporal_visibility FROM PUBLIC;
 CREATE EXTENSION IF NOT EXISTS vector;
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE EXTENSION IF NOT EXISTS unaccent;
+-- Without it no search asks the index of words: see helios/embedded/postgres.py.
+ALTER FUNCTION ts_match_vq(tsvector, tsquery) LEAKPROOF;
 GRANT USAGE ON SCHEMA public TO helios_app;
 SQL

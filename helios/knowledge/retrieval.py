@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios.knowledge.addresses import help_path
 from helios.knowledge.ranking import rank_passages
+from helios.knowledge.shared_words import TOGETHER, any_word, word_steps
 from helios.llm.base import Passage
 from schema.steps import ScoredPassage
 
@@ -22,6 +23,8 @@ CUSTOMERS = ("public",)
 PASSAGES = 10
 NEAREST = 20
 WORDED = 10
+HOLDING = 200
+"""Chunks with words of the question that are ranked; where more hold some, those with more of them come first."""
 
 COLUMNS = """chunks.id, chunks.source_id, chunks.version, version.title, chunks.text, source.language, source.slug,
            chunks.sentences, chunks.sentence_vectors, chunks.position, version.audiences,
@@ -58,14 +61,21 @@ FILTERS = """(CAST(:source_ids AS uuid[]) IS NULL OR source.id = ANY(:source_ids
 def _candidates(conditions: str) -> TextClause:
     """Ids first, from narrow rows; the wide ones (texts, sentences, their vectors) are read of those few only.
 
-    The versions that this caller may see are found once and hashed; CASE keeps the planner from making a join of it,
-    which would read all of the tenant's chunks whole. So it walks along an index, the vectors' or the words'.
+    Whether this caller may see a chunk is asked chunk by chunk, along an index of vectors or of words, until there are
+    enough: OFFSET 0 keeps the planner from making a join of it, which would read all of the tenant's chunks.
     """
     may_see = f"""chunks.tenant_id = :tenant_id AND chunks.language = (SELECT language FROM spoken)
-          AND chunks.visibility = ANY(:visibilities) AND CASE WHEN (chunks.source_id, chunks.version) IN (
-            SELECT source.id, version.version FROM knowledge_sources AS source JOIN knowledge_versions AS version
+          AND chunks.visibility = ANY(:visibilities) AND EXISTS (
+            SELECT FROM knowledge_sources AS source JOIN knowledge_versions AS version
               ON version.tenant_id = source.tenant_id AND version.source_id = source.id
-            WHERE source.tenant_id = :tenant_id AND {conditions}) THEN true END"""  # noqa: S608 - a constant of ours
+            WHERE source.tenant_id = chunks.tenant_id AND source.id = chunks.source_id
+              AND version.version = chunks.version AND {conditions} OFFSET 0)"""  # noqa: S608 - a constant of ours
+    # Each step stops at its limit, and none is taken once there are enough.
+    steps = " UNION ALL ".join(
+        f"""(SELECT chunks.id, chunks.words FROM chunks
+            WHERE chunks.words @@ to_tsquery('simple', :step_{number}) AND {may_see} LIMIT :holding)"""  # noqa: S608
+        for number in range(TOGETHER)
+    )
     return text(
         f"""
     WITH spoken AS (
@@ -76,10 +86,10 @@ def _candidates(conditions: str) -> TextClause:
     ), near AS (
         SELECT chunks.id FROM chunks WHERE {may_see}
         ORDER BY chunks.embedding <=> CAST(:vector AS vector) LIMIT :nearest
+    ), holding AS (
+        SELECT id, words FROM ({steps}) AS found LIMIT :holding
     ), worded AS (
-        SELECT chunks.id FROM chunks, to_tsquery('simple', :words) AS query
-        WHERE chunks.words @@ query AND {may_see}
-        ORDER BY ts_rank_cd(chunks.words, query) DESC, chunks.id LIMIT :worded
+        SELECT id FROM holding ORDER BY ts_rank_cd(words, to_tsquery('simple', :words)) DESC, id LIMIT :worded
     )
     SELECT {COLUMNS}, 1 - (chunks.embedding <=> CAST(:vector AS vector)) AS similarity FROM {OF_A_VERSION}
     WHERE chunks.tenant_id = :tenant_id AND chunks.id = ANY(ARRAY(SELECT id FROM near UNION SELECT id FROM worded))
@@ -91,6 +101,11 @@ def _candidates(conditions: str) -> TextClause:
 CANDIDATES = _candidates(f"{VISIBLE_NOW} AND {FOR_THEM} AND {IN_FORCE}")
 FILTERED = _candidates(f"{VISIBLE_NOW} AND {FOR_THEM} AND {IN_FORCE} AND {FILTERS}")
 FILTERED_THEN = _candidates(f"{VISIBLE} AND {FOR_THEM} AND {WAS_IN_FORCE} AND {FILTERS}")
+# What a search costs hangs on the tenant's size and on how rare the words are: a plan made once for all of them reads
+# everything. And what a search reads is in memory: priced as a disk's, the planner reads all of the tenant's ids first.
+PLAN_IT_ANEW = text(
+    "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('random_page_cost', '1.1', true)"
+)
 LOAD = text(
     f"""
     SELECT {COLUMNS} FROM {OF_A_VERSION}
@@ -144,7 +159,7 @@ async def search(
     Each with its cosine similarity. In the customer's `language` where there is knowledge in it, else in English.
     """
     where = {**_where(tenant_id, query, vector, language, CUSTOMERS), "audiences": list(audiences)}
-    candidates = [_passage(row, float(row.similarity)) for row in await connection.execute(CANDIDATES, where)]
+    candidates = await _find(connection, CANDIDATES, where)
     ranked = _ranked(candidates, query, vector, language, PASSAGES)
     return [ScoredPassage(passage.chunk_id, round(passage.score, 4)) for passage in ranked]
 
@@ -171,8 +186,7 @@ async def search_for(
     }
     if filters.as_of is not None:
         where["as_of"] = filters.as_of
-    rows = await connection.execute(FILTERED if filters.as_of is None else FILTERED_THEN, where)
-    candidates = [_passage(row, float(row.similarity)) for row in rows]
+    candidates = await _find(connection, FILTERED if filters.as_of is None else FILTERED_THEN, where)
     return _ranked(candidates, query, vector, language, most)
 
 
@@ -210,10 +224,9 @@ async def still_in_force(
     return [each for each in citations if (each["source_id"], each["version"]) in live]
 
 
-def any_of_the_words(query: str) -> str:
-    """A full-text query that any longer word of the text satisfies; ranking favours those with more of them."""
-    words = {"".join(filter(str.isalnum, word)).lower() for word in query.split()}
-    return " | ".join(sorted(word for word in words if len(word) > 2)) or "-"
+async def _find(connection: AsyncConnection, statement: TextClause, where: Mapping[str, Any]) -> list[Passage]:
+    await connection.execute(PLAN_IT_ANEW)
+    return [_passage(row, float(row.similarity)) for row in await connection.execute(statement, where)]
 
 
 def _where(
@@ -224,8 +237,10 @@ def _where(
         "visibilities": list(visibilities),
         "language": language,
         "vector": str(vector.tolist()),
-        "words": any_of_the_words(query),
+        "words": any_word(query, language),
+        **{f"step_{number}": step for number, step in enumerate(word_steps(query, language))},
         "nearest": NEAREST,
+        "holding": HOLDING,
         "worded": WORDED,
     }
 
