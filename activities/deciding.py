@@ -35,7 +35,7 @@ async def deliver_decision(
     Raises `ApplicationError` of type `blocked_by_policy` where a person's words don't pass, and `knowledge_withdrawn`
     where an approved draft rests on what no answer may rest on any more.
     """
-    cited = await still_in_force(connection, thread.tenant_id, escalation.draft_citations)
+    cited = await still_in_force(connection, thread.tenant_id, thread.id, escalation.draft_citations)
     if decision.action == "approve":
         if len(cited) < len(escalation.draft_citations):
             raise ApplicationError(
@@ -77,7 +77,7 @@ async def _standard(connection: AsyncConnection, thread: Any, escalation: Any, w
     where = {"tenant_id": thread.tenant_id, "conversation_id": thread.id, "turn": escalation.turn}
     record = (await connection.execute(RECORD, where)).scalar_one_or_none() or {}
     scored = [ScoredPassage(UUID(each["chunk_id"]), each["score"]) for each in record.get("passages", ())]
-    passages = await load_passages(connection, thread.tenant_id, scored)
+    passages = await load_passages(connection, thread.tenant_id, thread.id, scored)
     context = Context(
         passages=(*(passage.text for passage in passages), written),
         situations=tuple(record.get("situations", ())),

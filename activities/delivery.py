@@ -21,7 +21,7 @@ from helios import audit, facts
 from helios.crypto import Keys
 from helios.facts import Fact
 from helios.frames import frame_number, last_of_epoch
-from helios.knowledge.retrieval import IN_FORCE
+from helios.knowledge.retrieval import FOR_CUSTOMER_IN, IN_FORCE
 from helios.rules.policy import Policy, policy_of
 from helios.texts import text as say
 from schema.steps import Deliver, Delivered, Priority
@@ -46,10 +46,10 @@ TURN = text(
             SELECT FROM knowledge_sources AS source JOIN knowledge_versions AS version
               ON version.tenant_id = source.tenant_id AND version.source_id = source.id
             WHERE source.tenant_id = :tenant_id AND source.id = CAST(cited ->> 'source_id' AS uuid)
-              AND version.version = CAST(cited ->> 'version' AS int) AND {IN_FORCE})
+              AND version.version = CAST(cited ->> 'version' AS int) AND {FOR_CUSTOMER_IN} AND {IN_FORCE})
     ) AS rests_on_withdrawn
     FROM turns WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn
-    """  # noqa: S608 - a constant of ours
+    """  # noqa: S608 - constants of ours
 )
 END_TURN = text(
     """
@@ -183,7 +183,8 @@ def _reply(
         return Told(
             **common,
             content=content,
-            citations=turn.draft["citations"],
+            # Of an answer that was stopped the words stay, and cite nothing that was withdrawn meanwhile.
+            citations=[] if turn.rests_on_withdrawn else turn.draft["citations"],
             confidence=round(max(confidence, 0.0), 4),
             attempt=attempt,
             last_frame=streamed or 0,

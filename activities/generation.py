@@ -129,7 +129,7 @@ async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, 
         stages = [facts.stage(ref.turn, name) for name in ("intent", "retrieval", "generation")]
         after_fact = await facts.append(connection, ref.tenant_id, ref.conversation_id, stages)
         epoch, attempt = (await connection.execute(NEXT_ATTEMPT, where)).one()
-    loaded = await load_passages(connection, ref.tenant_id, found.passages)
+    loaded = await load_passages(connection, ref.tenant_id, ref.conversation_id, found.passages)
     passages, refused = await without_instructions(resources, loaded)
     messages = await read_messages(connection, keys, ref)
     past = [message for message in messages if message.turn < ref.turn]

@@ -106,18 +106,24 @@ FILTERED_THEN = _candidates(f"{VISIBLE} AND {FOR_THEM} AND {WAS_IN_FORCE} AND {F
 PLAN_IT_ANEW = text(
     "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('random_page_cost', '1.1', true)"
 )
+FOR_CUSTOMER_IN = """source.visibility = 'public' AND version.visibility = 'public' AND (version.audiences = '{}'
+          OR version.audiences && (
+            SELECT customer.audiences FROM threads JOIN customers AS customer ON customer.tenant_id = threads.tenant_id
+              AND customer.id = threads.customer_id
+            WHERE threads.tenant_id = :tenant_id AND threads.id = :conversation_id))"""
+"""What the customer of a conversation may see at this moment, of `source` and `version`."""
 LOAD = text(
     f"""
     SELECT {COLUMNS} FROM {OF_A_VERSION}
-    WHERE chunks.tenant_id = :tenant_id AND chunks.id = ANY(:ids) AND chunks.visibility = ANY(:visibilities)
-          AND {VISIBLE_NOW} AND {IN_FORCE}
+    WHERE chunks.tenant_id = :tenant_id AND chunks.id = ANY(:ids) AND chunks.visibility = 'public'
+          AND {FOR_CUSTOMER_IN} AND {IN_FORCE}
     """  # noqa: S608 - constants of ours
 )
 CITED_IN_FORCE = text(
     f"""
     SELECT source.id, version.version FROM knowledge_sources AS source
     JOIN knowledge_versions AS version ON version.tenant_id = source.tenant_id AND version.source_id = source.id
-    WHERE source.tenant_id = :tenant_id AND source.id = ANY(:ids) AND source.visibility = 'public' AND {IN_FORCE}
+    WHERE source.tenant_id = :tenant_id AND source.id = ANY(:ids) AND {FOR_CUSTOMER_IN} AND {IN_FORCE}
     """  # noqa: S608 - constants of ours
 )
 
@@ -205,21 +211,23 @@ async def audiences_in(connection: AsyncConnection, tenant_id: UUID, conversatio
 
 
 async def load_passages(
-    connection: AsyncConnection, tenant_id: UUID, scored: Sequence[ScoredPassage]
+    connection: AsyncConnection, tenant_id: UUID, conversation_id: UUID, scored: Sequence[ScoredPassage]
 ) -> tuple[Passage, ...]:
-    """The passages themselves, in the same order, without those that were withdrawn or expired meanwhile."""
-    ids = [each.chunk_id for each in scored]
-    rows = await connection.execute(LOAD, {"tenant_id": tenant_id, "ids": ids, "visibilities": list(CUSTOMERS)})
+    """The passages themselves, in the same order, without those that the conversation's customer may not see any more:
+    withdrawn or expired meanwhile, made internal, or for an audience that they are not of."""
+    where = {"tenant_id": tenant_id, "conversation_id": conversation_id, "ids": [each.chunk_id for each in scored]}
+    rows = await connection.execute(LOAD, where)
     by_id = {row.id: row for row in rows}
     return tuple(_passage(by_id[each.chunk_id], each.score) for each in scored if each.chunk_id in by_id)
 
 
 async def still_in_force(
-    connection: AsyncConnection, tenant_id: UUID, citations: Sequence[Mapping[str, Any]]
+    connection: AsyncConnection, tenant_id: UUID, conversation_id: UUID, citations: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    """Those of a draft's citations that a customer's answer may rest on at this moment."""
+    """Those of a draft's citations that an answer to the conversation's customer may rest on at this moment."""
     ids = [UUID(each["source_id"]) for each in citations]
-    rows = await connection.execute(CITED_IN_FORCE, {"tenant_id": tenant_id, "ids": ids}) if ids else ()
+    where = {"tenant_id": tenant_id, "conversation_id": conversation_id, "ids": ids}
+    rows = await connection.execute(CITED_IN_FORCE, where) if ids else ()
     live = {(str(row.id), row.version) for row in rows}
     return [each for each in citations if (each["source_id"], each["version"]) in live]
 

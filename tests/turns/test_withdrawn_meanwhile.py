@@ -25,6 +25,7 @@ from schema.steps import Deliver, ScoredPassage, TurnRef, Understanding
 from tests.caller import Api, Customer
 from tests.knowledge_editing import decide, publish, search
 
+AUDIENCE = "premium"
 UNDELIVER = (
     "UPDATE threads SET completed_turn = 0, updated_at = now() WHERE tenant_id = :t AND id = :c",
     "UPDATE turns SET outcome = NULL WHERE tenant_id = :t AND conversation_id = :c",
@@ -44,19 +45,31 @@ async def resources(stack: Stack, database: Database, keyring: Keyring) -> Async
     await valkey.aclose()
 
 
-async def answered(api: Api) -> tuple[Customer, dict[str, Any], dict[str, Any]]:
-    """A customer, the reply that they got, and the version that it rests on."""
+async def answered(api: Api, *audiences: str) -> tuple[Customer, dict[str, Any], dict[str, Any]]:
+    """A customer of these audiences, the reply that they got, and the version that it rests on, which is for them."""
     name = f"Takahe{uuid4().hex[:8]}"
-    version = await publish(api, f"The {name} card costs 13 dollars a year.")
-    customer = await (await api.customer()).open()
+    version = await publish(api, f"The {name} card costs 13 dollars a year.", audiences=list(audiences))
+    customer = await (await api.customer(version["source_id"], attributes={"audiences": ",".join(audiences)})).open()
     turn = (await customer.say(f"What does the {name} card cost a year?")).json()
     assert [each["source_id"] for each in turn["reply"]["citations"]] == [version["source_id"]]
     return customer, turn["reply"], version
 
 
-@pytest.mark.parametrize("how", ["withdraw", "expire", "make internal", "not yet in effect", "delete"])
+async def withdraw(api: Api, version: dict[str, Any]) -> None:
+    await decide(api, version, "withdraw")
+
+
+async def leave_its_audience(api: Api, version: dict[str, Any]) -> None:
+    await api.customer(version["source_id"], attributes={})
+
+
+CHANGES = {"withdraw": withdraw, "leave its audience": leave_its_audience}
+
+
+@pytest.mark.parametrize("how", ["withdraw", "expire", "make internal", "not yet in effect", "delete", "for others"])
 async def test_its_passages_are_not_loaded(api: Api, database: Database, tenant_id: UUID, how: str) -> None:
-    _, reply, version = await answered(api)
+    customer, reply, version = await answered(api)
+    conversation_id = UUID(customer.conversation)
     scored = [ScoredPassage(UUID(reply["citations"][0]["chunk_id"]), 0.9)]
     changes = {
         "withdraw": "UPDATE knowledge_sources SET published_version = NULL WHERE tenant_id = :t AND id = :s",
@@ -64,12 +77,13 @@ async def test_its_passages_are_not_loaded(api: Api, database: Database, tenant_
         "make internal": "UPDATE knowledge_sources SET visibility = 'internal' WHERE tenant_id = :t AND id = :s",
         "not yet in effect": "UPDATE knowledge_versions SET effective_at = now() + interval '1 day' "
         "WHERE tenant_id = :t AND source_id = :s",
+        "for others": "UPDATE knowledge_versions SET audiences = '{business}' WHERE tenant_id = :t AND source_id = :s",
         "delete": "UPDATE knowledge_sources SET deleted_at = now() WHERE tenant_id = :t AND id = :s",
     }
     async with database.tenant(tenant_id) as connection:
-        assert len(await load_passages(connection, tenant_id, scored)) == 1
+        assert len(await load_passages(connection, tenant_id, conversation_id, scored)) == 1
         await connection.execute(text(changes[how]), {"t": tenant_id, "s": version["source_id"]})
-        assert await load_passages(connection, tenant_id, scored) == ()
+        assert await load_passages(connection, tenant_id, conversation_id, scored) == ()
     found = await search(api, version["content"], headers=(await api.customer()).headers)
     assert version["source_id"] not in {each["source_id"] for each in found}
 
@@ -86,11 +100,12 @@ async def test_what_expires_is_not_found_from_that_moment_on(api: Api) -> None:
     assert datetime.now(UTC) >= expires
 
 
+@pytest.mark.parametrize("how", CHANGES)
 async def test_an_answer_that_was_being_written_is_held_instead(
-    api: Api, database: Database, tenant_id: UUID, resources: Resources
+    api: Api, database: Database, tenant_id: UUID, resources: Resources, how: str
 ) -> None:
-    customer, reply, version = await answered(api)
-    await decide(api, version, "withdraw")
+    customer, reply, version = await answered(api, AUDIENCE)
+    await CHANGES[how](api, version)
     ref = TurnRef(tenant_id, UUID(customer.conversation), 1)
     async with database.tenant(tenant_id) as connection:
         for statement in UNDELIVER:
@@ -104,13 +119,14 @@ async def test_an_answer_that_was_being_written_is_held_instead(
     assert (escalation.json()["reason"], escalation.json()["draft"]) == ("knowledge_withdrawn", reply["content"])
 
 
+@pytest.mark.parametrize("how", CHANGES)
 async def test_a_draft_that_rests_on_it_cannot_be_approved(
-    api: Api, database: Database, tenant_id: UUID, keyring: Keyring
+    api: Api, database: Database, tenant_id: UUID, keyring: Keyring, how: str
 ) -> None:
-    _, reply, version = await answered(api)
-    await decide(api, version, "withdraw")
+    customer, reply, version = await answered(api, AUDIENCE)
+    await CHANGES[how](api, version)
     keys = await keyring.tenant(tenant_id)
-    thread = SimpleNamespace(tenant_id=tenant_id)
+    thread = SimpleNamespace(tenant_id=tenant_id, id=UUID(customer.conversation))
     escalation = SimpleNamespace(draft_citations=reply["citations"])
     async with database.tenant(tenant_id) as connection:
         with pytest.raises(ApplicationError) as refused:
