@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -10,7 +11,8 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
-from temporalio.client import WorkflowUpdateStage
+from temporalio.client import WorkflowUpdateHandle, WorkflowUpdateStage
+from temporalio.service import RPCError, RPCStatusCode
 
 from api import conversation_examples as examples
 from api.authentication import caller
@@ -36,6 +38,7 @@ Agent = Annotated[Identity, Depends(caller("escalations.decide"))]
 CONTENT, NOTE = "decisions.content_ct", "decisions.note_ct"
 NEEDS_CONTENT = ("edit", "respond")
 UPDATE_WITHIN_S = 2.5
+LOOK_AGAIN_S = 0.1
 DECISIONS = {
     "approve": {"action": "approve"},
     "edit": {"action": "edit", "content": "I have opened a claim for you; you will hear from us in 10 business days."},
@@ -217,15 +220,27 @@ async def _store(
 
 
 async def _update(services: Services, agent: Identity, escalation_id: UUID, name: str, argument: Any) -> Response:
-    async with services.database.tenant(agent.tenant_id) as connection:
-        await _require(connection, agent, escalation_id)
-    workflow_id = escalation_workflow_id(agent.tenant_id, escalation_id)
-    update_id = str(argument.decision_id) if isinstance(argument, Decide) else str(new_id())
-    handle = services.conversations.client.get_workflow_handle(workflow_id)
-    done = WorkflowUpdateStage.COMPLETED
-    started = await within(UPDATE_WITHIN_S, handle.start_update(name, argument, id=update_id, wait_for_stage=done))
-    await started.result()
+    await (await within(UPDATE_WITHIN_S, _start_update(services, agent, escalation_id, name, argument))).result()
     return await _shown(services, agent, escalation_id)
+
+
+async def _start_update(
+    services: Services, agent: Identity, escalation_id: UUID, name: str, argument: Any
+) -> WorkflowUpdateHandle[Any]:
+    """The row is there a moment before its workflow, and for ever after it."""
+    handle = services.conversations.client.get_workflow_handle(escalation_workflow_id(agent.tenant_id, escalation_id))
+    update_id = str(argument.decision_id) if isinstance(argument, Decide) else str(new_id())
+    while True:
+        async with services.database.tenant(agent.tenant_id) as connection:
+            escalation = await _require(connection, agent, escalation_id)
+        if escalation.status == "closed":
+            raise Problem("escalation_closed")
+        try:
+            return await handle.start_update(name, argument, id=update_id, wait_for_stage=WorkflowUpdateStage.COMPLETED)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        await asyncio.sleep(LOOK_AGAIN_S)
 
 
 async def _shown(services: Services, reader: Identity, escalation_id: UUID) -> Response:

@@ -1,0 +1,40 @@
+"""Decisions that come too late or too early."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from helios.embedded.supervisor import Stack
+from tests.caller import Api
+
+SET_STATUS = "UPDATE escalations SET status = $2 WHERE id = $1::uuid"
+
+
+@pytest.fixture
+async def resolved(api: Api) -> str:
+    """The address of an escalation that has been resolved: its workflow has ended."""
+    customer = await (await api.customer()).open()
+    await customer.say("I want to talk to a human being, please.")
+    base = f"/v1/escalations/{(await customer.get()).json()['escalation_id']}"
+    answer = await api.http.post(f"{base}/decision", json={"action": "resolve"}, headers=await api.staff("agent"))
+    assert answer.json()["status"] == "closed"
+    return base
+
+
+@pytest.mark.parametrize(("what", "body"), [("claim", {}), ("release", {}), ("decision", {"action": "approve"})])
+async def test_a_closed_escalation_is_a_conflict(api: Api, resolved: str, what: str, body: dict[str, str]) -> None:
+    late = await api.http.post(f"{resolved}/{what}", json=body, headers=await api.staff("agent"))
+    assert (late.status_code, late.json()["code"]) == (409, "escalation_closed")
+
+
+async def test_one_whose_workflow_has_yet_to_start_is_to_be_tried_again(stack: Stack, api: Api, resolved: str) -> None:
+    """The row is there first. A 404 would tell the agent that what the queue shows does not exist."""
+    owner = await asyncpg.connect(stack.servers.admin_dsn)
+    escalation_id = resolved.rpartition("/")[2]
+    await owner.execute(SET_STATUS, escalation_id, "open")
+    early = await api.http.post(f"{resolved}/claim", headers=await api.staff("agent"))
+    await owner.execute(SET_STATUS, escalation_id, "closed")
+    await owner.close()
+    assert (early.status_code, early.json()["code"]) == (503, "workflow_unavailable")
+    assert int(early.headers["Retry-After"]) > 0
