@@ -57,7 +57,7 @@ INTERNAL_ERROR_TYPES = {
     "superseded": "between attempts of one step",
 }
 """Types of errors in workflows and activities that no caller of the API ever sees."""
-LANGUAGES = ("en", "de", "es")
+LANGUAGES = ("en", "de", "es", "fr", "ar", "tr")
 
 
 def operations() -> Iterator[tuple[str, set[str]]]:
