@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
-from helios.knowledge.terms import best_match, words_of
+from helios.knowledge.terms import Floats, matches, words_of
 
 if TYPE_CHECKING:
     from helios.knowledge.candidates import Candidate, Part
     from helios.llm.base import Passage
 
-Floats = npt.NDArray[np.float64]
 
 WEIGHTS_FILE: Final = Path(__file__).with_name("weights.yaml")
 ENCODER_LANGUAGE: Final = "en"
@@ -68,8 +66,8 @@ def weights_of(language: str) -> Weights:
 def signs(part: Part, candidates: Sequence[Candidate], passages: Sequence[Passage], language: str) -> Floats:
     """(candidates, len(SIGNS))."""
     asked = list(part.terms)
-    sentence = _matches(asked, [one.terms for one in candidates], language)
-    title = TITLE_SHARE * _matches(asked, [one.title_terms for one in candidates], language)
+    sentence = matches(asked, [one.terms for one in candidates], language)
+    title = TITLE_SHARE * matches(asked, [one.title_terms for one in candidates], language)
     held = np.maximum(sentence, title)
     shares = _rarity(part, held)
     owner = np.array([one.passage for one in candidates])
@@ -116,11 +114,6 @@ def _weights() -> dict[str, Weights]:
 def _kind(part: Part, candidates: Sequence[Candidate], language: str) -> list[float]:
     answers = [pattern for kind, pattern in words_of(language).answers.items() if kind in part.kinds]
     return [sum(bool(pattern.search(one.folded)) for pattern in answers) / max(1, len(answers)) for one in candidates]
-
-
-def _matches(asked: Sequence[str], held: Sequence[frozenset[str]], language: str) -> Floats:
-    """(candidates, terms): how far each candidate holds each term, 0..1."""
-    return np.array([[best_match(term, words, language) for term in asked] for words in held], dtype=np.float64)
 
 
 def _rarity(part: Part, held: Floats) -> Floats:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from helios.knowledge.candidates import Candidate, Quote, candidates_of, parts_of
-from helios.knowledge.evidence import SIGNS, Floats, Weights, signs, support_signs, weights_of
+from helios.knowledge.evidence import SIGNS, Weights, signs, support_signs, weights_of
+from helios.knowledge.terms import Floats
 
 if TYPE_CHECKING:
     from helios.llm.base import Prompt

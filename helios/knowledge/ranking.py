@@ -16,7 +16,7 @@ import numpy as np
 
 from helios.knowledge.fusion import Fusion, Piece, Question
 from helios.knowledge.sentences import split_sentences
-from helios.knowledge.terms import best_match, terms
+from helios.knowledge.terms import matches, terms
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -101,13 +101,13 @@ def word_overlap(candidates: Sequence[Passage], question: str, language: str) ->
     """How much of the question's words, each weighed by its rarity among the candidates, each candidate holds, 0..1."""
     asked = terms(question, language)
     held = [_held(f"{passage.title} {passage.text}", language) for passage in candidates]
-    matches = np.array([[best_match(term, words, language) for term in asked] for words in held])
-    if not matches.size:
+    found = matches(asked, held, language)
+    if not found.size:
         return [0.0] * len(candidates)
-    holding = (matches >= 0.5).sum(axis=0)
+    holding = (found >= 0.5).sum(axis=0)
     rarity = np.array([math.log((len(candidates) + 1) / (count + 0.5)) for count in holding])
     total = float(rarity.sum())
-    return [float(value) / total for value in matches @ rarity] if total > 0 else [0.0] * len(candidates)
+    return [float(value) / total for value in found @ rarity] if total > 0 else [0.0] * len(candidates)
 
 
 @lru_cache(maxsize=2_000)

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+import numpy.typing as npt
 import yaml
+
+Floats = npt.NDArray[np.float64]
 
 _WORDS_FILE = Path(__file__).with_name("words.yaml")
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
@@ -83,11 +87,16 @@ def match(left: str, right: str, language: str) -> float:
     return 0.0
 
 
-def best_match(term: str, candidates: Collection[str], language: str) -> float:
-    """The closest of `candidates` to `term`, 0..1."""
-    if term in candidates:
-        return 1.0
-    return max((match(term, candidate, language) for candidate in candidates), default=0.0)
+def matches(asked: Sequence[str], held: Sequence[Collection[str]], language: str) -> Floats:
+    """(texts, terms): how far each text holds each term, 0..1: as far as the closest of its words does."""
+    every = frozenset().union(*held)
+    found = np.zeros((len(held), len(asked)))
+    for column, term in enumerate(asked):
+        # Texts share most of their words, and few words are near to a term: each is compared once.
+        near = {word: score for word in every if (score := match(term, word, language))}
+        for row, words in enumerate(held):
+            found[row, column] = max((score for word, score in near.items() if word in words), default=0.0)
+    return found
 
 
 def _differ_in_ending(left: str, right: str) -> bool:
