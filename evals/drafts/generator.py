@@ -13,7 +13,7 @@ import yaml
 from evals.detectors.examples import slip, variants
 from helios.detection.situations import all_situations
 
-SUITE: Final = Path(__file__).parents[1] / "suites" / "drafts.yaml"
+SUITES: Final = Path(__file__).parents[1] / "suites"
 """Wordings that neither the lists nor the trained heads learned from."""
 
 _BEFORE: Final = (
@@ -40,10 +40,10 @@ class Draft:
     disguise: str
 
 
-def drafts(count: int, seed: int) -> Iterator[Draft]:
-    """`count` drafts, the lists and disguises in turn; the same seed gives the same drafts."""
+def drafts(suite: str, count: int, seed: int) -> Iterator[Draft]:
+    """`count` drafts of a suite, the lists and disguises in turn; the same seed gives the same drafts."""
     draw = random.Random(seed)
-    lists: Mapping[str, Sequence[str]] = yaml.safe_load(SUITE.read_text(encoding="utf-8"))
+    lists: Mapping[str, Sequence[str]] = yaml.safe_load((SUITES / f"{suite}.yaml").read_text(encoding="utf-8"))
     situations = {name: tuple(s.number for s in all_situations() if name in s.must_not) for name in lists}
     names = sorted(lists)
     for number in range(count):

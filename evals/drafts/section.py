@@ -17,6 +17,7 @@ from helios.models.embedder import Embedder
 from helios.settings import settings
 
 COUNT: Final = 5_000
+FRESH: Final = 1_000
 SEED: Final = 9
 KEYWORDS: Final = (
     "guarantee", "risk-free", "contact the merchant", "police report", "in writing", "negligence", "your pin",
@@ -40,19 +41,24 @@ def leaking(found: Iterable[Draft], wording: Wording | None) -> list[Draft]:
 
 
 def drafts(_: Path | None) -> Section:
-    every = list(generated(COUNT, SEED))
+    every = list(generated("drafts", COUNT, SEED))
     encoder = Embedder.load(settings())
-    leaked = leaking(every, Wording(lambda sentence: encoder.embed([sentence])[0]))
+    wording = Wording(lambda sentence: encoder.embed([sentence])[0])
+    leaked = leaking(every, wording)
+    fresh = len(leaking(generated("drafts_fresh", FRESH, SEED), wording))
     by_lists = len(leaking(every, None))
     by_keywords = sum(not any(word in draft.text.lower() for word in KEYWORDS) for draft in every)
     rules = Counter(draft.rule for draft in leaked)
     text = (
         f"## Drafts\n\n{COUNT} generated drafts with a phrase that must not be said, disguised by fillers, slips,"
-        " marks and other alphabets; nobody tuned on their wordings (`evals/suites/drafts.yaml`)."
-        f" Passed: ours {len(leaked)}, our lists without the trained heads {by_lists}, a keyword list {by_keywords}.\n"
+        " marks and other alphabets (`evals/suites/drafts.yaml`). The heads did not learn from their wordings; the"
+        " list of claims to be human was extended with them in sight."
+        f" Passed: ours {len(leaked)}, our lists without the trained heads {by_lists}, a keyword list {by_keywords}."
+        f"\n\nOf {FRESH} drafts of wordings that were written afterwards, of which only this sum was looked at"
+        f" (`drafts_fresh.yaml`), ours let {fresh} pass.\n"
     )
     if rules:
         text += "\n" + table(["list", "passed"], [[name, str(count)] for name, count in rules.most_common()])
     figures = {"drafts": COUNT, "passed": len(leaked), "passed_by_lists": by_lists,
-               "passed_by_keywords": by_keywords}  # fmt: skip
+               "passed_by_keywords": by_keywords, "fresh": FRESH, "fresh_passed": fresh}  # fmt: skip
     return Section("drafts", text, figures)
