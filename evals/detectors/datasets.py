@@ -25,7 +25,7 @@ ATTACK: Final = "attack"
 INJECTION: Final = "24"
 """The situation that has a detector of its own."""
 
-SITUATION_FILES: Final = ("01_02", "06_07", "12", "13", "16_18", "20", "others", "everyday", "paraphrases")
+SITUATION_FILES: Final = ("01_02", "06_07", "12", "13", "16_18", "20", "others", "everyday", "paraphrases", "chatty")
 UNCLEAR: Final[dict[str, frozenset[str]]] = {
     "1": frozenset({"2", "12", "5"}),
     "2": frozenset({"1"}),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from evals.detectors import datasets
 from evals.detectors.examples import Example
 from evals.detectors.fitting import Fitted, Floats, Inputs, fit, folds, gram_matrix
+from evals.detectors.measure import CRITICAL
 from helios.detection.learned import DIMENSION, Heads, save
 from helios.detection.output import always
 from helios.models.embedder import Embedder
@@ -27,6 +28,7 @@ NEAR_MISS_WEIGHT: Final = 2.0
 """How much more a written look-alike counts than an everyday message."""
 EVERYDAY_ALARMS_MAX: Final = {
     "situations": 0.008,
+    "situations_critical": 0.02,
     "injection": 0.003,
     "injection_windows": 0.001,
     "drafts": 0.01,
@@ -34,13 +36,14 @@ EVERYDAY_ALARMS_MAX: Final = {
 }
 NEAR_MISS_ALARMS_MAX: Final = {
     "situations": 0.03,
+    "situations_critical": 0.03,
     "injection": 0.25,
     "injection_windows": 0.05,
     "drafts": 0.06,
     "drafts_always": 0.03,
 }
 """Also of the lists of forbidden wordings: those that hold for every draft, and those of a situation, whose drafts a
-person reads in any case."""
+person reads in any case; and of the critical situations, in which a miss costs far more than an alarm (aim: 0.05)."""
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = {"drafts": 0.01, "drafts_always": 0.03}, 0.9
 GRAM_SHARE: Final = {"situations": 0.25, "injection": 1.0, "injection_windows": 1.0, "drafts": 0.5}
 """How much n-grams count beside the vector in training: attacks have marks, situations have sense."""
@@ -88,7 +91,9 @@ def heads_of(name: str, examples: Sequence[Example]) -> tuple[str, ...]:
 
 
 def kind_of_head(name: str, head: str) -> str:
-    """The key of its allowances: like its set's, but for lists of wordings that hold for every draft."""
+    """The key of its allowances: like its set's, but for lists that hold for every draft and critical situations."""
+    if name == "situations" and int(head) in CRITICAL:
+        return "situations_critical"
     return "drafts_always" if name == "drafts" and head in always() else name
 
 
@@ -130,7 +135,7 @@ def threshold(name: str, unseen: Floats, labels: Floats, weights: Floats, exampl
     """The lowest at which few everyday messages and few look-alikes of other groups raise an alarm."""
     negative = (labels == 0) & (weights > 0)
     written = np.array([example.group.startswith("line") for example in examples])
-    foreign = np.array([example.group.startswith("clinc150") for example in examples]) & (name == "situations")
+    foreign = np.array([example.group.startswith("clinc150") for example in examples]) & name.startswith("situations")
     everyday, near = unseen[negative & ~written & ~foreign], unseen[negative & written]
     lowest = LOWEST_THRESHOLD.get(name, 0.15)
     if len(everyday):
