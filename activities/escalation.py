@@ -82,14 +82,15 @@ async def open_escalation(resources: Resources, work: OpenEscalation) -> Escalat
             text("SELECT id FROM users WHERE tenant_id = :tenant_id AND id = :id"),
             {"tenant_id": ref.tenant_id, "id": work.requested_by},
         )
+        staff = requester.scalar_one_or_none()
         cause = Cause(
             str(where["cause"]),
             max(thread.completed_turn, 1),
             "requested",
             "P3",
             "general",
-            None,
-            requester.scalar_one_or_none(),
+            requested_by=staff,
+            asked_by=("customer" if staff is None else "user", work.requested_by),
         )
         opened = await open_escalation_row(connection, keys, thread, cause, None)
         language = thread.language or "en"

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.promises import clocks, due_at
 from activities.reading import settings_of
 from helios import audit
+from helios.audit import ActorType
 from helios.crypto import Keys
 from helios.detection.situations import Situation
 from helios.ids import new_id
@@ -36,6 +37,8 @@ class Cause:
     queue: str
     situation: int | None = None
     requested_by: UUID | None = None
+    """The member of staff who asked for a person."""
+    asked_by: tuple[ActorType, UUID | None] = ("system", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ async def open_escalation_row(
         connection,
         keys.tenant_id,
         "escalation.opened",
-        actor=("system", None),
+        actor=cause.asked_by,
         subject=("escalation", escalation_id),
         detail={"conversation_id": str(thread.id), "turn": cause.turn, "priority": cause.priority,
                 "queue": cause.queue, "situation": cause.situation},

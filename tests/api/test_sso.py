@@ -109,6 +109,7 @@ async def test_an_account_is_linked_by_its_owner_alone(
     granted = await browser.get(begun.json()["url"])
     linked = await browser.get(granted.headers["location"])
     assert linked.headers["location"].endswith(f"{PAGE}#sso_linked=1")
+    assert len(await bank.events("auth.sso_linked")) == 1
     assert (await browser.me())["id"] == bank.user("supervisor")
     # Another account cannot have the same identity, and an old session cannot link.
     others = bearer((await login(bank.api)).json()["access_token"])
