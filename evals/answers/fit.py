@@ -20,8 +20,9 @@ from scipy.optimize import minimize
 from evals.answers.bank import Bank, demo_bank
 from evals.answers.judge import Question, customers_questions, hard_paraphrases, outside_questions
 from helios.knowledge.candidates import Candidate, Part, candidates_of, parts_of
-from helios.knowledge.evidence import SIGNS, SUPPORT_SIGNS, WEIGHTS_FILE, Floats, signs, support_signs
+from helios.knowledge.evidence import SIGNS, SUPPORT_SIGNS, WEIGHTS_FILE, signs, support_signs
 from helios.knowledge.extraction import MAX_SENTENCES, add_best
+from helios.knowledge.terms import Floats
 from helios.models.intent import IntentClassifier
 from helios.settings import settings
 
