@@ -58,6 +58,7 @@ USER = text(
     "SELECT id, email, password_hash FROM users WHERE tenant_id = :tenant_id AND email = :email "
     "AND deleted_at IS NULL AND deactivated_at IS NULL"
 )
+ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:of, 0))")
 ANY_USER = text("SELECT EXISTS (SELECT FROM users WHERE tenant_id = :tenant_id AND email = :email)")
 JUST_INVITED = text(
     "SELECT EXISTS (SELECT FROM invitations WHERE tenant_id = :tenant_id AND email = :email "
@@ -158,8 +159,9 @@ async def _reset(connection: AsyncConnection, keys: TenantKeys, email: str) -> N
 
 
 async def _invite(connection: AsyncConnection, keys: TenantKeys, email: str) -> None:
-    """Who has an account gets no mail, and nobody gets two in five minutes."""
+    """Who has an account gets no mail, and nobody gets two in five minutes, also where two were wished for at once."""
     where = {"tenant_id": keys.tenant_id, "email": email}
+    await connection.execute(ONE_AT_A_TIME, {"of": f"invitation:{keys.tenant_id}:{email}"})
     for question in (ANY_USER, JUST_INVITED):
         if (await connection.execute(question, where)).scalar_one():
             return

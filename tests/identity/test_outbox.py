@@ -24,6 +24,7 @@ from tests.neighbour import Neighbour, make_neighbour
 __all__ = ["mailed"]
 LASTS = timedelta(hours=1)
 DUE = text("UPDATE outbox SET due_at = now() WHERE tenant_id = :tenant_id")
+INVITED = text("SELECT id FROM invitations WHERE tenant_id = :tenant_id")
 WAITING = text("SELECT * FROM outbox WHERE tenant_id = :tenant_id")
 
 
@@ -76,6 +77,20 @@ async def test_what_a_dead_process_promised_a_worker_sends(
         while await run(database, bank.tenant_id, WAITING):
             await asyncio.sleep(0.2)
     assert mailed("nobody@bank.example") == []
+
+
+async def test_wishes_of_one_address_at_once_make_one_invitation(database: Database, keyring: Keyring) -> None:
+    bank = await make_neighbour(database, keyring.root)
+    keys = await keyring.tenant(bank.tenant_id)
+    async with database.tenant(bank.tenant_id) as connection:
+        for _ in range(6):
+            await outbox.wish(connection, keys, "registration", "noor@bank.example")
+    post = Post(database, keyring, Letterbox())
+    await asyncio.gather(*(post.deliver(bank.tenant_id) for _ in range(6)))
+    async with asyncio.timeout(30):
+        while any(row.kind == "registration" for row in await run(database, bank.tenant_id, WAITING)):
+            await asyncio.sleep(0.05)
+    assert len(await run(database, bank.tenant_id, INVITED)) == 1
 
 
 async def test_an_invitation_goes_by_mail_with_the_token_that_is_shown(api: Api, mailed: Any) -> None:

@@ -25,8 +25,9 @@ NAMED = (
     r"helios:sign-in:\{[^}]+\}.*",
     r"helios:limit.*",
     r"helios:ticket_clocks",
+    r"helios:round:[a-z-]+",
 )
-"""Tickets and sign-ins are named by hashes; limits, workers and clocks hold counts and times only."""
+"""Tickets and sign-ins are named by hashes; limits, workers, rounds and clocks hold counts and times only."""
 
 
 @pytest.fixture
