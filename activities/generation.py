@@ -107,7 +107,9 @@ async def generate(resources: Resources, work: Generate) -> Generated:
     except GeneratorError as error:
         raise _as_failure(error) from None
     except asyncio.CancelledError:
-        if not answer.stopped and not _stopped_by_customer():
+        # Also a run that was given to another worker, or ended by ops, cancels its steps: the flag tells who it was.
+        ref = work.ref
+        if not answer.stopped and not await resources.frames.is_stopped(ref.tenant_id, ref.conversation_id, ref.turn):
             raise
         answer.stopped = True
     return await asyncio.shield(_finish(resources, keys, work, answer))
@@ -356,8 +358,3 @@ def _as_failure(error: GeneratorError) -> ApplicationError:
     return ApplicationError(
         f"generator failed: {error.kind}", type=error.kind, non_retryable=not again, next_retry_delay=wait
     )
-
-
-def _stopped_by_customer() -> bool:
-    details = activity.cancellation_details()
-    return details is not None and details.cancel_requested

@@ -1,4 +1,6 @@
-"""A customer stops while the model's provider is silent: the turn ends at once, and the provider is let go."""
+"""A customer stops while the model's provider is silent: the turn ends at once, and the provider is let go. Whatever
+else ends a step stops nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,9 @@ from uuid import UUID
 import pytest
 
 from helios.frames import Frames, connect
+from helios.settings import Settings
+from helios.temporal import connect as connect_temporal
+from schema.steps import conversation_workflow_id
 from tests.caller import Customer, Transcript
 from tests.crash.bank import ANSWER, SLOWLY, Bank
 from tests.crash.test_people import customer_of
@@ -63,3 +68,16 @@ async def test_the_flag_alone_ends_it(bank: Bank, customer: Customer, scenario: 
     async with connect(bank.stack.servers.redis_url) as valkey:
         await Frames(valkey).stop(bank.tenant_id, UUID(customer.conversation), 1)
     await assert_stopped(bank, customer, heard)
+
+
+async def test_what_nobody_stopped_is_answered_whole(bank: Bank, customer: Customer) -> None:
+    """A step is cancelled as well when its worker loses the run: to another, for being slow, or because ops end it."""
+    heard = await asked(bank, customer, IN_MID_STREAM)
+    bank.provider.play(SLOWLY)
+    client = await connect_temporal(Settings(temporal_address=bank.stack.servers.temporal_address), bank.keyring)
+    run = client.get_workflow_handle(conversation_workflow_id(bank.tenant_id, UUID(customer.conversation)))
+    await run.terminate("a test of ours")
+    heard = await customer.hear(lambda seen: bool(seen.turns), transcript=heard)
+    assert heard.turns == [{"turn": 1, "outcome": "answered"}]
+    (reply,) = [each["content"] for each in await customer.messages() if each["role"] == "assistant"]
+    assert reply.endswith(ANSWER[-40:])
