@@ -16,12 +16,12 @@ from uuid import UUID
 
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import text
 
 from helios.commands.conversation import console
 from helios.commands.reach import reach
 from helios.database import Database
 from helios.embedded.errors import StackError
+from helios.every_tenant import ask_every_tenant
 from helios.examiner.replay import Examination, ExaminedTurn, examine
 from helios.keyring import Keyring
 from helios.kms import root_of
@@ -29,8 +29,7 @@ from helios.settings import Settings
 from helios.temporal import connect
 from helios.times import moment
 
-TENANTS = text("SELECT id FROM tenants")
-HAS = text("SELECT EXISTS (SELECT FROM threads WHERE tenant_id = :tenant_id AND id = :id)")
+HAS = "SELECT FROM threads WHERE tenant_id = $1 AND id = CAST($2 ->> 'id' AS uuid)"
 ERASED = "erased"
 MARKS = {"agrees": "[green]agrees[/green]", "differs": "[bold red]DIFFERS[/bold red]"}
 
@@ -67,13 +66,8 @@ async def _examine(config: Settings, conversation_id: UUID) -> Examination:
 
 
 async def _tenant_of(database: Database, conversation_id: UUID) -> UUID:
-    async with database.platform() as connection:
-        tenants = list(await connection.scalars(TENANTS))
-    for tenant_id in tenants:
-        async with database.tenant(tenant_id) as connection:
-            if (await connection.execute(HAS, {"tenant_id": tenant_id, "id": conversation_id})).scalar_one():
-                found: UUID = tenant_id
-                return found
+    for found in await ask_every_tenant(database, HAS, {"id": str(conversation_id)}, deleted=True):
+        return found.tenant_id
     raise StackError(f"There is no conversation {conversation_id}.")
 
 
