@@ -19,17 +19,18 @@ def described(
     body: Mapping[str, Any] | None = None,
     bodies: Mapping[str, Mapping[str, Any]] | None = None,
     also: Mapping[int, dict[str, Any]] | None = None,
+    forms: Mapping[str, Any] | None = None,
     about: str = "Done",
 ) -> dict[str, Any]:
     """Keywords for a route's decorator. `answer` None: the answer has no body. `bodies`: several examples by name.
 
-    `also`: answers with another status, each as the document has it.
+    `also`: answers with another status, each as the document has it. `forms`: the same answer in other media types.
     """
     responses: dict[int | str, dict[str, Any]] = {status: {"description": about}}
     for other, about_it in (also or {}).items():
         responses[other] = about_it
     if answer is not None:
-        responses[status]["content"] = json_content(answer)
+        responses[status]["content"] = {**json_content(answer), **(forms or {})}
     for code in errors:
         responses.setdefault(CODES[code].status, _errors())["content"][MEDIA_TYPE]["examples"][code] = {
             "summary": CODES[code].title,

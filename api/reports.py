@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime
 
 from api.authentication import caller
-from api.described import ID, TIME, described
+from api.described import ID, TIME, described, text_content
 from api.documents import style_policy
 from api.problems import Problem, not_found
 from api.state import State
@@ -48,6 +48,10 @@ MADE = {
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "rows": [{"ticket_id": ID, "kind": "complaint", "received_at": TIME, "status": "open", "overdue": False}],
 }
+FOR_PEOPLE = {
+    **text_content("text/csv", "ticket_id,kind,received_at,status,overdue\r\n"),
+    **text_content("text/html", "<!doctype html>"),
+}
 PAGES = style_policy(STYLE)
 
 
@@ -64,6 +68,7 @@ async def list_reports(_: Reader) -> Response:
     **described(
         MADE,
         *("forbidden", "not_found", "report_too_long"),
+        forms=FOR_PEOPLE,
         about="The report",
     ),
 )

@@ -16,11 +16,13 @@ import asyncpg
 import httpx
 import pytest
 
+from api.app import create_app
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
 from helios.reports.catalogue import REPORTS
-from helios.settings import PROJECT
+from helios.reports.rendering import FORMS
+from helios.settings import PROJECT, Settings
 from tests.caller import Api, Customer
 from tests.neighbour import Neighbour, make_neighbour
 
@@ -178,6 +180,11 @@ async def test_every_report_can_be_made_in_every_form(desk: Api, name: str) -> N
     header, *rows = csv.reader(io.StringIO(table.text))
     assert header == list(REPORTS[name].columns)
     assert len(rows) == len(told["rows"])
+
+
+def test_the_document_names_every_form() -> None:
+    asked = create_app(Settings()).openapi()["paths"]["/v1/reports/{report}"]["get"]
+    assert {each.media_type.split(";")[0] for each in FORMS.values()} == set(asked["responses"]["200"]["content"])
 
 
 async def test_the_list_says_what_each_report_is_for(desk: Api) -> None:
