@@ -19,7 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.resources import Resources
-from activities.steps import Clocks, Escalations, Knowledge, PolicyReplays, Privacy, Turns
+from activities.steps import Clocks, Escalations, Knowledge, PolicyReplays, Privacy, Reports, Turns
 from activities.warming import warm_up
 from helios import frames, logs
 from helios.audit_log.anchors import anchor_of
@@ -54,6 +54,7 @@ from workflows.erasure import ErasureWorkflow
 from workflows.escalation import EscalationWorkflow
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
 from workflows.policy_replay import PolicyReplayWorkflow
+from workflows.reports import ReportsWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.syncing import SyncWorkflow
 
@@ -66,6 +67,7 @@ BATCH_WORKFLOWS: Sequence[type] = (
     IngestionWorkflow,
     PublicationWorkflow,
     PolicyReplayWorkflow,
+    ReportsWorkflow,
     RetentionWorkflow,
     SyncWorkflow,
 )
@@ -142,7 +144,7 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
         client,
         task_queue=config.temporal_batch_queue,
         workflows=BATCH_WORKFLOWS,
-        activities=steps_of(Knowledge(resources), Privacy(resources), PolicyReplays(resources)),
+        activities=steps_of(Knowledge(resources), Privacy(resources), PolicyReplays(resources), Reports(resources)),
         workflow_runner=workflow_runner(config),
         build_id=build_id(),
         max_cached_workflows=100,

@@ -1,4 +1,4 @@
-"""Retention: statutory copies whose time has passed, and conversations that were never erased and are old enough.
+"""Retention: statutory copies and reports whose time has passed, and old conversations that were never erased.
 
 What is held stays. Each deletion leaves its row, without content, as a tombstone, and an audit event.
 """
@@ -32,6 +32,14 @@ DUE_RECORDS = text(
 )
 DESTROY_RECORD = text(
     "UPDATE statutory_records SET content_ct = NULL, destroyed_at = now() WHERE tenant_id = :tenant_id AND id = :id"
+)
+DESTROY_REPORTS = text(
+    """
+    UPDATE scheduled_reports SET content_ct = NULL, destroyed_at = now() WHERE tenant_id = :tenant_id AND id IN (
+        SELECT id FROM scheduled_reports WHERE tenant_id = :tenant_id AND destroyed_at IS NULL AND retain_until < now()
+        ORDER BY retain_until LIMIT :most FOR UPDATE)
+    RETURNING id, name, record_class
+    """
 )
 NOTHING_KEPT = text(
     """
@@ -68,7 +76,7 @@ async def delete_what_is_due(resources: Resources, ref: TenantRef) -> int:
     """The next of them. How many were deleted: 0 where nothing is due."""
     where = {"tenant_id": ref.tenant_id, "most": MOST}
     async with resources.database.tenant(ref.tenant_id) as connection:
-        records = await _delete_records(connection, where)
+        records = await _delete_records(connection, where) + await _delete_reports(connection, where)
     async with resources.database.tenant(ref.tenant_id) as connection:
         settings = TenantSettings.of((await connection.execute(SETTINGS, where)).scalar_one())
         return records + await _delete_conversations(connection, where, settings.retention)
@@ -85,6 +93,15 @@ async def _delete_records(connection: AsyncConnection, where: dict[str, Any]) ->
         if (await connection.execute(NOTHING_KEPT, whose)).scalar_one():
             key_id = await destroy(connection, where["tenant_id"], customer_id, "record")
             await _record(connection, where, "customer_key.destroyed", ("customer_key", key_id), {"kind": "record"})
+    return len(due)
+
+
+async def _delete_reports(connection: AsyncConnection, where: dict[str, Any]) -> int:
+    """Those that a schedule made. They hold ids and figures of cases, whose own records a hold keeps."""
+    due = (await connection.execute(DESTROY_REPORTS, where)).all()
+    for report in due:
+        await _record(connection, where, "report.destroyed", ("report", report.id),
+                      {"name": report.name, "class": report.record_class})  # fmt: skip
     return len(due)
 
 

@@ -133,6 +133,15 @@ class KnowledgeSteps(ABC):
         """Publishes, if that approval still stands. Whether the version is published."""
 
 
+class ReportSteps(ABC):
+    """Reports that nobody has to ask for."""
+
+    @activity.defn
+    @abstractmethod
+    async def make_next_report(self, ref: TenantRef) -> bool:
+        """Makes and keeps one whose period has ended. False where none is due."""
+
+
 class PrivacySteps(ABC):
     """Erasing a customer, and giving them their data. Each step finds its work done when it is tried again."""
 

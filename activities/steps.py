@@ -22,6 +22,7 @@ from activities import (
     generation,
     ingestion,
     policy_replay,
+    reporting,
     retention,
     understanding,
 )
@@ -32,6 +33,7 @@ from activities.signatures import (
     KnowledgeSteps,
     PolicyReplaySteps,
     PrivacySteps,
+    ReportSteps,
     TurnSteps,
 )
 from helios.crypto import Shredded
@@ -218,3 +220,12 @@ class Privacy(PrivacySteps):
     @activity.defn
     async def delete_what_is_due(self, ref: TenantRef) -> int:
         return await _run(retention.delete_what_is_due, self._resources, ref)
+
+
+class Reports(ReportSteps):
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @activity.defn
+    async def make_next_report(self, ref: TenantRef) -> bool:
+        return await _run(reporting.make_next_report, self._resources, ref)

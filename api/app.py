@@ -38,6 +38,7 @@ from api import (
     regulated_tickets,
     reports,
     retention,
+    scheduled_reports,
     sse,
     statutory_records,
     tenant_settings,
@@ -93,7 +94,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs, reports)
     knowing = (knowledge, knowledge_versions, knowledge_sitemaps, knowledge_search)
     ruling = (policies, policy_replays, redaction_rules, regulated_tickets)
-    asked = (privacy_requests, legal_holds, statutory_records, retention)
+    asked = (privacy_requests, legal_holds, statutory_records, retention, scheduled_reports)
     around = (operations, codec, demo, help_pages, well_known)
     for part in (auth, customer_tokens, *conversing, escalations, *knowing, *ruling, *managing, *asked, *around):
         app.include_router(part.router)

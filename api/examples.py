@@ -17,6 +17,8 @@ SETTINGS = {
                   "country": "DE", "closed_on": ["2026-12-24"]},
         "disclosure": {"de": "Hier antwortet die KI der {bank}."},
         "retention": {"communications": 3, "complaints": 4, "disputes": 2, "money_laundering": 5, "books": 6},
+        "reports": {"complaints": "month", "reg_e_clocks": "month", "reg_z_clocks": "month", "finra_4530": "never",
+                    "ai_oversight": "quarter", "data_requests": "month", "access_review": "quarter"},
         "link_domains": ["harbour.example"],
         "allowed_origins": ["https://www.harbour.example"],
         "generators": [],

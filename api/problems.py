@@ -90,6 +90,7 @@ CODES: dict[str, Code] = {
     "not_sealed_yet": Code(409, "The event is not sealed yet", "Ask again after `Retry-After`: events are sealed within seconds."),
     "export_too_large": Code(422, "The log is too large for one answer", "Use `python -m helios audit export` on a machine that reaches the database."),
     "report_too_long": Code(422, "The report has too many rows for one answer", "Ask for a shorter period: a month instead of a quarter."),
+    "report_expired": Code(410, "The report's retention has ended", "Its content was deleted, as the tenant's `retention` asks. Its digest stands in the list and in the audit log."),
     "payload_too_large": Code(413, "The body is too large", "JSON bodies end at 64 KiB, forms with a file at 8 MiB."),
     "request_timeout": Code(408, "The request came too slowly", "Send the head within 10 s and the body within 20 s."),
     "uri_too_long": Code(414, "The address is too long", "Addresses end at 16 KiB. Put what is long into a body."),

@@ -18,7 +18,7 @@ from api.validation import StrictRoute
 from helios.business_time import BusinessHours
 from helios.reports.asked import PERIOD, Asked, WrongPeriod
 from helios.reports.catalogue import REPORTS
-from helios.reports.making import ROWS_MAX, TooLong, make
+from helios.reports.making import ROWS_MAX, Made, TooLong, make
 from helios.reports.rendering import FORMS, STYLE
 from helios.tokens import Identity
 
@@ -35,6 +35,7 @@ Period = Annotated[
 ]
 Since = Annotated[AwareDatetime | None, Query(alias="from", description="RFC 3339, inclusive")]
 Until = Annotated[AwareDatetime | None, Query(alias="to", description="RFC 3339, exclusive; at most a year later")]
+Format = Literal["json", "csv", "html"]
 AsOf = Annotated[AwareDatetime | None, Query(description="What was known at this moment (default: now)")]
 
 MADE = {
@@ -80,7 +81,7 @@ async def read_report(
     since: Since = None,
     until: Until = None,
     as_of: AsOf = None,
-    format: Literal["json", "csv", "html"] = "json",
+    format: Format = "json",
 ) -> Response:
     """One report for a period, as the records stood at `as_of`: asked for again with the same `as_of`, it has the same
     rows and the same `sha256`. Without a period it is the current month. That it was made is an audit event."""
@@ -100,10 +101,14 @@ async def read_report(
             made = await make(connection, REPORTS[report], asked, tenant=who, actor=("user", reader.id))
     except TooLong:
         raise Problem("report_too_long", f"The period has more than {ROWS_MAX} rows.") from None
-    form = FORMS[format]
+    return written(made, format)
+
+
+def written(made: Made, form: Format) -> Response:
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    if format == "csv":
-        headers["Content-Disposition"] = f'attachment; filename="{report}-{asked.since:%Y-%m-%d}.csv"'
-    if format == "html":
+    if form == "csv":
+        filename = f"{made.report.name}-{made.asked.since:%Y-%m-%d}.csv"
+        headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    if form == "html":
         headers |= PAGES
-    return Response(form.write(made), media_type=form.media_type, headers=headers)
+    return Response(FORMS[form].write(made), media_type=FORMS[form].media_type, headers=headers)

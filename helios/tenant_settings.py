@@ -65,6 +65,7 @@ Origin = Annotated[StrictStr, Field(pattern=ORIGIN, max_length=268, description=
 Clock = Annotated[StrictStr, Field(pattern=CLOCK, description="HH:MM, the tenant's time")]
 Disclosure = Annotated[StrictStr, Field(min_length=1, max_length=1_000), AfterValidator(_plain)]
 Years = Annotated[StrictInt, Field(ge=1, le=30, description="Years after the conversation was closed")]
+Every = Literal["month", "quarter", "never"]
 PerMinute = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 Issuer = Annotated[StrictStr, Field(pattern=ISSUER, max_length=512, description="As the provider writes it, exactly")]
 Named = Annotated[StrictStr, Field(min_length=1, max_length=256, pattern=r"^[!-~]([ -~]*[!-~])?$")]
@@ -110,6 +111,18 @@ class Retention(_Strict):
     disputes: Annotated[Years, Field(ge=2)] = 2
     money_laundering: Annotated[Years, Field(ge=5)] = 5
     books: Annotated[Years, Field(ge=6)] = 6
+
+
+class ReportSchedule(_Strict):
+    """How often each report is made and kept without anybody asking, by its name. See `helios.reports.catalogue`."""
+
+    complaints: Every = "month"
+    reg_e_clocks: Every = "month"
+    reg_z_clocks: Every = "month"
+    finra_4530: Every = "quarter"
+    ai_oversight: Every = "month"
+    data_requests: Every = "month"
+    access_review: Every = "quarter"
 
 
 class Limits(_Strict):
@@ -175,6 +188,7 @@ class TenantSettings(_Strict):
         Field(max_length=16, description="By language: the notice that an AI answers. `{bank}` is the tenant's name"),
     ] = {}
     retention: Retention = Retention()
+    reports: ReportSchedule = ReportSchedule()
     link_domains: Annotated[
         tuple[Domain, ...],
         Field(max_length=100, description="Hosts that an answer may link to"),

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from schema.privacy import RecordClass
+
 SQL = Path(__file__).with_name("sql")
 
 CASE: Mapping[str, str] = {
@@ -53,6 +55,8 @@ class Report:
     every: Literal["month", "quarter"]
     columns: Mapping[str, str]
     query: str
+    record_class: RecordClass
+    """For how long one is kept that a schedule made."""
     kinds: tuple[str, ...] = field(default=())
 
     @cached_property
@@ -82,6 +86,7 @@ REPORTS: Mapping[str, Report] = {
             "month",
             COMPLAINT,
             "complaints",
+            "complaints",
             ("complaint", "securities_complaint"),
         ),
         Report(
@@ -92,6 +97,7 @@ REPORTS: Mapping[str, Report] = {
             "month",
             CLOCK,
             "clocks",
+            "disputes",
             ("notice_of_error", "documentation_request"),
         ),
         Report(
@@ -102,6 +108,7 @@ REPORTS: Mapping[str, Report] = {
             "month",
             CLOCK,
             "clocks",
+            "disputes",
             ("billing_error",),
         ),
         Report(
@@ -120,6 +127,7 @@ REPORTS: Mapping[str, Report] = {
                 "ticket_ids": "The cases",
             },
             "finra_4530",
+            "complaints",
             ("securities_complaint",),
         ),
         Report(
@@ -146,6 +154,7 @@ REPORTS: Mapping[str, Report] = {
                 "reviewer_id": "By whom; empty for ops, who decide in the Temporal UI",
             },
             "ai_oversight",
+            "books",
         ),
         Report(
             "data_requests",
@@ -155,6 +164,7 @@ REPORTS: Mapping[str, Report] = {
             "month",
             CLOCK,
             "clocks",
+            "books",
             ("data_request",),
         ),
         Report(
@@ -177,6 +187,7 @@ REPORTS: Mapping[str, Report] = {
                 "refused": "Requests refused, in the period",
             },
             "access_review",
+            "books",
         ),
     )
 }

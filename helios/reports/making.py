@@ -69,8 +69,11 @@ async def make(
     *,
     tenant: tuple[UUID, str],
     actor: tuple[ActorType, UUID | None],
+    kept_as: UUID | None = None,
 ) -> Made:
     """In a transaction of the tenant, whose id and name these are. That a report was made is an audit event.
+
+    `kept_as`: the id under which it is kept.
 
     Raises `TooLong`.
     """
@@ -92,7 +95,7 @@ async def make(
         raise TooLong
     digest = hashlib.sha256(rfc8785.dumps(rows)).hexdigest()
     period = {"from": moment(asked.since), "to": moment(asked.until), "as_of": moment(asked.as_of)}
-    await audit.record(connection, tenant_id, "report.made", actor=actor, subject=("report", None),
+    await audit.record(connection, tenant_id, "report.made", actor=actor, subject=("report", kept_as),
                        detail={"name": report.name, **period, "rows": len(rows), "sha256": digest})  # fmt: skip
     return Made(report, name, asked, rows, digest)
 

@@ -46,6 +46,7 @@ from schema.tables.records import (
     PolicyReplayChange,
     RedactionRule,
 )
+from schema.tables.reports import ScheduledReport
 
 LOOKED_UP = frozenset({"tenants", "api_key_index"})
 """Read whole in a transaction without a tenant: sign-in finds its tenant there. Else walled off like the others."""
@@ -90,6 +91,7 @@ __all__ = [
     "Publication",
     "RedactionRule",
     "SQLModel",
+    "ScheduledReport",
     "SecondFactor",
     "Session",
     "SsoIdentity",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -20,7 +20,8 @@ from tests.api.operations import Operation
 from tests.api.problems import Rows
 from tests.caller import Api, Customer
 from tests.knowledge_editing import ingested, submit
-from tests.neighbour import make_neighbour
+from tests.neighbour import Neighbour, make_neighbour
+from tests.reports.keeping import kept_report
 
 
 @pytest.fixture(scope="session")
@@ -75,8 +76,11 @@ class Things:
         return (self.customer.headers, self.supervisor, self.admin, self.auditor, self.compliance, self.operator, key)
 
 
-async def make_things(api: Api, operator: Api, drafts: int = 1) -> Things:
-    """One of each thing that a path can name, all at rest. Of rules that many drafts: their versions are numbers."""
+async def make_things(api: Api, operator: Api, kept: str, drafts: int = 1) -> Things:
+    """One of each thing that a path can name, all at rest. Of rules that many drafts: their versions are numbers.
+
+    `kept`: the id of a report that a schedule made.
+    """
     customer = await (await api.customer()).open()
     answer = await customer.say("I want to talk to a human being, please.")
     assert answer.json()["outcome"] == "escalated", answer.text
@@ -93,6 +97,7 @@ async def make_things(api: Api, operator: Api, drafts: int = 1) -> Things:
         "number": str(article["version"]),
         "version": await _drafted(api, admin, drafts),
         "report": "complaints",
+        "scheduled_report_id": kept,
         "ticket_id": await _ticket(api, admin),
         "replay_id": await _replay(api, admin),
         "sitemap_id": await _sitemap(api, admin),
@@ -193,14 +198,15 @@ async def who_may(things: Things, operation: Operation, **request: Any) -> dict[
 
 
 @pytest.fixture(scope="session")
-async def mine(api: Api, operator: Api) -> Things:
-    return await make_things(api, operator)
+async def mine(api: Api, operator: Api, database: Database, keyring: Keyring, tenant_id: UUID) -> Things:
+    return await make_things(api, operator, await kept_report(database, keyring.root, tenant_id))
 
 
 @pytest.fixture(scope="session")
-async def theirs(next_door: Api, operator: Api) -> Things:
+async def theirs(next_door: Api, operator: Api, database: Database, keyring: Keyring, neighbour: Neighbour) -> Things:
     """With versions of rules whose numbers `mine` does not have."""
-    return await make_things(next_door, operator, drafts=9)
+    kept = await kept_report(database, keyring.root, neighbour.tenant_id)
+    return await make_things(next_door, operator, kept, drafts=9)
 
 
 @pytest.fixture(scope="session")

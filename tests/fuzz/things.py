@@ -16,6 +16,7 @@ from tests.caller import Api, Customer
 from tests.fuzz.operations import Operation
 from tests.knowledge_editing import ingested, submit
 from tests.neighbour import Neighbour, make_neighbour
+from tests.reports.keeping import kept_report
 
 SAID = ("I want to talk to a human being, please.", "How do I order a new card?")
 READS = ("GET ", "HEAD ")
@@ -41,6 +42,7 @@ class Things:
             "invitation_id": self._invitations,
             "session_id": self._sessions,
             "event_id": self._events,
+            "scheduled_report_id": self._reports,
         }
 
     async def of(self, operation: Operation) -> Known:
@@ -111,6 +113,14 @@ class Things:
         user = self._api.demo["users"]["agent"]
         await self._api.http.post("/v1/auth/login", json={"tenant": self._api.demo["tenant"], **user})
         return {"session_id": await self._get("auth/sessions", "agent")}
+
+    async def _reports(self) -> Known:
+        periods = [f"2020-{n % 12 + 1:02}" for n in range(min(self._each, 12))]
+        return {
+            "scheduled_report_id": [
+                await kept_report(self._database, self._root, self._bank.tenant_id, each) for each in periods
+            ]
+        }
 
     async def _events(self) -> Known:
         return {"event_id": await self._get("audit/events", "auditor")}

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from temporalio.client import Client
 
+from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
 from helios.settings import Settings
@@ -17,6 +18,7 @@ from helios.temporal import connect
 from schema.privacy import retention_id
 from tests.caller import Api, Customer
 from tests.privacy.test_erasure import erase
+from tests.reports.keeping import kept_report
 
 RETENTION = "/v1/privacy/retention"
 
@@ -28,10 +30,11 @@ async def closed(api: Api) -> Customer:
     return customer
 
 
-async def run_schedule(stack: Stack, keyring: Keyring, tenant_id: UUID) -> None:
+async def run_schedule(stack: Stack, keyring: Keyring, schedule_id: str) -> None:
+    """Triggers it and waits for its run."""
     settings = Settings(temporal_address=stack.servers.temporal_address)
     client: Client = await connect(settings, keyring)
-    schedule = client.get_schedule_handle(retention_id(tenant_id))
+    schedule = client.get_schedule_handle(schedule_id)
     seen = (await schedule.describe()).info.num_actions
     await schedule.trigger()
     async with asyncio.timeout(60):
@@ -40,8 +43,9 @@ async def run_schedule(stack: Stack, keyring: Keyring, tenant_id: UUID) -> None:
 
 
 async def test_what_is_due_goes_and_what_is_held_stays(
-    stack: Stack, api: Api, keyring: Keyring, tenant_id: UUID
+    stack: Stack, api: Api, database: Database, keyring: Keyring, tenant_id: UUID
 ) -> None:
+    report = await kept_report(database, keyring.root, tenant_id, "2020-01")
     old, held, young, gone = [await closed(api) for _ in range(4)]
     officer, admin = await api.staff("compliance_officer"), await asyncpg.connect(stack.servers.admin_dsn)
     body = {"customer_id": held.id, "matter": "Case 26-1030"}
@@ -56,7 +60,7 @@ async def test_what_is_due_goes_and_what_is_held_stays(
         )
     finally:
         await admin.close()
-    await run_schedule(stack, keyring, tenant_id)
+    await run_schedule(stack, keyring, retention_id(tenant_id))
     supervisor = await api.staff("supervisor")
 
     async def messages(customer: Customer) -> list[Any]:
@@ -70,7 +74,14 @@ async def test_what_is_due_goes_and_what_is_held_stays(
     assert record["destroyed_at"]
     shown = await api.http.get(f"/v1/privacy/records/{record['id']}", headers=officer)
     assert shown.json()["content"] is None
-    for action, subject in (("conversation.expired", old.conversation), ("statutory_record.destroyed", record["id"])):
+    read = await api.http.get(f"/v1/scheduled-reports/{report}", headers=officer)
+    assert (read.status_code, read.json()["code"]) == (410, "report_expired")
+    tombstones = {
+        "conversation.expired": old.conversation,
+        "statutory_record.destroyed": record["id"],
+        "report.destroyed": report,
+    }
+    for action, subject in tombstones.items():
         where = {"action": action, "subject_id": subject}
         assert len((await api.http.get("/v1/audit/events", params=where, headers=officer)).json()["items"]) == 1
 

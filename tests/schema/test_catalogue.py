@@ -57,6 +57,7 @@ PRIVILEGES = {
     "audits": {"SELECT", "INSERT"},
     "customer_keys": {"SELECT", "INSERT"},
     "statutory_records": {"SELECT", "INSERT"},
+    "scheduled_reports": {"SELECT", "INSERT"},
 }
 """All that the application may do with what decides who gets in; sealing, rotating and migrating is the owner's."""
 

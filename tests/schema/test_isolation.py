@@ -21,6 +21,7 @@ from schema.tables import LOOKED_UP, OF_THE_PLATFORM, SQLModel
 from tests.caller import Api
 from tests.neighbour import Neighbour
 from tests.privacy.test_erasure import erase
+from tests.reports.keeping import kept_report
 from tests.schema.interleaving import interleave
 
 OF_TENANTS = sorted(set(SQLModel.metadata.tables) - LOOKED_UP - OF_THE_PLATFORM)
@@ -57,6 +58,7 @@ async def lived_in(api: Api, database: Database, keyring: Keyring, tenant_id: UU
     hold = {"customer_id": customer.id, "matter": "A case"}
     await api.http.post("/v1/privacy/legal-holds", json=hold, headers=await api.staff("compliance_officer"))
     keys = await keyring.tenant(tenant_id)
+    await kept_report(database, keyring.root, tenant_id, "2021")
     async with database.tenant(tenant_id) as connection:
         await invitations.create(connection, tenant_id, email="a@bank.example", roles=["agent"], actor=("system", None))
         user = (await connection.execute(text("SELECT id FROM users LIMIT 1"))).scalar_one()

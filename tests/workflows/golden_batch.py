@@ -1,4 +1,4 @@
-"""Golden histories of what runs beside the conversations: clocks, knowledge, policies, privacy."""
+"""Golden histories of what runs beside the conversations: clocks, knowledge, policies, privacy, reports."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from schema.ingestion import (
 )
 from schema.policy_replay import POLICY_REPLAY_WORKFLOW, policy_replay_workflow_id
 from schema.privacy import ACCESS_WORKFLOW, ERASURE_WORKFLOW, RETENTION_WORKFLOW, request_workflow_id, retention_id
+from schema.reports import REPORTS_WORKFLOW, reports_id
 from tests.workflows.conftest import sandboxed
 from tests.workflows.scripted import TENANT
 from tests.workflows.scripted_batch import (
@@ -35,6 +36,7 @@ from tests.workflows.scripted_batch import (
     ScriptedKnowledge,
     ScriptedPrivacy,
     ScriptedReplay,
+    ScriptedReports,
 )
 from worker import BATCH_WORKFLOWS, WORKFLOWS, steps_of
 
@@ -65,6 +67,11 @@ def erased(now: datetime) -> Scene:
 def retained(now: datetime) -> Scene:
     """Three batches of records whose time has passed."""
     return Scene(RETENTION_WORKFLOW, f"{retention_id(TENANT)}-2026-01-01T03:00:00Z", ScriptedPrivacy())
+
+
+def reported(now: datetime) -> Scene:
+    """Two reports whose period has ended."""
+    return Scene(REPORTS_WORKFLOW, f"{reports_id(TENANT)}-2026-01-01T03:00:00Z", ScriptedReports())
 
 
 def rang(now: datetime) -> Scene:
@@ -108,7 +115,8 @@ def synced(now: datetime) -> Scene:
 SCENES: dict[str, Callable[[datetime], Scene]] = {
     scene.__name__: scene
     for scene in (
-        fetched, erased, retained, rang, policy_replayed, policy_not_replayed, ingested, not_ingested, published, synced
+        fetched, erased, retained, reported, rang, policy_replayed, policy_not_replayed, ingested, not_ingested,
+        published, synced,
     )
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Steps off the line, under their real names, that do what a test tells them: knowledge, policies, privacy, clocks."""
+"""Steps off the line, under their real names, that do what a test tells them, area by area."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.signatures import ClockSteps, KnowledgeSteps, PolicyReplaySteps, PrivacySteps
+from activities.signatures import ClockSteps, KnowledgeSteps, PolicyReplaySteps, PrivacySteps, ReportSteps
 from helios.ticket_clocks import Clocks, rung, ticking
 from schema.clocks import Ring, TicketRef, Ticking
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
@@ -160,3 +160,15 @@ class ScriptedPrivacy(PrivacySteps):
     @activity.defn
     async def delete_what_is_due(self, ref: TenantRef) -> int:
         return self._less("due")
+
+
+class ScriptedReports(ReportSteps):
+    """Two reports that are due."""
+
+    def __init__(self) -> None:
+        self._due = 2
+
+    @activity.defn
+    async def make_next_report(self, ref: TenantRef) -> bool:
+        self._due -= 1
+        return self._due >= 0
