@@ -138,7 +138,8 @@ async def _seal_batch(
 
 async def _grow(connection: AsyncConnection, tenant_id: UUID, frontier: Frontier, events: Sequence[Any]) -> None:
     first = frontier.size
-    hashes = [leaf_hash(canonical(tenant_id, event)) for event in events]
+    tenant = str(tenant_id)
+    hashes = [leaf_hash(canonical(tenant, event)) for event in events]
     blocks: dict[int, bytes] = {}
     for leaf in hashes:
         completed = frontier.add(leaf)

@@ -151,6 +151,7 @@ def anchored_roots(notes: Sequence[str], keys: list[Ed25519PublicKey], tenant_id
 
 async def _grow_again(connection: AsyncConnection, tenant_id: UUID, frontier: Frontier, expected: _Expected) -> None:
     blocks = {row.number: row.root for row in await connection.execute(BLOCKS, {"tenant_id": tenant_id})}
+    tenant = str(tenant_id)
     async for row in _leaves(connection, tenant_id):
         if row.position != frontier.size:
             raise _Bad(
@@ -158,7 +159,7 @@ async def _grow_again(connection: AsyncConnection, tenant_id: UUID, frontier: Fr
             )
         if row.id is None:
             raise _Bad(Verdict.TAMPERED, "the event was deleted", row.position, row.event_id)
-        leaf = leaf_hash(canonical(tenant_id, row))
+        leaf = leaf_hash(canonical(tenant, row))
         if leaf != row.hash:
             raise _Bad(Verdict.TAMPERED, "the event is not the one that was sealed", row.position, row.event_id)
         completed = frontier.add(leaf)
