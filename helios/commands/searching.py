@@ -13,7 +13,10 @@ from helios.embedded.supervisor import Stack
 
 
 async def places_with(stack: Stack, *words: str) -> list[str]:
-    """Where one of the words is, in UTF-8 or UTF-16: a table, a key of Valkey, or a file below HELIOS_HOME."""
+    """Where one of the words is, in UTF-8 or UTF-16: a table, a key of Valkey, or a file below HELIOS_HOME.
+
+    Raises `PermissionError` for a file that cannot be read: it might hold one.
+    """
     wanted = [word.encode(form) for word in words for form in ("utf-8", "utf-16-le")]
     found = [*await _tables(stack, wanted), *await _valkey(stack, wanted)]
     return sorted(found + await asyncio.to_thread(lambda: list(_files(stack.servers.home.root, wanted))))
@@ -46,7 +49,7 @@ def _files(home: Path, wanted: list[bytes]) -> Iterator[str]:
         try:
             if path.is_file() and _holds(path.read_bytes(), wanted):
                 yield str(path.relative_to(home))
-        except (FileNotFoundError, PermissionError):
+        except FileNotFoundError:
             continue
 
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
+from stdnum import luhn
 
 from helios.audit_log.anchors import FolderAnchor
 from helios.audit_log.verifier import Verdict, verify_log
@@ -69,6 +70,13 @@ def new_words() -> list[str]:
     return [f"Zwiebelmann{uuid4().hex[:8]}", f"c-{uuid4().hex}", f"kanarienvogel{uuid4().hex}", f"papagei{uuid4().hex}"]
 
 
+def new_card() -> str:
+    """A Visa number that nobody else has said, in groups of four."""
+    digits = f"4539{uuid4().int % 10**11:011}"
+    number = next(digits + last for last in "0123456789" if luhn.is_valid(digits + last))
+    return " ".join(number[start : start + 4] for start in range(0, 16, 4))
+
+
 async def talkative(api: Api, words: list[str]) -> Customer:
     """Somebody who left something in every table: said, rated, escalated, answered by a person."""
     name, external_id, said, rated = words
@@ -96,18 +104,24 @@ async def talkative(api: Api, words: list[str]) -> Customer:
     return customer
 
 
-async def test_what_was_said_is_nowhere_and_the_log_still_verifies(
+async def test_what_was_said_is_readable_nowhere_and_after_the_erasure_the_log_still_verifies(
     stack: Stack, api: Api, database: Database, keyring: Keyring, tenant_id: UUID, words: list[str]
 ) -> None:
     customer = await talkative(api, words)
+    card, secret = new_card(), f"Regen{uuid4().hex[:10]}!"
+    asked = await customer.say(f"My card is {card} and my password is {secret}, do you see a charge?")
+    assert asked.status_code == 200, asked.text
     said = " ".join(message["content"] for message in await customer.messages())
-    assert all(word in said for word in words[2:3])
+    assert words[2] in said
+    assert not [each for each in (card, secret) if each in said]
+    seeded = [*words, card, card.replace(" ", ""), secret]
+    assert await places_with(stack, *seeded) == []
     async with database.tenant(tenant_id) as connection:
         before = (await connection.execute(TOTALS, {"tenant_id": tenant_id})).one()
     done = await erase(api, customer.id)
     assert done["result"] == {"conversations": 1, "statutory_records": 1}
     assert done["verification"]["method"] == "document"
-    assert await places_with(stack, *words) == []
+    assert await places_with(stack, *seeded) == []
     async with database.tenant(tenant_id) as connection:
         after = (await connection.execute(TOTALS, {"tenant_id": tenant_id})).one()
         tenant = await keyring.tenant(tenant_id)
