@@ -51,6 +51,9 @@ class StrictRoute(APIRoute):
             request = strictly(request)
             if not request.query_params.keys() <= known:
                 raise unknown_query()
+            for name, value in request.query_params.multi_items():
+                if "\0" in value:
+                    raise _no_text(name)
             if self.body_field is not None and await request.body() and not _is_json(request):
                 raise Problem("unsupported_media_type")
             return await handle(request)
@@ -73,6 +76,12 @@ def unknown_query() -> Problem:
     """A filter with a slip of the pen would otherwise give everything. Its name is the caller's, and not repeated."""
     detail = "There is a query parameter that is not known here"
     return Problem("invalid_request", detail, errors=[{"pointer": "query:", "detail": detail}])
+
+
+def _no_text(name: str) -> Problem:
+    """PostgreSQL knows no text with a NUL in it, so nothing can have it."""
+    detail = "Text cannot hold a NUL character"
+    return Problem("invalid_request", detail, errors=[{"pointer": f"query:{name}", "detail": detail}])
 
 
 def invalid_request(found: Sequence[Mapping[str, Any]]) -> Problem:
