@@ -8,12 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.resources import Resources
-from helios import clock_counts, tickets
+from helios import audit, clock_counts, tickets
 from helios.ticket_clocks import rung, ticking, with_states
 from schema.clocks import Ring, TicketRef, Ticking
 
 STARTED = text(
-    "UPDATE tickets SET clock_started_at = coalesce(clock_started_at, now()) WHERE tenant_id = :tenant_id AND id = :id"
+    "UPDATE tickets SET clock_started_at = now() WHERE tenant_id = :tenant_id AND id = :id AND clock_started_at IS NULL"
 )
 
 
@@ -21,7 +21,11 @@ async def look_at_ticket(resources: Resources, ref: TicketRef) -> Ticking:
     """Also says that the clock runs: until then the ticket's row asks for one."""
     async with resources.database.tenant(ref.tenant_id) as connection:
         row = await tickets.locked(connection, ref)
-        await connection.execute(STARTED, {"tenant_id": ref.tenant_id, "id": ref.ticket_id})
+        if (await connection.execute(STARTED, {"tenant_id": ref.tenant_id, "id": ref.ticket_id})).rowcount:
+            subject = ("ticket", ref.ticket_id)
+            await audit.record(
+                connection, ref.tenant_id, "ticket.clock_started", actor=("system", None), subject=subject
+            )
         return _ticking(row, with_states(row.clocks))
 
 

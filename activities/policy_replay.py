@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.resources import Resources
 from activities.review import Standard
 from activities.screening import screen
+from helios import audit
 from helios.crypto import Shredded
 from helios.detection.learned import Floats
 from helios.detection.output import Context
@@ -47,7 +48,8 @@ WORDS = text(
 )
 PROGRESS = text(
     "UPDATE policy_replays SET done = :done, status = CAST(:status AS text), "
-    "finished_at = CASE WHEN CAST(:status AS text) = 'done' THEN now() END WHERE tenant_id = :tenant_id AND id = :id"
+    "finished_at = CASE WHEN CAST(:status AS text) = 'done' THEN now() END "
+    "WHERE tenant_id = :tenant_id AND id = :id AND status = 'running'"
 )
 
 
@@ -77,14 +79,22 @@ async def replay_batch(resources: Resources, batch: ReplayBatch) -> Replayed:
         if changes:
             rows = [{"tenant_id": batch.ref.tenant_id, "replay_id": batch.ref.replay_id, **each} for each in changes]
             await connection.execute(insert(PolicyReplayChange).on_conflict_do_nothing(), rows)
-        await connection.execute(PROGRESS, {**where, "done": done, "status": "done" if last else "running"})
+        counted = await connection.execute(PROGRESS, {**where, "done": done, "status": "done" if last else "running"})
+        if last and counted.rowcount:
+            await _record(connection, batch.ref, "policy.replay_done", turns=done)
     return Replayed(done, replay.total, None if last else turns[list(turns)[-1]])
 
 
 async def fail_replay(resources: Resources, ref: ReplayRef) -> None:
     """Says that it will get no further. What was found until then stays, and does not count as a whole."""
     async with resources.database.tenant(ref.tenant_id) as connection:
-        await connection.execute(FAIL, {"tenant_id": ref.tenant_id, "id": ref.replay_id})
+        if (await connection.execute(FAIL, {"tenant_id": ref.tenant_id, "id": ref.replay_id})).rowcount:
+            await _record(connection, ref, "policy.replay_failed")
+
+
+async def _record(connection: AsyncConnection, ref: ReplayRef, action: str, **detail: int) -> None:
+    subject = ("policy_replay", ref.replay_id)
+    await audit.record(connection, ref.tenant_id, action, actor=("system", None), subject=subject, detail=detail)
 
 
 async def _read(

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import ParseError
 
 from sqlalchemy import text
 
+from helios import audit
 from helios.database import Database
 from helios.ids import new_id
 from helios.keyring import Keyring
@@ -87,6 +88,11 @@ class Syncing:
         listed = list(listed_in(fetched.body, page.url))
         async with self.database.tenant(page.tenant_id) as connection:
             added = await pages.add_listed(connection, page, listed)
+            if added:
+                await audit.record(
+                    connection, page.tenant_id, "knowledge.pages_listed", actor=("system", None),
+                    subject=("knowledge_sitemap", page.id), detail={"new": added},
+                )  # fmt: skip
         return await self._noted(page, "changed" if added else "unchanged", fetched.seen)
 
     async def _noted(self, page: Any, outcome: str, seen: Seen | None = None) -> Synced:

@@ -204,4 +204,5 @@ async def test_signing_out_ends_the_session_here_and_says_where_to_end_the_other
     left = await bank.api.http.post("/v1/auth/sso/logout", json={"return_to": PAGE}, headers=headers)
     assert left.status_code == 200, left.text
     assert left.json()["url"].startswith(f"{provider.url}/logout?client_id={CLIENT_ID}&post_logout_redirect_uri=")
+    assert [each["detail"] for each in await bank.events("session.revoked")] == [{"reason": "logout"}]
     assert_problem(await bank.api.http.get("/v1/auth/me", headers=headers), code="unauthenticated")
