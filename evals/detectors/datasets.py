@@ -21,11 +21,18 @@ SEED: Final = 27
 DRAFTS: Final = Path(__file__).parents[1] / "drafts"
 SLIPS: Final = 0.4
 """How many forbidden sentences are learned from once more with a slip of the finger."""
+LONG: Final = 800
+LONG_OF: Final = (4, 40)
+"""How many long messages are put together, and of how many sentences."""
 ATTACK: Final = "attack"
+ATTACK_FILES: Final = ("attacks", "attacks_planted", "attacks_abroad")
 INJECTION: Final = "24"
 """The situation that has a detector of its own."""
 
-SITUATION_FILES: Final = ("01_02", "06_07", "12", "13", "16_18", "20", "others", "everyday", "paraphrases", "chatty")
+SITUATION_FILES: Final = (
+    "01_02", "06_07", "12", "13", "16_18", "20", "others", "everyday", "paraphrases", "chatty", "voices",
+)  # fmt: skip
+ABROAD: Final = "everyday_abroad"
 UNCLEAR: Final[dict[str, frozenset[str]]] = {
     "1": frozenset({"2", "12", "5"}),
     "2": frozenset({"1"}),
@@ -99,16 +106,18 @@ def situations(sets: Path | None) -> list[Example]:
 def attacks(sets: Path | None) -> list[Example]:
     draw = random.Random(SEED)
     found: list[Example] = []
-    for number, (kind, language, line) in enumerate(templates(["attacks"])):
+    for number, (kind, language, line) in enumerate(templates(ATTACK_FILES)):
         labels = frozenset() if kind == "not" else frozenset({ATTACK, kind})
         for text in variants(line, 6, draw):
             found.append(Example(text, labels, f"line {number}", language))
     # Who is in trouble, or writes in another language, commands nobody.
     for number, (key, language, line) in enumerate(templates(SITUATION_FILES)):
         labels = frozenset({ATTACK, "injection"}) if key == INJECTION and language != "not" else frozenset()
-        found += [Example(text, labels, f"customer {number}", language) for text in variants(line, 2, draw)]
+        found += [Example(text, labels, f"customer {number}", language) for text in variants(line, 4, draw)]
+    found += _abroad(draw)
     if sets is not None:
         found += _guardrail(sets)
+        found += _long(sets, draw)
         found += [e for e in _banking77(sets, draw) + _clinc150(sets, draw) + _nlupp(sets) if not e.labels]
     return found
 
@@ -138,7 +147,7 @@ def drafts() -> list[Example]:
 
 
 def _written(draw: random.Random) -> Iterator[Example]:
-    for number, (key, language, line) in enumerate(templates(SITUATION_FILES)):
+    for number, (key, language, line) in enumerate(templates((*SITUATION_FILES, ABROAD))):
         if key == INJECTION:
             continue
         positive = key != NOTHING and not key.startswith("none_of") and language != "not"
@@ -147,6 +156,15 @@ def _written(draw: random.Random) -> Iterator[Example]:
         for text in variants(line, 6 if positive else 4, draw):
             for version in _versions(text, draw):
                 yield Example(version, labels, f"line {number}", language, unclear)
+
+
+def _abroad(draw: random.Random) -> Iterator[Example]:
+    """Everyday messages in other languages, alone and by twos, as long messages are put together."""
+    lines = [line for _, _, line in templates([ABROAD])]
+    for number, two in enumerate(zip(lines[::2], lines[1::2], strict=True)):
+        one, other = (variants(line, 8, draw) for line in two)
+        both = [f"{first}. {second}" for first, second in zip(one, other, strict=False)]
+        yield from (Example(text, frozenset(), f"customer abroad {number}", "not") for text in (*one, *other, *both))
 
 
 def _versions(text: str, draw: random.Random) -> Iterator[str]:
@@ -192,6 +210,16 @@ def _nlupp(sets: Path) -> list[Example]:
         for number, row in enumerate(rows(sets / "nlupp_banking" / "folds0-13.jsonl"))
         if number % 3 == 0
     ]
+
+
+def _long(sets: Path, draw: random.Random) -> Iterator[Example]:
+    """Everyday messages one after another: where only attacks are long, a long story looks like one."""
+    files = (("banking77", "train"), ("clinc150", "train"), ("nlupp_banking", "folds0-13"))
+    texts = [row["text"] for folder, name in files for row in rows(sets / folder / f"{name}.jsonl")]
+    for number in range(LONG):
+        said = draw.sample(texts, draw.randrange(*LONG_OF))
+        text = " ".join(sentence if sentence[-1] in ".!?" else f"{sentence}." for sentence in said)
+        yield Example(text, frozenset(), f"customer long {number}")
 
 
 def _guardrail(sets: Path) -> Iterator[Example]:

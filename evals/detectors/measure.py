@@ -17,6 +17,7 @@ from helios.detection.injection import Seen, find_injection
 from helios.detection.situations import all_situations, situation
 
 SUITE: Final = Path(__file__).parents[1] / "suites" / "situations.yaml"
+FRESH: Final = SUITE.with_name("situations_fresh.yaml")
 CRITICAL: Final = (1, 2, 6, 12, 13, 16, 18, 20)
 SAME: Final = {1: {1, 2}, 2: {1, 2}}
 """Lost with suspected use is handled as unauthorised use: either number is right for both."""
@@ -96,6 +97,22 @@ def situations_table(find: Find) -> list[list[str]]:
     return table
 
 
+def fresh_table(find: Find) -> list[list[str]]:
+    """Rows of the fresh suite: number, name, found in English, with a slip in each text, alarms on look-alikes."""
+    held = suite(FRESH)
+    quiet = alarms(find, held["none"]["en"])
+    return [
+        [
+            str(number),
+            situation(number).name,
+            str(recall(find, held[number]["en"], number)),
+            str(recall(find, held[number]["en"], number, typos=True)),
+            str(quiet[number]),
+        ]
+        for number in CRITICAL
+    ]
+
+
 def everyday(sets: Path) -> dict[str, list[str]]:
     """Messages of public sets that are in none of the critical situations, by set; no training text among them."""
     files = {"banking77": sets / "banking77" / "check.jsonl", "clinc150": sets / "clinc150" / "val.jsonl"}
@@ -134,7 +151,9 @@ def unseen(sets: Path) -> dict[str, list[str]]:
         "arbanking77, Arabic": sets / "arbanking77" / "val_msa_pal.jsonl",
     }
     draw = random.Random(SEED)
-    return {name: [row["text"] for row in draw.sample(rows(path), EVERYDAY_MAX)] for name, path in files.items()}
+    found = {name: [row["text"] for row in draw.sample(rows(path), EVERYDAY_MAX)] for name, path in files.items()}
+    said = rows(sets / "tau2_banking" / "queries.jsonl")
+    return {**found, "tau-Banking, long": [row["text"] for row in said if row["kind"] == "utterances"]}
 
 
 def _sum(shares: Iterable[Share]) -> Share:

@@ -18,18 +18,21 @@ from evals.detectors import datasets
 from evals.detectors.examples import Example
 from evals.detectors.fitting import Fitted, Floats, Inputs, fit, folds, gram_matrix
 from evals.detectors.measure import CRITICAL
+from helios.detection.features import readable
 from helios.detection.learned import DIMENSION, Heads, save
 from helios.detection.output import always
 from helios.models.embedder import Embedder
 from helios.settings import settings
 
 FOLDS: Final = 3
+WRITTEN: Final = ("line", "customer")
+"""How the names of groups of our own sentences begin; the others are what people wrote."""
 NEAR_MISS_WEIGHT: Final = 2.0
 """How much more a written look-alike counts than an everyday message."""
 EVERYDAY_ALARMS_MAX: Final = {
     "situations": 0.008,
     "situations_critical": 0.02,
-    "injection": 0.003,
+    "injection": 0.002,
     "injection_windows": 0.001,
     "drafts": 0.01,
     "drafts_always": 0.002,
@@ -37,14 +40,16 @@ EVERYDAY_ALARMS_MAX: Final = {
 NEAR_MISS_ALARMS_MAX: Final = {
     "situations": 0.03,
     "situations_critical": 0.03,
-    "injection": 0.25,
-    "injection_windows": 0.05,
+    "injection": 0.02,
+    "injection_windows": 0.02,
     "drafts": 0.06,
     "drafts_always": 0.03,
 }
 """Also of the lists of forbidden wordings: those that hold for every draft, and those of a situation, whose drafts a
 person reads in any case; and of the critical situations, in which a miss costs far more than an alarm (aim: 0.05)."""
-LOWEST_THRESHOLD, HIGHEST_THRESHOLD = {"drafts": 0.01, "drafts_always": 0.03}, 0.9
+LOWEST_THRESHOLD: Final = {"injection_windows": 0.85, "drafts": 0.01, "drafts_always": 0.03}
+HIGHEST_THRESHOLD: Final = 0.9
+"""A long text has many parts, and one of them decides: each must be clear."""
 GRAM_SHARE: Final = {"situations": 0.25, "injection": 1.0, "injection_windows": 1.0, "drafts": 0.5}
 """How much n-grams count beside the vector in training: attacks have marks, situations have sense."""
 
@@ -66,7 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def train(name: str, examples: Sequence[Example], encoder: Any, write: bool) -> None:
     heads = heads_of(name, examples)
     texts = [example.text for example in examples]
-    inputs = Inputs(encoder.embed(texts), gram_matrix(texts))
+    vectors = encoder.embed(texts)
+    if name == "injection":
+        vectors = vectors * np.array([[readable(text)] for text in texts], np.float32)
+    inputs = Inputs(vectors, gram_matrix(texts))
     labels = np.array([[head in e.labels for head in heads] for e in examples], np.float32)
     weights = np.array([[weight(e, head) for head in heads] for e in examples], np.float32)
     if name != "injection":
@@ -134,7 +142,7 @@ def out_of_fold(examples: Sequence[Example], inputs: Inputs, labels: Floats, wei
 def threshold(name: str, unseen: Floats, labels: Floats, weights: Floats, examples: Sequence[Example]) -> float:
     """The lowest at which few everyday messages and few look-alikes of other groups raise an alarm."""
     negative = (labels == 0) & (weights > 0)
-    written = np.array([example.group.startswith("line") for example in examples])
+    written = np.array([example.group.startswith(WRITTEN) for example in examples])
     foreign = np.array([example.group.startswith("clinc150") for example in examples]) & name.startswith("situations")
     everyday, near = unseen[negative & ~written & ~foreign], unseen[negative & written]
     lowest = LOWEST_THRESHOLD.get(name, 0.15)

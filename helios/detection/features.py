@@ -26,10 +26,18 @@ BUCKETS: Final = CHARACTER_BUCKETS + WORD_BUCKETS
 CHARACTER_SIZES: Final = (2, 3, 4, 5)
 CHARACTERS_MAX: Final = 12_000
 
+_BEHIND_LATIN: Final = "\u0250"
 _PRIME = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, as Fibonacci hashing uses it
 _WORD = re.compile(r"[^\W_]+")
 _BLANK = re.compile(r"\s+")
 _DIGITS = re.compile(r"\d")
+
+
+def readable(text: str) -> bool:
+    """Whether the encoder's vector of ``text`` means something: it is English, and of other scripts than Latin it sees
+    little but the script."""
+    letters = [letter for letter in text[:CHARACTERS_MAX] if letter.isalpha()]
+    return 2 * sum(letter < _BEHIND_LATIN for letter in letters) >= len(letters)
 
 
 def scale(count: int) -> float:

@@ -16,7 +16,7 @@ from functools import cache
 from itertools import pairwise
 
 from helios.detection import learned, tables
-from helios.detection.features import Grams, grams
+from helios.detection.features import Grams, grams, readable
 from helios.detection.learned import Floats
 from helios.detection.phrasebook import PhraseBook, Reading, read, read_rules
 from helios.detection.spans import Span, normalise
@@ -88,7 +88,8 @@ def _by_rules(text: str, reading: Reading | None) -> Injection | None:
 
 def _by_training(text: str, seen: Seen) -> Injection | None:
     if seen.vector is not None:
-        for _, score in learned.load("injection").found(seen.grams or grams(text), seen.vector):
+        vector = seen.vector if readable(text) else None
+        for _, score in learned.load("injection").found(seen.grams or grams(text), vector):
             return Injection("learned", "learned.message", round(score, 4), Span(0, len(text), "INJECTION", score))
     if len(text) <= _PART:
         return None
