@@ -70,12 +70,12 @@ async def measure_history(stack: Stack, turns: int) -> History:
     client = await connect(config, keyring)
     fetched: list[tuple[list[WorkflowHistory], float]] = []
     for talk in talks:
-        fetched.append(await _histories(client, talk.tenant_id, talk.conversation_id))
+        fetched.append(await histories_of(client, talk.tenant_id, talk.conversation_id))
     replays = [await _replay(histories[0], took, keyring) for histories, took in fetched]
     whole = fetched[-1][0]
     texts = await _texts(stack, keyring, UUID(talks[-1].tenant_id), UUID(talks[-1].conversation_id))
     sealed = b"".join(event.SerializeToString() for history in whole for event in history.events)
-    opened = b"".join([payload.data for payload in await _opened(whole, EncryptionCodec(keyring))])
+    opened = b"".join([payload.data for payload in await EncryptionCodec(keyring).decode(payloads_of(whole))])
     await database.close()
     return History(
         turns=turns,
@@ -89,7 +89,7 @@ async def measure_history(stack: Stack, turns: int) -> History:
     )
 
 
-async def _histories(client: Client, tenant_id: str, conversation_id: str) -> tuple[list[WorkflowHistory], float]:
+async def histories_of(client: Client, tenant_id: str, conversation_id: str) -> tuple[list[WorkflowHistory], float]:
     """The histories of all runs, the longest first, and how long reading that one took in ms."""
     workflow_id = conversation_workflow_id(UUID(tenant_id), UUID(conversation_id))
     run_id: str | None = (await client.get_workflow_handle(workflow_id).describe()).run_id
@@ -135,13 +135,13 @@ def _pieces(text: str) -> Iterable[str]:
             yield phrase
 
 
-async def _opened(histories: list[WorkflowHistory], codec: EncryptionCodec) -> list[Payload]:
-    """Every payload of every event, decrypted."""
+def payloads_of(histories: list[WorkflowHistory]) -> list[Payload]:
+    """Every payload of every event, as the server holds it."""
     found: list[Payload] = []
     for history in histories:
         for event in history.events:
             _collect(event, found)
-    return await codec.decode(found)
+    return found
 
 
 def _collect(message: object, found: list[Payload]) -> None:

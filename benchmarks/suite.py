@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.encryption import Encryption, measure_encryption
 from benchmarks.environment import provider, running_stack
 from benchmarks.first_token import FirstToken, measure_first_token
 from benchmarks.history import History, measure_history
@@ -18,7 +19,7 @@ from benchmarks.turns import CONVERSATIONS, measure_langgraph, measure_ours, mea
 
 Report = Callable[[str, str], None]
 
-NAMES = ("turns", "langgraph", "first-token", "memory", "history", "noisy")
+NAMES = ("turns", "langgraph", "first-token", "memory", "history", "encryption", "noisy")
 FAIR = ("eight sync", 2)
 """The graph that the aims are about: each step's checkpoint is durable; as many processes as we have workers."""
 OTHERS = (("eight async", 2), ("eight sync", 1), ("three sync", 2))
@@ -37,6 +38,7 @@ class Results:
     first_token: list[FirstToken] = field(default_factory=list)
     memory: Memory | None = None
     history: History | None = None
+    encryption: Encryption | None = None
     noisy: Noisy | None = None
 
 
@@ -49,7 +51,7 @@ async def measure(names: Sequence[str], *, quick: bool, report: Report) -> Resul
         async with provider() as (child, url):
             offline = {"HELIOS_LLM": "offline"}
             remote = {"HELIOS_LLM": "openai,offline", "OPENAI_API_KEY": "benchmark", "OPENAI_BASE_URL": url}
-            if {"memory", "history"} & set(names) or ("turns" in names and not quick):
+            if {"memory", "history", "encryption"} & set(names) or ("turns" in names and not quick):
                 await _on_offline(results, home / "home", offline, report)
             if {"turns", "langgraph", "first-token"} & set(names):
                 await _on_provider(results, home / "home", remote, (child.pid, url), report)
@@ -71,6 +73,9 @@ async def _on_offline(results: Results, home: Path, env: dict[str, str], report:
         if "history" in names:
             report("History", "measuring")
             results.history = await measure_history(stack, 100)
+        if "encryption" in names:
+            report("Encryption", "measuring")
+            results.encryption = await measure_encryption(stack, 10 if quick else 50)
         if "turns" in names and not quick:
             for system in ("workflow", "http"):
                 results.loads += await measure_ours(stack, system, "offline", None, 5.0, _to(report, "Turns"))

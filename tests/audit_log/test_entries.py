@@ -46,7 +46,7 @@ def by_the_library(row: Any) -> bytes:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(any_of.dictionaries(WORDS, VALUES, max_size=5), WORDS)
 def test_any_event_has_the_bytes_of_the_standard(detail: dict[str, Any], word: str) -> None:
     row = event(detail=detail, action=word, actor_type=word, subject_type=word)

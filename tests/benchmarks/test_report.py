@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.chart import Bar, bars
+from benchmarks.encryption import Encryption
 from benchmarks.first_token import FirstToken
 from benchmarks.history import History, Replay
 from benchmarks.measures import Load, Pair, joined
@@ -48,6 +49,7 @@ def everything() -> Results:
         first_token=[FirstToken("at once", [30.0, 50.0], [10.0, 20.0])],
         noisy=Noisy([50.0, 60.0, 40.0], [60.0, 66.0, 100.0], {"200": 30, "429": 270}),
         memory=Memory(parts, 100, grown, 0.031),
+        encryption=Encryption(50, 12.0, 6.5, 9_400.0, 0.75, 0.25),
         history=History(100, 2, 1000, 400_000, 7, 0, 0, [Replay(86, 5.0, 160.0)]),
     )
 
@@ -59,6 +61,8 @@ def test_the_page_compares_and_names_the_aims(tmp_path: Path) -> None:
     assert "| at once | 2 | 30 / 50 | 10 / 20 | **20 / 30** |" in page
     assert "add **200 MiB**" in page
     assert "1,000 events in 2 runs, **400 kB** in all" in page
+    assert "12.0 payloads of Temporal and 6.5 columns and frames, 9.4 kB together" in page
+    assert "encryption costs a turn **0.50 ms** of CPU" in page
     assert "A quick run" not in page
     assert "provider 9" not in page
 
@@ -80,7 +84,7 @@ def test_tables_have_as_many_cells_as_heads(tmp_path: Path) -> None:
 def test_what_was_not_measured_is_not_told_of(tmp_path: Path) -> None:
     page = write(Results(quick=True, names=()), MACHINE, tmp_path).read_text()
     assert "A quick run" in page
-    for part in ("## Turns", "LangGraph", "## First token", "## Memory", "## History"):
+    for part in ("## Turns", "LangGraph", "## First token", "## Memory", "## History", "## Encryption"):
         assert part not in page
     assert not (tmp_path / "benchmarks.svg").exists()
 

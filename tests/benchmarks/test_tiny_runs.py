@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks import encryption
+from benchmarks.encryption import measure_encryption
 from benchmarks.environment import Stack as BenchStack
 from benchmarks.environment import attach
 from benchmarks.first_token import _pieces_needed
@@ -47,6 +49,16 @@ async def test_a_history_is_measured_and_holds_no_text(bench: BenchStack) -> Non
     assert (history.found_sealed, history.found_opened) == (0, 0)
     assert [each.events for each in history.replays] == sorted(each.events for each in history.replays)
     assert all(each.replay_ms > 0 for each in history.replays)
+
+
+async def test_what_a_turn_seals_is_counted_and_timed_with_and_without(
+    bench: BenchStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encryption, "CPU_S", 0.0)
+    measured = await measure_encryption(bench, 2)
+    assert measured.turns == 2
+    assert min(measured.payloads, measured.values) > 1
+    assert min(measured.on_ms, measured.off_ms) > 0
 
 
 def test_the_first_window_is_complete_with_its_sentence() -> None:
