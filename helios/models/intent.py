@@ -20,6 +20,7 @@ from helios.detection.features import BUCKETS
 from helios.models.cache import content_key, write_atomically
 from helios.models.intent_features import DIMENSION, gram_rows, rarity_of
 from helios.models.kernel_ridge import best_threshold, fit, landmark_map, temperature
+from helios.models.whitening import Whitening, learn
 from helios.settings import PROJECT
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ OUT_OF_SCOPE: Final = "out_of_scope"
 """The name in the file of examples whose utterances train `other`."""
 EXAMPLES: Final = PROJECT / "helios" / "demo_bank" / "intents.yaml"
 
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 SHARPNESS: Final = 2.0
 """How soon two vectors stop to be alike: the kernel is exp(SHARPNESS (cosine - 1))."""
 GRAMS_WEIGHT: Final = np.float32(0.5)
@@ -63,7 +64,7 @@ class Model:
     """What training leaves: m landmarks, c classes."""
 
     landmarks: Floats
-    """(m, dimension): vectors of unit length."""
+    """(m, dimension): whitened vectors of unit length."""
     by_vector: Floats
     """(m, c): what nearness to each landmark says."""
     by_grams: Floats
@@ -74,6 +75,10 @@ class Model:
     """(): what scores are multiplied with before the softmax."""
     threshold: Floats
     """(): from which score on an intent is among several."""
+    centre: Floats
+    """(dimension,)"""
+    directions: Floats
+    """(dimension, dimension): how a vector is whitened."""
 
     def fits(self, classes: int, dimension: int) -> bool:
         """Whether the arrays are of one training, for vectors of this dimension."""
@@ -82,6 +87,7 @@ class Model:
             and self.by_vector.shape == (len(self.landmarks), classes)
             and self.by_grams.shape == (DIMENSION, classes)
             and self.rarity.shape == (BUCKETS,)
+            and self.directions.shape == (dimension, dimension)
         )
 
 
@@ -161,7 +167,8 @@ class IntentClassifier:
 
     def _scores(self, vector: Vectors, text: str) -> Floats:
         model = self._model
-        alike = np.exp(SHARPNESS * (model.landmarks @ vector - 1))
+        seen = Whitening(model.centre, model.directions).apply(vector)
+        alike = np.exp(SHARPNESS * (model.landmarks @ seen - 1))
         scores: Floats = alike @ model.by_vector + gram_rows([text], model.rarity)[0] @ model.by_grams
         return scores
 
@@ -170,16 +177,20 @@ def _train(vectors: Vectors, texts: Sequence[str], targets: npt.NDArray[np.float
     rarity = rarity_of(texts)
     grams = GRAMS_WEIGHT * gram_rows(texts, rarity)
     chosen = np.unique(np.linspace(0, len(texts) - 1, min(len(texts), LANDMARKS_MAX)).round().astype(int))
-    near = np.exp(SHARPNESS * (vectors @ vectors[chosen].T - 1))
+    whitening = learn(vectors, targets)
+    seen = whitening.apply(vectors)
+    near = np.exp(SHARPNESS * (seen @ seen[chosen].T - 1))
     mapping = landmark_map(near[chosen])
     coefficients, unseen = fit(np.hstack([near @ mapping, grams]), targets, PENALTY)
     return Model(
-        vectors[chosen],
+        seen[chosen],
         mapping @ coefficients[: len(chosen)],
         GRAMS_WEIGHT * coefficients[len(chosen) :],
         rarity,
         np.array(temperature(unseen, targets.argmax(axis=1)), np.float32),
         np.array(best_threshold(unseen, targets), np.float32),
+        whitening.centre,
+        whitening.directions,
     )
 
 

@@ -66,6 +66,8 @@ def test_an_unlikely_best_intent_is_other(classifier: IntentClassifier) -> None:
         np.ones(BUCKETS, np.float32),
         np.array(1, np.float32),
         np.array(0, np.float32),
+        np.zeros(384, np.float32),
+        np.eye(384, dtype=np.float32),
     )
     flat = IntentClassifier(["a", "b", "c", "d", "e"], no_weights).classify(nothing, "text")
     assert flat.name == OTHER
