@@ -10,10 +10,10 @@ from typing import Any
 
 HEAD = """# Quality
 
-What the detectors reach and cost, written by `make eval`, which installs stock Presidio in an environment of its own.
-`make eval ARGS="NAME …"` or `python -m helios eval NAME …` measures single sections, the latter without installing
-anything. Sections on public sets are measured where `HELIOS_EVAL_DATA` names their folder. A share is followed by how
-many texts it is of.
+What detectors, intents and retrieval reach and cost, written by `make eval`, which installs stock Presidio in an
+environment of its own. `make eval ARGS="NAME …"` or `python -m helios eval NAME …` measures single sections, the latter
+without installing anything. Sections on public sets are measured where `HELIOS_EVAL_DATA` names their folder. A share
+is followed by how many texts it is of.
 """
 _SECTION = re.compile(r"<!-- section (\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Rankings of documents side by side on tau2_banking: words, vectors, their fusion by rank, and ours."""
+"""The section of docs/quality.md about retrieval: words, vectors, their fusion by rank, and ours, on tau2_banking."""
 
 from __future__ import annotations
 
@@ -12,12 +12,32 @@ from typing import Any, Final
 import numpy as np
 
 from evals.prediction.retrieval import asked, index
+from evals.report import Section, table
 from helios.knowledge.bm25 import WordIndex, topic_words
 from helios.models.embedder import Embedder
 from helios.settings import settings
 
 KINDS: Final = ("utterances", "scenario")
+METRICS: Final = ("R@20", "nDCG@10")
+AIMS: Final = {"utterances R@20": ".50", "scenario nDCG@10": ".40"}
 RANK_OFFSET: Final = 60
+
+
+def retrieval(sets: Path | None) -> Section:
+    """Rankings of tau2_banking's articles side by side."""
+    head = "## Retrieval\n\n"
+    if sets is None:
+        return Section("retrieval", f"{head}Not measured: `HELIOS_EVAL_DATA` is not set.\n", {})
+    told = compare(sets / "tau2_banking")
+    text = head + (
+        "tau2_banking: the customer's sentences (utterances) and whole scripts (scenario) against 698 articles, all"
+        " rankings in one run. Ours sums signs that all count alike: weights learnt by listwise regression reached no"
+        " more on tasks held out.\n\n"
+    )
+    columns = [f"{kind} {metric}" for kind in KINDS for metric in METRICS]
+    aims = ["aim", *(AIMS.get(column, "") for column in columns)]
+    figures = {name: dict(zip(columns, values, strict=True)) for name, *values in told}
+    return Section("retrieval", text + table(["", *columns], [*told, aims]), figures)
 
 
 def compare(folder: Path) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,25 @@ OUT_OF_SCOPE = frozenset({OTHER, "oos", "out_of_scope"})
 
 
 def classify(rows: Iterable[Row], training: Path | None) -> Iterator[Mapping[str, Any]]:
-    """The likeliest intent, its probability, every intent of the text (`intents`), and how likely the text is to belong
-    to none (`oos_score`, 0..1).
+    """Predictions of the shipped classifier, or of one that learns from a file first.
 
-    Training rows have a `label`, or `intents` where a text has several.
+    Training rows have a `label`, or `intents` where a text has several. Raises `RowError`.
     """
     encoder = Embedder.load(settings())
-    classifier = IntentClassifier.load(settings(), encoder) if training is None else train(encoder, training)
+    if training is None:
+        classifier = IntentClassifier.load(settings(), encoder)
+    else:
+        learnt = read_rows(training, ("text",))
+        try:
+            classifier = train(encoder, learnt)
+        except (IntentError, RowError) as error:
+            raise RowError(f"{training}: {error}") from error
+    yield from predictions(encoder, classifier, rows)
+
+
+def predictions(encoder: TextEncoder, classifier: IntentClassifier, rows: Iterable[Row]) -> Iterator[Mapping[str, Any]]:
+    """The likeliest intent, its probability, every intent of the text (`intents`), and how likely the text is to belong
+    to none (`oos_score`, 0..1)."""
     foreign = [index for index, name in enumerate(classifier.names) if name in OUT_OF_SCOPE]
     for row in rows:
         vector = encoder.embed([row["text"]])[0]
@@ -39,19 +51,16 @@ def classify(rows: Iterable[Row], training: Path | None) -> Iterator[Mapping[str
         }
 
 
-def train(encoder: TextEncoder, path: Path) -> IntentClassifier:
-    """A classifier of the rows of a file. Raises `RowError`."""
-    rows = [(row["text"], _labels(row, path)) for row in read_rows(path, ("text",))]
-    names = sorted({name for _, labels in rows for name in labels})
-    try:
-        return IntentClassifier.train_rows(encoder, sorted(rows, key=lambda row: tuple(row[1])), names)
-    except IntentError as error:
-        raise RowError(f"{path}: {error}") from error
+def train(encoder: TextEncoder, rows: Sequence[Row]) -> IntentClassifier:
+    """A classifier of labelled rows. Raises `IntentError`, and `RowError` for a row without labels."""
+    labelled = [(row["text"], _labels(row)) for row in rows]
+    names = sorted({name for _, labels in labelled for name in labels})
+    return IntentClassifier.train_rows(encoder, sorted(labelled, key=lambda row: tuple(row[1])), names)
 
 
-def _labels(row: Row, path: Path) -> tuple[str, ...]:
+def _labels(row: Row) -> tuple[str, ...]:
     several = row.get("intents", row.get("label"))
     labels = [several] if isinstance(several, str) else several
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise RowError(f"{path}: {row['id']} has neither a 'label' nor a list of 'intents'")
+        raise RowError(f"{row['id']} has neither a 'label' nor a list of 'intents'")
     return tuple(labels)

@@ -1,4 +1,4 @@
-"""Measures what the detectors reach, on texts set aside in this repository and on public sets where they are at hand.
+"""Measures what detectors, intents and retrieval reach, on texts set aside here and on public sets that are at hand.
 
 HELIOS_EVAL_DATA names the folder of the public sets. Writes docs/quality.md; nothing has to be running.
 """
@@ -22,6 +22,9 @@ SECTIONS = {
     "formats": "evals.formats.section",
     "answers": "evals.drafts.answers",
     "cost": "evals.cost.section",
+    "intent": "evals.intents.section",
+    "language": "evals.intents.section",
+    "retrieval": "evals.answers.rankings",
 }
 """Where each measurement is: a module with a function of that name, `(folder of public sets or None) -> Section`."""
 

@@ -1,12 +1,9 @@
-"""The sections of docs/answers.md: how each is measured, and how its figures are told."""
+"""The suites of questions over the demo bank's articles: how they are answered, and how that is told."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from collections.abc import Sequence
 
 from evals.answers.bank import Bank, demo_bank
 from evals.answers.judge import (
@@ -18,17 +15,13 @@ from evals.answers.judge import (
     judge,
     outside_questions,
 )
-from evals.answers.rankings import compare
 from evals.report import table
 from helios.models.intent import IntentClassifier
 from helios.offline import OfflineGenerator
 from helios.settings import settings
 
-Figures = dict[str, Any]
-METRICS: Final = ("R@20", "nDCG@10")
 
-
-def measure_answers(_: Path | None) -> Figures:
+def measure() -> list[list[str]]:
     """Right, declined and invented, by suite."""
     bank = demo_bank()
     intents = IntentClassifier.load(settings(), bank.encoder)
@@ -43,10 +36,10 @@ def measure_answers(_: Path | None) -> Figures:
         "fresh questions": customers_questions("fresh_questions"),
         "fresh outside": [Question(text, (), ()) for text in outside_questions("fresh_outside")],
     }
-    return {"rows": [_row(name, _judged(bank, generator, questions)) for name, questions in suites.items()]}
+    return [_row(name, _judged(bank, generator, questions)) for name, questions in suites.items()]
 
 
-def tell_answers(figures: Figures) -> str:
+def tell(rows: Sequence[Sequence[str]]) -> str:
     head = ["", "questions", "right", "declined", "with an invented figure"]
     return (
         "## Offline answers\n\nQuestions over the demo bank's articles (`evals/suites`), judged by rules that anyone"
@@ -54,28 +47,8 @@ def tell_answers(figures: Figures) -> str:
         " not hold. Of the questions outside none should be answered. The weights are learnt from the customers'"
         " questions, the paraphrases and eighty more questions outside (`python -m evals.answers.fit` cross-validates"
         " them by article); the follow-ups were written for measuring; the two fresh"
-        " suites were written afterwards, and only their sums were looked at.\n\n" + table(head, figures["rows"])
+        " suites were written afterwards, and only their sums were looked at.\n\n" + table(head, rows)
     )
-
-
-def measure_retrieval(sets: Path | None) -> Figures | None:
-    return None if sets is None else {"rows": compare(sets / "tau2_banking")}
-
-
-def tell_retrieval(figures: Figures) -> str:
-    return (
-        "## Retrieval\n\ntau2_banking: the customer's sentences (utterances) and whole scripts (scenario) against"
-        " 698 articles, all rankings in one run. Ours sums signs that all count alike: weights learnt by listwise"
-        " regression reached no more on tasks held out.\n\n"
-        + table(
-            ["", *(f"{kind} {metric}" for kind in ("utterances", "scenario") for metric in METRICS)], figures["rows"]
-        )
-    )
-
-
-SECTIONS: Final = MappingProxyType[str, tuple[Callable[[Path | None], Figures | None], Callable[[Figures], str]]](
-    {"answers": (measure_answers, tell_answers), "retrieval": (measure_retrieval, tell_retrieval)}
-)
 
 
 def _judged(bank: Bank, generator: OfflineGenerator, questions: Sequence[Question]) -> list[Verdict]:
