@@ -1,7 +1,7 @@
 """One score out of many signs of relevance: shared words, nearness of meaning, and titles.
 
 Each sign is brought to mean 0 and deviation 1 over what is ranked, and all count alike. Weights learnt on
-the same signs were no better on tasks that they had not seen, and rank fusion was worse: see docs/answers.md.
+the same signs were no better on tasks that they had not seen, and rank fusion was worse: see docs/quality.md.
 
 A long query speaks of several things, and a vector of all of it is near to none of them; so its sentences are looked at
 one by one as well.

@@ -1,7 +1,7 @@
 """What a customer wants: kernel ridge regression on the encoder's vectors and on hashed n-grams, in numpy alone.
 
 Trained in a second from a tenant's few hundred examples; then a message costs a product with the examples' vectors. Its
-probabilities are calibrated on scores that leave each example out. Measured in docs/answers.md.
+probabilities are calibrated on scores that leave each example out. Measured in docs/quality.md.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PENALTY: Final = 0.2
 LANDMARKS_MAX: Final = 3000
 """Beyond it every n-th example stands for its neighbours: training takes memory and time by its square and cube."""
 MIN_CONFIDENCE = 0.25
-"""Below it the answer is `other`: chosen by cross-validation, see docs/answers.md."""
+"""Below it the answer is `other`: chosen by cross-validation."""
 
 
 @dataclass(frozen=True, slots=True)
