@@ -97,6 +97,11 @@ def test_sound_answers_pass_the_trained_wordings() -> None:
     assert len(held) <= 1, held
 
 
+def test_who_says_that_no_human_is_here_does_not_claim_to_be_one() -> None:
+    context = output.Context(language="en", wording=wording())
+    assert output.check_whole("There is no human in this chat yet.", context).action == "release"
+
+
 def test_sentence_is_judged_with_what_left_before_it_and_a_quote_is_not() -> None:
     assert list(sentences("One. Two is ", "long. Three")) == ["Two is long.", "Three"]
     assert quoted("The card costs **$5** [1].", ["It is simple: the card costs $5. Order it."])
