@@ -19,7 +19,6 @@ from benchmarks.turns import CONVERSATIONS, measure_langgraph, measure_ours, mea
 
 Report = Callable[[str, str], None]
 
-NAMES = ("turns", "langgraph", "first-token", "memory", "history", "encryption", "noisy")
 FAIR = ("eight sync", 2)
 """The graph that the aims are about: each step's checkpoint is durable; as many processes as we have workers."""
 OTHERS = (("eight async", 2), ("eight sync", 1), ("three sync", 2))

@@ -17,7 +17,7 @@ from helios.embedded.progress import progress
 from helios.embedded.supervisor import run as run_until_told
 from helios.settings import settings
 
-NAMES = ("turns", "langgraph", "first-token", "memory", "history", "noisy")
+NAMES = ("turns", "langgraph", "first-token", "memory", "history", "encryption", "noisy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
