@@ -18,6 +18,7 @@ from tests.caller import Api, Customer
 CANARY = "kanarienvogel"
 WITH_PATH = [each for each in operations() if each.path_parameters]
 OF_SOMEBODY = [each for each in operations() if each.names_a_thing]
+PATHS = sorted({each.path for each in operations()})
 WITH_QUERY = [each for each in operations() if each.query]
 BAD_IDS = (
     CANARY,
@@ -118,7 +119,7 @@ BAD_OFFSETS = (
 @pytest.mark.usefixtures("nothing_stored")
 @pytest.mark.parametrize("operation", WITH_PATH, ids=str)
 async def test_a_bad_id_in_the_path(api: Api, mine: Things, operation: Operation) -> None:
-    """Who may not ask at all is not asked for every one of them: no id opens that door."""
+    """Who may not ask at all is asked once: no id opens that door. The first who may tries them all."""
     body = None if operation.body is None else example(operation.body)
     tries = [(parameter, bad) for parameter in operation.path_parameters for bad in BAD_IDS]
     for headers in (mine.customer.headers, mine.supervisor, mine.admin):
@@ -129,6 +130,8 @@ async def test_a_bad_id_in_the_path(api: Api, mine: Things, operation: Operation
             assert CANARY not in answer.text
             if answer.status_code == 403:
                 break
+        else:
+            break
 
 
 @pytest.mark.usefixtures("nothing_stored")
@@ -206,14 +209,13 @@ async def test_a_bad_offset(api: Api, mine: Things) -> None:
 
 
 @pytest.mark.usefixtures("nothing_stored")
-@pytest.mark.parametrize("operation", operations(), ids=str)
-async def test_other_methods_are_refused_and_the_right_ones_named(api: Api, mine: Things, operation: Operation) -> None:
-    path = operation.fill(mine.ids)
-    there = {each.method for each in operations() if each.path == operation.path}
-    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "HEAD"} - there:
-        answer = await api.http.request(method, path, headers=mine.supervisor)
+@pytest.mark.parametrize("path", PATHS)
+async def test_other_methods_are_refused_and_the_right_ones_named(api: Api, mine: Things, path: str) -> None:
+    there = {each.method: each.fill(mine.ids) for each in operations() if each.path == path}
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "HEAD"} - there.keys():
+        answer = await api.http.request(method, next(iter(there.values())), headers=mine.supervisor)
         assert_problem(answer, 405, why=(method, path))
-        assert set(answer.headers["allow"].replace(" ", "").split(",")) == there, (method, path)
+        assert set(answer.headers["allow"].replace(" ", "").split(",")) == there.keys(), (method, path)
 
 
 @pytest.mark.parametrize(
