@@ -21,7 +21,7 @@ from schema.steps import ScoredPassage
 CUSTOMERS = ("public",)
 """What customers may see: no answer to one rests on anything else."""
 PASSAGES = 10
-NEAREST = 20
+NEAREST = 30
 WORDED = 10
 HOLDING = 200
 """Chunks with words of the question that are ranked; where more hold some, those with more of them come first."""
@@ -103,7 +103,7 @@ FILTERED = _candidates(f"{VISIBLE_NOW} AND {FOR_THEM} AND {IN_FORCE} AND {FILTER
 FILTERED_THEN = _candidates(f"{VISIBLE} AND {FOR_THEM} AND {WAS_IN_FORCE} AND {FILTERS}")
 # What a search costs hangs on the tenant's size and on how rare the words are: a plan made once for all of them reads
 # everything. And what a search reads is in memory: priced as a disk's, the planner reads all of the tenant's ids first.
-# A search wants 20 that may be seen: pgvector's default holds 40 neighbours at hand, other tenants' among them.
+# A search wants 30 that may be seen: pgvector's default holds 40 neighbours at hand, other tenants' among them.
 PLAN_IT_ANEW = text(
     "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('random_page_cost', '1.1', true), "
     "set_config('hnsw.ef_search', '100', true)"
