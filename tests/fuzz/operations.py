@@ -19,8 +19,8 @@ from api.permissions import PERMISSIONS
 from helios.settings import Settings
 
 REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
-
-
+ERRORS = "Problem"
+"""The schema of every error: a new code in it changes no operation."""
 MUCH_IS_DONE = {"GET /metrics", "GET /v1/conversations/{conversation_id}/replay"}
 
 
@@ -70,6 +70,6 @@ def fingerprint(document: dict[str, Any], label: str) -> str:
     method, path = label.split(" ")
     about = json.dumps(document["paths"][path][method.lower()], sort_keys=True)
     schemas: dict[str, str] = {}
-    while missing := set(REFERENCE.findall(about + "".join(schemas.values()))) - set(schemas):
+    while missing := set(REFERENCE.findall(about + "".join(schemas.values()))) - {*schemas, ERRORS}:
         schemas |= {name: json.dumps(document["components"]["schemas"][name], sort_keys=True) for name in missing}
     return hashlib.sha256((about + json.dumps(schemas, sort_keys=True)).encode()).hexdigest()[:16]
