@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,8 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
     screened_at = time.perf_counter()
     passages = []
     if screened.verdict == "answer" or screened.wants_draft:
+        if screened.wants_draft:
+            found = await asyncio.to_thread(_about, resources, found, screened.reason)
         spoken = settings_of(begun.thread).language_for(begun.language)
         passages = await retrieve(resources, begun.ref, found, spoken)
     return Understanding(
@@ -147,6 +149,12 @@ async def classify(resources: Resources, question: str, history: Sequence[PastMe
 def _without_personal_data(resources: Resources, query: str, language: str) -> str:
     """Typed tokens in the places of values, also of names that no cue announces."""
     return tokenise(query, spans_of(resources, query, language, names=True)).text
+
+
+def _about(resources: Resources, found: Classified, situation: str) -> Classified:
+    """To be searched for by the name of the situation too: articles call "a payment I did not make" by its name."""
+    query = f"{situation.replace('_', ' ')}: {found.query}"
+    return replace(found, query=query, vector=resources.encoder.embed([query])[0])
 
 
 async def retrieve(resources: Resources, ref: TurnRef, found: Classified, language: str) -> list[ScoredPassage]:

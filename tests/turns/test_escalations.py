@@ -1,6 +1,9 @@
-"""Decisions that come too late or too early."""
+"""What an agent finds, and decisions that come too late or too early."""
 
 from __future__ import annotations
+
+import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
@@ -38,3 +41,22 @@ async def test_one_whose_workflow_has_yet_to_start_is_to_be_tried_again(stack: S
     await owner.close()
     assert (early.status_code, early.json()["code"]) == (503, "workflow_unavailable")
     assert int(early.headers["Retry-After"]) > 0
+
+
+async def test_the_draft_of_a_regulated_notice_speaks_of_what_was_noticed(api: Api) -> None:
+    """Nobody who misses a payment says "unauthorised charge", as the article does that tells what to do about it."""
+    customer = await (await api.customer()).open()
+    await customer.say("There is a card payment on my account that I did not make")
+    draft = await drafted(api, (await customer.get()).json()["escalation_id"])
+    assert "dispute case" in draft, draft
+
+
+async def drafted(api: Api, escalation_id: str) -> str:
+    """The AI's draft, which is written beside the escalation."""
+    async with asyncio.timeout(30):
+        while True:
+            asked = await api.http.get(f"/v1/escalations/{escalation_id}", headers=await api.staff("agent"))
+            draft: Any = asked.json()["draft"]
+            if draft:
+                return str(draft)
+            await asyncio.sleep(0.1)
