@@ -55,7 +55,7 @@ async def test_a_ticket_is_good_once_and_for_its_own_tenant(bank: Api, mine: Thi
         ticket = (await bank.http.post("/v1/auth/stream-tickets", headers=headers)).json()["ticket"]
         other = await bank.http.get(f"{mine.customer.path}/events", params={"ticket": ticket})
         assert_problem(other, code="not_found")
-    for bad in ("", "x", "\x00", "*", "\u0661", "x" * 9_000, "helios:ticket:*"):
+    for bad in ("", "x", "\x01", "*", "\u0661", "x" * 9_000, "helios:ticket:*"):
         assert_problem(await bank.http.get(f"{customer.path}/events", params={"ticket": bad}), code="unauthenticated")
     ticket = (await bank.http.post("/v1/auth/stream-tickets", headers=agent)).json()["ticket"]
     await bank.http.post("/v1/auth/logout", headers=agent)
