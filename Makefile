@@ -19,7 +19,7 @@ export PYTHONUTF8 := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check bench eval train setup lock clean fuzz
+.PHONY: help up demo test check lint types structure bench eval train setup lock clean fuzz
 .SUFFIXES:
 
 help: ## list the targets
@@ -35,9 +35,16 @@ test: setup ## run the whole test suite against two real embedded stacks, side b
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## linters, formatting, types, structure
+	@$(MAKE) --no-print-directory --jobs --output-sync=target lint types structure
+
+lint:
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check --quiet .
+
+types:
 	@.venv/bin/mypy .
+
+structure:
 	@.venv/bin/python -m pytest -q tests/test_locks.py tests/test_structure.py tests/test_published.py tests/test_compose.py
 
 fuzz: setup ## thousands of cases for each operation of the API's document; goes on where it was stopped
