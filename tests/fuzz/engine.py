@@ -25,6 +25,7 @@ from api.problems import CODES, MEDIA_TYPE
 from tests.fuzz.operations import Operation
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+OTHERS = 3
 FAILURES_MOST = 3
 WAIT_MOST_S = 1.0
 STREAMS = ("/events",)
@@ -51,7 +52,7 @@ class Thrown:
 def throw(operation: Operation, url: str, callers: Sequence[Caller], cases: int, number: int) -> Thrown:
     """So many cases, the same ones for the same number. Stops at the third that goes wrong.
 
-    Making a request takes longer than answering it, so each is two cases: as it was made, and by somebody else about
+    Making a request takes longer than answering it, so each is four cases: as it was made, and by three others about
     what exists for them.
     """
     thrown = Thrown()
@@ -60,20 +61,20 @@ def throw(operation: Operation, url: str, callers: Sequence[Caller], cases: int,
 
         @seed(number)
         @settings(
-            max_examples=math.ceil(cases / 2), deadline=None, database=None, phases=[Phase.generate],
+            max_examples=math.ceil(cases / (1 + OTHERS)), deadline=None, database=None, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
-        @given(case=_cases(operation), one=_who(operation, callers), other=_who(operation, callers),
+        @given(case=_cases(operation), who=st.tuples(*[_who(operation, callers)] * (1 + OTHERS)),
                which=st.integers(0, 63))  # fmt: skip
-        def both(case: Case[Any], one: Caller, other: Caller, which: int) -> None:
+        def each(case: Case[Any], who: tuple[Caller, ...], which: int) -> None:
             _do_not_wait(case)
-            for who, known in ((one, {}), (other, {} if case.path.endswith(STREAMS) else other.known)):
+            for number, caller in enumerate(who):
                 if len(thrown.wrong) < FAILURES_MOST:
-                    _aim(case, known, which)
-                    thrown.wrong.extend(_look(case, url, who, session, thrown.answers))
+                    _aim(case, caller.known if number and not case.path.endswith(STREAMS) else {}, which + number)
+                    thrown.wrong.extend(_look(case, url, caller, session, thrown.answers))
 
         try:
-            both()
+            each()
         except Unsatisfiable:  # nothing to choose from
             return thrown
     return thrown

@@ -10,7 +10,7 @@ from typing import Any
 
 import schemathesis
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 
 from api.app import create_app
 from api.authentication import asked_by
@@ -59,10 +59,9 @@ def operations() -> dict[str, Operation]:
 
 def _roles(app: FastAPI) -> dict[str, frozenset[str]]:
     return {
-        f"{method} {route.path}": frozenset().union(*(PERMISSIONS[each] for each in asked_by(route)))
-        for route in app.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
+        f"{method} {context.path_format}": frozenset().union(*(PERMISSIONS[each] for each in asked_by(context.route)))
+        for context in iter_route_contexts(app.routes)
+        for method in context.methods or ()
     }
 
 

@@ -15,6 +15,7 @@ from helios.keyring import Keyring
 from tests.fuzz.callers import Crowd
 from tests.fuzz.engine import throw
 from tests.fuzz.operations import operations
+from tests.test_published import PUBLIC
 
 CASES = int(os.environ.get("HELIOS_FUZZ_CASES", "20"))
 OPERATIONS = operations()
@@ -25,6 +26,11 @@ async def crowd(stack: Stack, database: Database, keyring: Keyring) -> AsyncIter
     made = Crowd(stack.servers.api_url, database, keyring.root, each=2)
     yield made
     await made.close()
+
+
+def test_it_is_known_who_may_ask() -> None:
+    """Else nearly every case ends at the first door."""
+    assert {label for label, each in OPERATIONS.items() if not each.roles} <= set(PUBLIC)
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
