@@ -45,7 +45,8 @@ class Services:
     access: AccessLog
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
+    """Awaits nothing: what is no coroutine would be called in a thread, at each request."""
     services: Services = request.app.state.services
     return services
 
