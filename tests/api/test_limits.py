@@ -19,6 +19,7 @@ from api.limits import LIMITS, MEANS, class_of, quotas
 from helios import frames
 from helios.database import Database
 from helios.embedded.supervisor import Stack
+from helios.keyring import Keyring
 from tests.api.beside import api_beside
 from tests.api.conftest import Things
 from tests.api.operations import Operation, operations
@@ -26,7 +27,7 @@ from tests.api.problems import assert_problem
 from tests.api.test_away import Wire
 from tests.api.test_websocket import heard, opened
 from tests.caller import Api
-from tests.neighbour import Neighbour
+from tests.neighbour import Neighbour, make_neighbour
 
 POLICY = re.compile(r'"(\w+)";q=(\d+);w=\d+\b')
 STATE = re.compile(r'"(\w+)";r=(\d+);t=(\d+)')
@@ -202,11 +203,17 @@ async def test_without_valkey_nobody_signs_in_and_everything_else_goes_on(stack:
                     await asyncio.sleep(0.1)
 
 
-async def test_a_flood_does_not_reach_valkey(stack: Stack, api: Api, next_door: Api) -> None:
-    # Of another tenant: what the first one has used up of its own tenant's share is not at issue.
-    one, other = await api.customer(), await next_door.customer()
+async def test_a_flood_does_not_reach_valkey(
+    stack: Stack, next_door: Api, database: Database, keyring: Keyring
+) -> None:
+    # Of a tenant of its own: what a test just before has used up of a tenant's share is not at issue.
+    bank = await make_neighbour(database, keyring.root, ())
     address = urlsplit(stack.servers.redis_url)
-    async with Wire(address.hostname or "", address.port or 0) as wire:
+    async with (
+        bank.api(stack.servers.api_url) as api,
+        Wire(address.hostname or "", address.port or 0) as wire,
+    ):
+        one, other = await api.customer(), await next_door.customer()
         url = SecretStr(urlunsplit(address._replace(netloc=address.netloc.rsplit(":", 1)[0] + f":{wire.port}")))
         factor = factor_for("read", "customer", 3)
         async with api_beside(stack, address=somewhere(), redis_url=url, rate_limits=factor) as client:
