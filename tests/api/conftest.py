@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from tests.api.operations import Operation
 from tests.api.problems import Rows
 from tests.caller import Api, Customer
 from tests.knowledge_editing import ingested, submit
+from tests.making import created, done_replay, drafted, looked_at_sitemap, privacy_things, running_ticket
 from tests.neighbour import Neighbour, make_neighbour
 from tests.reports.keeping import kept_report
 
@@ -95,12 +95,12 @@ async def make_things(api: Api, operator: Api, kept: str, drafts: int = 1) -> Th
     ids = {
         "source_id": article["source_id"],
         "number": str(article["version"]),
-        "version": await _drafted(api, admin, drafts),
+        "version": await drafted(api, admin, drafts),
         "report": "complaints",
         "scheduled_report_id": kept,
-        "ticket_id": await _ticket(api, admin),
-        "replay_id": await _replay(api, admin),
-        "sitemap_id": await _sitemap(api, admin),
+        "ticket_id": await running_ticket(api, admin),
+        "replay_id": await done_replay(api, admin),
+        "sitemap_id": await looked_at_sitemap(api, admin),
         "session_id": sessions[0]["id"],
         "event_id": events[0]["id"],
         "conversation_id": customer.conversation,
@@ -108,81 +108,13 @@ async def make_things(api: Api, operator: Api, kept: str, drafts: int = 1) -> Th
         "tenant_id": me["tenant_id"],
         "tenant": str(api.demo["tenant"]),
         "user_id": me["id"],
-        "api_key_id": await _made(api, admin, "/v1/api-keys", {"name": "mine", "scopes": ["customer_tokens"]}),
-        **await _privacy(api, admin),
-        "invitation_id": await _made(api, admin, "/v1/users", {"email": f"{uuid4()}@x.example", "roles": ["agent"]}),
+        "api_key_id": await created(api, admin, "/v1/api-keys", {"name": "mine", "scopes": ["customer_tokens"]}),
+        **await privacy_things(api, admin),
+        "invitation_id": await created(api, admin, "/v1/users", {"email": f"{uuid4()}@x.example", "roles": ["agent"]}),
     }
     auditor = await api.staff("auditor") if "auditor" in api.demo["users"] else admin
     compliance = await api.staff("compliance_officer") if "compliance_officer" in api.demo["users"] else admin
     return Things(customer, supervisor, admin, auditor, compliance, await operator.staff("platform_admin"), ids)
-
-
-async def _replay(api: Api, admin: dict[str, str]) -> str:
-    """One that is done."""
-    made = (await api.http.post("/v1/policies/replay", json={"version": 1, "turns": 1}, headers=admin)).json()
-    async with asyncio.timeout(30):
-        while (await api.http.get(f"/v1/policies/replays/{made['id']}", headers=admin)).json()["status"] == "running":
-            await asyncio.sleep(0.1)
-    return str(made["id"])
-
-
-async def _sitemap(api: Api, admin: dict[str, str]) -> str:
-    """One that was looked at, and is not again for a day."""
-    url = f"https://{uuid4().hex}.example/sitemap.xml"
-    made = (await api.http.post("/v1/knowledge/sitemaps", json={"url": url}, headers=admin)).json()
-    async with asyncio.timeout(60):
-        while True:
-            listed = (await api.http.get("/v1/knowledge/sitemaps", headers=admin)).json()["items"]
-            if next(each for each in listed if each["id"] == made["id"])["checked_at"]:
-                return str(made["id"])
-            await asyncio.sleep(0.1)
-
-
-async def _ticket(api: Api, admin: dict[str, str]) -> str:
-    """A ticket whose clock runs, and whose agent has a draft: nothing of it changes by itself any more."""
-    customer = await (await api.customer()).open()
-    said = await customer.say("There is a charge of 240 dollars on my card that I did not make.")
-    assert said.json()["outcome"] == "escalated", said.text
-    escalation = f"/v1/escalations/{(await customer.get()).json()['escalation_id']}"
-    async with asyncio.timeout(30):
-        while True:
-            asked = (await api.http.get(escalation, headers=admin)).json()
-            ticket = (await api.http.get(f"/v1/tickets/{asked['ticket']['id']}", headers=admin)).json()
-            if asked["draft"] and ticket["clock_started_at"]:
-                return str(ticket["id"])
-            await asyncio.sleep(0.1)
-
-
-async def _drafted(api: Api, admin: dict[str, str], drafts: int) -> str:
-    """The number of the newest of that many drafts."""
-    paths = ("/v1/policies", "/v1/redaction-rules") * drafts
-    answers = [await api.http.post(path, json={}, headers=admin) for path in paths]
-    assert all(answer.status_code == 201 for answer in answers), answers[-1].text
-    return str(answers[-1].json()["version"])
-
-
-async def _privacy(api: Api, admin: dict[str, str]) -> dict[str, str]:
-    """A request that nobody has verified, a hold, and the record of somebody who was erased."""
-    held, gone = await api.customer(), await (await api.customer()).open()
-    asked = {"kind": "erasure", "customer_id": held.id}
-    erased = {"kind": "erasure", "customer_id": gone.id, "verification": {"method": "document"}}
-    made = await _made(api, admin, "/v1/privacy/requests", erased)
-    async with asyncio.timeout(60):
-        while (await api.http.get(f"/v1/privacy/requests/{made}", headers=admin)).json()["status"] != "done":
-            await asyncio.sleep(0.1)
-    records = await api.http.get("/v1/privacy/records", params={"customer_id": gone.id}, headers=admin)
-    return {
-        "request_id": await _made(api, admin, "/v1/privacy/requests", asked),
-        "hold_id": await _made(api, admin, "/v1/privacy/legal-holds", {"customer_id": held.id, "matter": "A case"}),
-        "record_id": records.json()["items"][0]["id"],
-        "customer_id": held.id,
-    }
-
-
-async def _made(api: Api, admin: dict[str, str], path: str, body: dict[str, Any]) -> str:
-    answer = await api.http.post(path, json=body, headers=admin)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
 
 
 async def who_may(things: Things, operation: Operation, **request: Any) -> dict[str, str]:

@@ -99,7 +99,7 @@ def main() -> int:
     parser.add_argument("--state", type=Path, default=PROJECT / ".helios" / "fuzz.json", help="what is done")
     parser.add_argument("--again", action="store_true", help="forget what is done")
     parser.add_argument("--only", default="", metavar="TEXT", help="operations whose name contains this")
-    parser.add_argument("--processes", type=int, default=2, help="how many throw side by side")
+    parser.add_argument("--processes", type=int, default=5, help="how many throw side by side: each often waits")
     parser.add_argument("--page", type=Path, default=PAGE, help="where to write what was done, for people")
     args = parser.parse_args()
     if args.again:

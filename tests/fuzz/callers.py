@@ -20,6 +20,8 @@ LOOKS = {
     "admin": "users",
     "agent": "escalations",
     "auditor": "audit/events",
+    "compliance_officer": "policies",
+    "knowledge_approver": "knowledge/sources",
     "knowledge_editor": "knowledge/sources",
     "platform_admin": "tenants",
 }

@@ -100,7 +100,8 @@ def _aim(case: Case[Any], known: Mapping[str, Sequence[str]], which: int) -> Non
     for part in parts:
         for name in set(part) & known.keys() if isinstance(part, MutableMapping) else ():
             if known[name]:
-                part[name] = known[name][which % len(known[name])]
+                real = known[name][which % len(known[name])]
+                part[name] = int(real) if type(part[name]) is int else real
 
 
 def _do_not_wait(case: Case[Any]) -> None:

@@ -32,16 +32,13 @@ class Operation:
     schema: Any
     roles: frozenset[str]
     fingerprint: str
+    names: frozenset[str]
+    """Of what it takes, in path, query, headers and body."""
 
     @property
     def slow(self) -> bool:
         """Whether a password is hashed on the way, or little is taken and much is done: a tenth has to do."""
         return class_of(*self.label.split(" ")) == "sign_in" or self.label in MUCH_IS_DONE
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Of what it takes, in path, query and headers."""
-        return frozenset(each.name for each in self.schema.iter_parameters())
 
 
 def operations() -> dict[str, Operation]:
@@ -52,9 +49,20 @@ def operations() -> dict[str, Operation]:
     made: list[Any] = [each.ok() for each in schema.get_all_operations()]  # type: ignore[union-attr]
     roles = _roles(app)
     return {
-        each.label: Operation(each.label, each, roles.get(each.label, frozenset()), fingerprint(document, each.label))
+        each.label: Operation(
+            label=each.label, schema=each, roles=roles.get(each.label, frozenset()),
+            fingerprint=fingerprint(document, each.label), names=_names(document, each),
+        )
         for each in made
-    }
+    }  # fmt: skip
+
+
+def _names(document: dict[str, Any], made: Any) -> frozenset[str]:
+    body = document["paths"][made.path][made.method].get("requestBody", {}).get("content", {})
+    schema = body.get("application/json", {}).get("schema", {})
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return frozenset([*(each.name for each in made.iter_parameters()), *schema.get("properties", {})])
 
 
 def _roles(app: FastAPI) -> dict[str, frozenset[str]]:

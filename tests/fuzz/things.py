@@ -15,6 +15,7 @@ from schema.tables import User
 from tests.caller import Api, Customer
 from tests.fuzz.operations import Operation
 from tests.knowledge_editing import ingested, submit
+from tests.making import done_replay, drafted, looked_at_sitemap, privacy_things, running_ticket
 from tests.neighbour import Neighbour, make_neighbour
 from tests.reports.keeping import kept_report
 
@@ -43,6 +44,13 @@ class Things:
             "session_id": self._sessions,
             "event_id": self._events,
             "scheduled_report_id": self._reports,
+            "ticket_id": self._tickets,
+            "replay_id": self._replays,
+            "version": self._drafts,
+            "request_id": self._privacy,
+            "hold_id": self._privacy,
+            "record_id": self._privacy,
+            "customer_id": self._privacy,
         }
 
     async def of(self, operation: Operation) -> Known:
@@ -79,12 +87,26 @@ class Things:
         return {"source_id": [each["source_id"] for each in made], "number": ["1", "1", "2"], "against": ["1"]}
 
     async def _sitemaps(self) -> Known:
-        headers, made = await self._api.staff("knowledge_editor"), []
-        for _ in range(self._each):
-            body = {"url": f"https://{uuid4().hex}.example/sitemap.xml"}
-            answer = await self._api.http.post("/v1/knowledge/sitemaps", json=body, headers=headers)
-            made.append(answer.raise_for_status().json()["id"])
-        return {"sitemap_id": made}
+        return {"sitemap_id": await self._one_by_one(looked_at_sitemap)}
+
+    async def _tickets(self) -> Known:
+        return {"ticket_id": await self._one_by_one(running_ticket)}
+
+    async def _replays(self) -> Known:
+        return {"replay_id": await self._one_by_one(done_replay)}
+
+    async def _drafts(self) -> Known:
+        newest = int(await drafted(self._api, await self._api.staff("admin"), self._each))
+        return {"version": [str(newest - n) for n in range(self._each)]}
+
+    async def _privacy(self) -> Known:
+        admin = await self._api.staff("admin")
+        made = [await privacy_things(self._api, admin) for _ in range(self._each)]
+        return {name: [each[name] for each in made] for name in made[0]}
+
+    async def _one_by_one(self, make: Callable[[Api, dict[str, str]], Awaitable[str]]) -> list[str]:
+        admin = await self._api.staff("admin")
+        return [await make(self._api, admin) for _ in range(self._each)]
 
     async def _tenants(self) -> Known:
         made = [await make_neighbour(self._database, self._root, ()) for _ in range(self._each)]
