@@ -24,6 +24,7 @@ from activities.erasing import erase_text
 from activities.resources import Resources
 from activities.statutory import PROFILE, conversation_document, keep_copy
 from helios import audit, facts
+from helios.audit_log.anchors import anchor_of
 from helios.customer_keys import customer_keys, destroy
 from helios.facts import Fact
 from helios.privacy import holds, journal
@@ -135,7 +136,8 @@ async def destroy_key(resources: Resources, ref: RequestRef) -> None:
             return
         if list(await connection.scalars(LEFT, where)):
             raise RuntimeError("there are conversations that were not copied")
-        await journal.add(resources.settings, ref.tenant_id, request.customer_id)
+        anchor = anchor_of(resources.settings)
+        await journal.add(anchor, connection, resources.keyring.root, ref.tenant_id, request.customer_id)
         key_id = await destroy(connection, ref.tenant_id, request.customer_id, "ops")
         await _record(connection, ref, "customer_key.destroyed", ("customer_key", key_id), kind="ops")
         # Nobody's index, as every customer must have one: the same external id is a new customer from here on.

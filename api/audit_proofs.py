@@ -20,10 +20,11 @@ from api.problems import Problem, not_found
 from api.state import State
 from api.validation import StrictRoute
 from helios import audit
-from helios.audit_log.checkpoints import read, verifier_key
+from helios.audit_log.checkpoints import read
 from helios.audit_log.export import NothingSealed, TooManyEvents, write_export
 from helios.audit_log.keys import signing_keys
 from helios.audit_log.proofs import checkpoint_of, last_checkpoint, prove_consistency, prove_event
+from helios.audit_log.signed_notes import verifier_key
 from helios.tokens import Identity
 
 EVENTS_MAX = 100_000

@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     """Where signed checkpoints of the audit log, and the list of erasures, are kept, outside of the database and of
     backups. Unset: `audit-anchor` in `home`."""
     audit_anchor_s3_url: str = ""
-    """A bucket with object lock that takes the checkpoints instead: https://ENDPOINT/BUCKET/PREFIX"""
+    """A bucket with object lock that takes them instead: https://ENDPOINT/BUCKET/PREFIX"""
     audit_anchor_s3_region: str = "us-east-1"
     """The bucket's region, which requests are signed for."""
     audit_anchor_s3_key_id: str = ""

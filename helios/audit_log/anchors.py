@@ -1,7 +1,8 @@
-"""Anchors: checkpoints kept where the database's owner cannot change them. They are the log's real protection.
+"""Anchors: checkpoints kept where the database's owner cannot change them. They are the log's real protection. The list
+of erasures (`helios.privacy.journal`) is beside them, since it must outlive the database, too.
 
-What is written there once is never needed to be read by the product, only by who verifies. A folder serves one machine;
-put it on a volume that another account owns, or that is shipped off the machine as it grows. A bucket with object lock
+What is written there once is read by who verifies and by a restore only. A folder serves one machine; put it on a
+volume that another account owns, or that is shipped off the machine as it grows. A bucket with object lock
 (`helios.audit_log.s3`) is out of everybody's reach.
 """
 
@@ -11,7 +12,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from uuid import UUID
 
 from helios.appending import append_line
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from helios.settings import Settings
 
 
-class Anchor(Protocol):
-    """Somewhere to keep checkpoints. Both may raise `OSError`."""
+Kept = Literal["checkpoints", "erasures"]
 
-    async def add(self, tenant_id: UUID, note: str) -> None: ...
-    async def notes(self, tenant_id: UUID) -> Sequence[str]: ...
+
+class Anchor(Protocol):
+    """Somewhere to keep signed notes. Both may raise `OSError`."""
+
+    async def add(self, tenant_id: UUID, note: str, kept: Kept = "checkpoints") -> None: ...
+    async def notes(self, tenant_id: UUID, kept: Kept = "checkpoints") -> Sequence[str]: ...
 
 
 def anchor_of(config: Settings) -> Anchor:
@@ -42,19 +46,19 @@ def anchor_folder(config: Settings) -> Path:
 
 
 class FolderAnchor:
-    """One file a tenant, one checkpoint a line (a JSON string), only ever appended to."""
+    """One file a tenant and kind, one note a line (a JSON string), only ever appended to."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def add(self, tenant_id: UUID, note: str) -> None:
-        await asyncio.to_thread(append_line, self._path(tenant_id), json.dumps(note))
+    async def add(self, tenant_id: UUID, note: str, kept: Kept = "checkpoints") -> None:
+        await asyncio.to_thread(append_line, self._path(tenant_id, kept), json.dumps(note))
 
-    async def notes(self, tenant_id: UUID) -> list[str]:
-        return await asyncio.to_thread(self._read, self._path(tenant_id))
+    async def notes(self, tenant_id: UUID, kept: Kept = "checkpoints") -> list[str]:
+        return await asyncio.to_thread(self._read, self._path(tenant_id, kept))
 
-    def _path(self, tenant_id: UUID) -> Path:
-        return self._folder / f"{tenant_id}.jsonl"
+    def _path(self, tenant_id: UUID, kept: Kept) -> Path:
+        return (self._folder if kept == "checkpoints" else self._folder / kept) / f"{tenant_id}.jsonl"
 
     @staticmethod
     def _read(path: Path) -> list[str]:
@@ -65,5 +69,5 @@ class FolderAnchor:
             try:
                 notes.append(str(json.loads(line)))
             except json.JSONDecodeError:
-                notes.append(line)  # not a checkpoint: the verifier says so
+                notes.append(line)  # no note of ours: who verifies says so
         return notes

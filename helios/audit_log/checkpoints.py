@@ -16,20 +16,17 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from helios.audit_log.signed_notes import SIGNATURE, is_signed, sign_text
 
 NOTE: Final = re.compile(
     r"(?P<text>(?P<origin>helioscs/audit/(?P<tenant>[0-9a-f-]{36}))\n(?P<size>0|[1-9]\d{0,18})\n"
-    r"(?P<root>[A-Za-z0-9+/=]{44})\n(?:restored (?P<lost>[1-9]\d{0,18})\n)?)\n"
-    r"— (?P<signer>\S+) (?P<signature>[A-Za-z0-9+/=]{92})\n"
+    r"(?P<root>[A-Za-z0-9+/=]{44})\n(?:restored (?P<lost>[1-9]\d{0,18})\n)?)" + SIGNATURE
 )
-ED25519: Final = b"\x01"
-"""The signature type that stands in the hash of a key (C2SP signed-note)."""
 
 
 class CheckpointError(Exception):
@@ -59,9 +56,7 @@ class Checkpoint:
 
 def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
     """The note."""
-    signature = key.sign(checkpoint.text.encode())
-    signed = base64.b64encode(key_hash(checkpoint.origin, key.public_key()) + signature).decode()
-    return f"{checkpoint.text}\n— {checkpoint.origin} {signed}\n"
+    return sign_text(checkpoint.text, key)
 
 
 def read(note: str) -> Checkpoint:
@@ -79,23 +74,6 @@ def read(note: str) -> Checkpoint:
 def verify(note: str, keys: list[Ed25519PublicKey]) -> Checkpoint:
     """What a note says that one of these keys signed. Raises `CheckpointError`."""
     checkpoint = read(note)
-    signed = base64.b64decode(note.rstrip("\n").rsplit(" ", 1)[1])
-    for key in keys:
-        if signed[:4] == key_hash(checkpoint.origin, key):
-            try:
-                key.verify(signed[4:], checkpoint.text.encode())
-            except InvalidSignature:
-                break
-            return checkpoint
-    raise CheckpointError(f"the checkpoint of {checkpoint.size} events is not signed by this log's key")
-
-
-def verifier_key(origin: str, key: Ed25519PublicKey) -> str:
-    """The public key as others' tools read it: `name+hash+base64` (C2SP signed-note)."""
-    body = base64.b64encode(ED25519 + key.public_bytes_raw()).decode()
-    return f"{origin}+{key_hash(origin, key).hex()}+{body}"
-
-
-def key_hash(origin: str, key: Ed25519PublicKey) -> bytes:
-    """4 bytes that say which key signed."""
-    return sha256(origin.encode() + b"\n" + ED25519 + key.public_bytes_raw()).digest()[:4]
+    if not is_signed(checkpoint.text, note.rstrip("\n").rsplit(" ", 1)[1], keys):
+        raise CheckpointError(f"the checkpoint of {checkpoint.size} events is not signed by this log's key")
+    return checkpoint

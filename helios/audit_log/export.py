@@ -26,10 +26,11 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from helios.audit_log.checkpoints import Checkpoint, verifier_key
+from helios.audit_log.checkpoints import Checkpoint
 from helios.audit_log.entries import COLUMNS, canonical
 from helios.audit_log.keys import signing_keys
 from helios.audit_log.merkle import inclusion_proof, leaf_hash, node_hash
+from helios.audit_log.signed_notes import verifier_key
 from helios.crypto import RootKey
 from helios.database import Database
 

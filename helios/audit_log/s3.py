@@ -1,4 +1,4 @@
-"""Checkpoints in an S3-compatible bucket with object lock: until the lock ends nobody removes one, its owner included.
+"""Notes in an S3-compatible bucket with object lock: until the lock ends nobody removes one, its owner included.
 
 Each is an object whose name holds the whole note, so that a listing is enough to verify. All *versions* are listed: a
 delete marker or an object put over another hides nothing. Requests are signed with Signature Version 4
@@ -20,11 +20,12 @@ from xml.etree.ElementTree import Element
 import httpx
 from defusedxml.ElementTree import ParseError, fromstring
 
+from helios.audit_log.anchors import Kept
 from helios.settings import Settings
 
 TIMEOUT_S: Final = 5.0
 EMPTY: Final = hashlib.sha256(b"").hexdigest()
-NOT_OURS: Final = "not a checkpoint\n"
+NOT_OURS: Final = "no note of ours\n"
 
 
 class S3Error(OSError):
@@ -44,7 +45,7 @@ class S3Anchor:
         )
         self._kept = timedelta(days=config.audit_anchor_s3_lock_days)
 
-    async def add(self, tenant_id: UUID, note: str) -> None:
+    async def add(self, tenant_id: UUID, note: str, kept: Kept = "checkpoints") -> None:
         now = datetime.now(UTC)
         body = note.encode()
         name = f"{now:%Y%m%dT%H%M%S.%f}.{base64.urlsafe_b64encode(body).decode()}"
@@ -54,11 +55,11 @@ class S3Anchor:
             "x-amz-object-lock-mode": "COMPLIANCE",
             "x-amz-object-lock-retain-until-date": f"{now + self._kept:%Y-%m-%dT%H:%M:%SZ}",
         }
-        await self._ask("PUT", f"{self._bucket}/{self._prefix}{tenant_id}/{name}", {}, locked, body)
+        await self._ask("PUT", f"{self._bucket}/{self._folder(tenant_id, kept)}{name}", {}, locked, body)
 
-    async def notes(self, tenant_id: UUID) -> list[str]:
+    async def notes(self, tenant_id: UUID, kept: Kept = "checkpoints") -> list[str]:
         """In the order in which they were added."""
-        prefix, names = f"{self._prefix}{tenant_id}/", set[str]()
+        prefix, names = self._folder(tenant_id, kept), set[str]()
         after: dict[str, str] = {}
         while True:
             query = {"versions": "", "prefix": prefix, "encoding-type": "url", **after}
@@ -68,6 +69,9 @@ class S3Anchor:
                 return [_note(name.removeprefix(prefix)) for name in sorted(names)]
             after = {"key-marker": unquote(_text(page, "NextKeyMarker")),
                      "version-id-marker": _text(page, "NextVersionIdMarker")}  # fmt: skip
+
+    def _folder(self, tenant_id: UUID, kept: Kept) -> str:
+        return f"{self._prefix}{tenant_id}/" if kept == "checkpoints" else f"{self._prefix}{kept}/{tenant_id}/"
 
     async def _ask(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios import audit
 from helios.audit_log.anchors import Anchor
-from helios.audit_log.checkpoints import Checkpoint, CheckpointError, sign, verify
+from helios.audit_log.checkpoints import Checkpoint, sign
 from helios.audit_log.keys import signing_keys
 from helios.audit_log.merkle import Frontier
+from helios.backup.anchored import Anchored, read_anchors
 from helios.database import Database
+from helios.embedded.errors import StackError
 from helios.ids import new_id
 from helios.keyring import Keyring
-from helios.privacy import journal
 from helios.privacy.requests import one_month_after
 from helios.privacy.starting import start
 from helios.settings import Settings
@@ -49,13 +48,22 @@ LEFT = text(
 )
 
 
-async def settle(config: Settings, database: Database, keyring: Keyring, anchor: Anchor) -> int:
-    """How many erasures were done again; they are done when this returns, so workers must run."""
+async def settle(
+    config: Settings, database: Database, keyring: Keyring, anchors: Sequence[Anchor], *, without_anchor: bool = False
+) -> int:
+    """How many erasures were done again; they are done when this returns, so workers must run.
+
+    `anchors`: the one in use first. Raises `StackError`, with nothing done, where they do not vouch for the list of
+    erasures; `without_anchor` does what is on it all the same.
+    """
     async with database.platform() as connection:
         tenants = list(await connection.scalars(TENANTS))
-    for tenant_id in tenants:
-        await _note_restore(database, keyring, anchor, tenant_id)
-    refs = await _file_erasures(database, config, set(tenants))
+    anchored = [await read_anchors(database, keyring, anchors, tenant_id) for tenant_id in tenants]
+    if not without_anchor:
+        _require_anchors(anchored)
+    for known in anchored:
+        await _note_restore(database, keyring, anchors[0], known)
+    refs = [ref for known in anchored for ref in await _file_erasures(database, known)]
     client = await connect(config, keyring)
     for ref in refs:
         await start(client, config, ref, "erasure")
@@ -63,41 +71,40 @@ async def settle(config: Settings, database: Database, keyring: Keyring, anchor:
     return len(refs)
 
 
-async def _note_restore(database: Database, keyring: Keyring, anchor: Anchor, tenant_id: UUID) -> None:
+def _require_anchors(anchored: Sequence[Anchored]) -> None:
+    problems = [f"tenant {known.tenant_id}: {problem}" for known in anchored for problem in known.problems]
+    if problems:
+        raise StackError(
+            f"Who was erased since the backup is not sure. Problems: {len(problems)}, the first: {problems[0]}. Put "
+            "the anchor back (HELIOS_AUDIT_ANCHOR_DIR or HELIOS_AUDIT_ANCHOR_S3_URL) and run this again; if it is lost "
+            "for good, say --without-anchor."
+        )
+
+
+async def _note_restore(database: Database, keyring: Keyring, anchor: Anchor, known: Anchored) -> None:
     """Ends all sessions, since some of them had been ended; and signs that newer entries are lost, not taken out."""
+    tenant_id = known.tenant_id
     async with database.tenant(tenant_id) as connection:
         where = {"tenant_id": tenant_id}
         keys = await signing_keys(connection, keyring.root, tenant_id)
         head = (await connection.execute(HEAD, where)).one_or_none()
         size, root = (head.size, head.root) if head is not None else (0, Frontier().root())
-        anchored = _anchored(await anchor.notes(tenant_id), keys.public)
         revoked = (await connection.execute(REVOKE, where)).rowcount
         await audit.record(
             connection, tenant_id, "stack.restored", actor=("ops", None), subject=("tenant", tenant_id),
-            detail={"entries": size, "entries_lost": max(0, anchored - size), "sessions_ended": revoked},
+            detail={"entries": size, "entries_lost": max(0, known.size - size), "sessions_ended": revoked,
+                    "anchor_problems": len(known.problems)},
         )  # fmt: skip
-    if anchored > size and keys.private:
-        await anchor.add(tenant_id, sign(Checkpoint(tenant_id, size, root, lost=anchored), keys.newest))
+    if known.size > size and keys.private:
+        await anchor.add(tenant_id, sign(Checkpoint(tenant_id, size, root, lost=known.size), keys.newest))
 
 
-def _anchored(notes: Sequence[str], keys: list[Ed25519PublicKey]) -> int:
-    """How many entries the anchors know of. What is no checkpoint, `audit verify` names."""
-    size = 0
-    for note in notes:
-        with suppress(CheckpointError):
-            checkpoint = verify(note, keys)
-            size = checkpoint.size if checkpoint.lost else max(size, checkpoint.size)
-    return size
-
-
-async def _file_erasures(database: Database, config: Settings, tenants: set[UUID]) -> list[RequestRef]:
+async def _file_erasures(database: Database, known: Anchored) -> list[RequestRef]:
     refs = []
-    for tenant_id, customers in journal.erased(config).items():
-        if tenant_id in tenants:
-            for customer_id in customers:
-                async with database.tenant(tenant_id) as connection:
-                    ref = await _file(connection, tenant_id, customer_id)
-                refs += [ref] if ref is not None else []
+    for customer_id in known.erased:
+        async with database.tenant(known.tenant_id) as connection:
+            ref = await _file(connection, known.tenant_id, customer_id)
+        refs += [ref] if ref is not None else []
     return refs
 
 

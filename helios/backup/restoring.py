@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from helios.audit_log.anchors import anchor_of
 from helios.backup.afterwards import settle
+from helios.backup.anchored import anchors_of
 from helios.backup.making import CUSTOMER_KEYS, DATA, FORMAT, MANIFEST, TEMPORAL, digest
 from helios.backup.programs import run
 from helios.database import Database
@@ -48,7 +48,9 @@ def read_manifest(backup: Path) -> dict[str, Any]:
     return manifest
 
 
-async def restore(config: Settings, backup: Path, keys: Path, report: Report, *, replace: bool) -> int:
+async def restore(
+    config: Settings, backup: Path, keys: Path, report: Report, *, replace: bool, without_anchor: bool = False
+) -> int:
     """How many customers were erased again. Raises `StackError`."""
     manifest = read_manifest(backup)
     home = Home(config.home.expanduser().absolute())
@@ -61,7 +63,7 @@ async def restore(config: Settings, backup: Path, keys: Path, report: Report, *,
         await _fill(stack, backup, keys, report)
         env = {name: value for name, value in config.environment().items() if name not in stack.servers.env()}
         await stack.start(Program("worker-1", [sys.executable, "-m", "helios", "worker"], env, title="Worker"))
-        erased = await _settle(stack, config)
+        erased = await _settle(stack, config, without_anchor=without_anchor)
     mark(home).unlink()
     return erased
 
@@ -93,13 +95,13 @@ async def _fill(stack: Stack, backup: Path, keys: Path, report: Report) -> None:
     report("Database", "restored")
 
 
-async def _settle(stack: Stack, config: Settings) -> int:
+async def _settle(stack: Stack, config: Settings, *, without_anchor: bool) -> int:
     servers = stack.servers
     here = config.model_copy(update={"home": servers.home.root, "temporal_address": servers.temporal_address})
     database = Database(servers.app_dsn, pool_size=2)
     try:
         async with asyncio.timeout(3_600):
             keyring = Keyring(root_key(servers.keys.root_key), database)
-            return await settle(here, database, keyring, anchor_of(here))
+            return await settle(here, database, keyring, anchors_of(here), without_anchor=without_anchor)
     finally:
         await database.close()

@@ -1,6 +1,7 @@
 """Restores a backup into HELIOS_HOME, where no stack may run, and does again what was done since: whoever was erased
-after the backup is erased again, before anybody is served. Needs HELIOS_HOME/audit-anchor (or HELIOS_AUDIT_ANCHOR_DIR),
-which is outside of backups and holds the list of erasures: put it back first.
+after the backup is erased again, before anybody is served. Needs the anchor, which is outside of backups and holds the
+list of erasures: the bucket of HELIOS_AUDIT_ANCHOR_S3_URL, or HELIOS_AUDIT_ANCHOR_DIR (HELIOS_HOME/audit-anchor), which
+you put back first. Where it is not there, or was changed, nothing is served.
 
 `--settle` does only the second half, on real servers that were restored by other means: with HELIOS_POSTGRES_DSN,
 HELIOS_TEMPORAL_ADDRESS and HELIOS_ROOT_KEY set, workers up and the API down. See docs/operations.md.
@@ -12,8 +13,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from helios.audit_log.anchors import anchor_of
 from helios.backup.afterwards import settle
+from helios.backup.anchored import anchors_of
 from helios.backup.restoring import restore
 from helios.commands.reach import reach
 from helios.database import Database
@@ -29,12 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("backup", metavar="FOLDER", type=Path, nargs="?", help="the folder with the data")
     parser.add_argument("--keys", metavar="FOLDER", type=Path, help="the folder with the keys")
     parser.add_argument("--replace", action="store_true", help="throw away what HELIOS_HOME holds")
+    parser.add_argument(
+        "--without-anchor", action="store_true", help="the anchor is lost: erase again only whom its rest names"
+    )
     parser.add_argument("--settle", action="store_true", help="the servers were restored by other means")
 
 
 def run(args: argparse.Namespace) -> int:
     if args.settle:
-        print(_told(asyncio.run(_settle(reach()))))
+        print(_told(asyncio.run(_settle(reach(), without_anchor=args.without_anchor))))
         return 0
     if args.backup is None or args.keys is None:
         raise StackError("Name the backup's folder and, with --keys, the folder with its keys.")
@@ -42,17 +46,18 @@ def run(args: argparse.Namespace) -> int:
 
     async def body() -> None:
         with progress() as report:
-            erased = await restore(config, args.backup, args.keys, report, replace=args.replace)
+            how = {"replace": args.replace, "without_anchor": args.without_anchor}
+            erased = await restore(config, args.backup, args.keys, report, **how)
         print(_told(erased))
 
     return run_until_told(body, config)
 
 
-async def _settle(config: Settings) -> int:
+async def _settle(config: Settings, *, without_anchor: bool) -> int:
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=2, pooled=config.postgres_pooled)
     try:
         keyring = Keyring(root_of(config), database)
-        return await settle(config, database, keyring, anchor_of(config))
+        return await settle(config, database, keyring, anchors_of(config), without_anchor=without_anchor)
     finally:
         await database.close()
 

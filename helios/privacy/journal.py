@@ -1,36 +1,79 @@
 """Who was erased, kept outside of the database: a restore of an older backup erases them again before any traffic.
 
-One file a tenant, one customer a line, only ever appended to: ids and times. A line is written before the key is
-destroyed, so that no erasure is missing; twice is once.
+An entry is a note signed by the key of the tenant's audit log, so nobody else can add one, and numbered, so that one
+that was taken out shows:
+
+helioscs/erasures/<tenant id>
+<number, from 1>
+<customer id>
+<time>
+
+It is written before the key is destroyed, so that no erasure is missing; twice is once.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Final
 from uuid import UUID
 
-from helios.appending import append_line
-from helios.audit_log.anchors import anchor_folder
-from helios.settings import Settings
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from helios.audit_log.anchors import Anchor
+from helios.audit_log.keys import add_signing_key, signing_keys
+from helios.audit_log.signed_notes import SIGNATURE, is_signed, sign_text
+from helios.crypto import RootKey
+
+TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+ENTRY: Final = re.compile(
+    r"(?P<text>(?P<origin>helioscs/erasures/(?P<tenant>[0-9a-f-]{36}))\n(?P<number>[1-9]\d{0,18})\n"
+    r"(?P<customer>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\n(?P<at>[0-9TZ:+-]{20,25})\n)" + SIGNATURE
+)
 
 
-def folder(config: Settings) -> Path:
-    return anchor_folder(config) / "erasures"
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """`erased`: customers in the order in which they were erased. `problems`: why the list may not be whole."""
+
+    erased: Sequence[UUID]
+    problems: Sequence[str]
+    last: int
+    """The highest number."""
 
 
-async def add(config: Settings, tenant_id: UUID, customer_id: UUID) -> None:
-    """Raises `OSError`."""
-    line = json.dumps({"customer_id": str(customer_id), "at": datetime.now(UTC).isoformat(timespec="seconds")})
-    await asyncio.to_thread(append_line, folder(config) / f"{tenant_id}.jsonl", line)
+async def add(anchor: Anchor, connection: AsyncConnection, root: RootKey, tenant_id: UUID, customer_id: UUID) -> None:
+    """Raises `OSError`; then nobody is erased. One at a time writes, until the end of `connection`'s transaction."""
+    await connection.execute(TAKE_TURNS, {"name": f"erasures:{tenant_id}"})
+    keys = await signing_keys(connection, root, tenant_id)
+    if not keys.private:
+        await add_signing_key(connection, root, tenant_id, 1)
+        keys = await signing_keys(connection, root, tenant_id)
+    so_far = read(await anchor.notes(tenant_id, "erasures"), keys.public, tenant_id)
+    if customer_id not in so_far.erased:
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        entry = f"helioscs/erasures/{tenant_id}\n{so_far.last + 1}\n{customer_id}\n{at}\n"
+        await anchor.add(tenant_id, sign_text(entry, keys.newest), "erasures")
 
 
-def erased(config: Settings) -> dict[UUID, list[UUID]]:
-    """Customers by tenant, in the order in which they were erased."""
-    found: dict[UUID, list[UUID]] = {}
-    for path in sorted(folder(config).glob("*.jsonl")):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        found[UUID(path.stem)] = list(dict.fromkeys(UUID(json.loads(line)["customer_id"]) for line in lines))
-    return found
+def read(notes: Sequence[str], keys: Sequence[Ed25519PublicKey], tenant_id: UUID) -> Journal:
+    """What these keys signed of what an anchor holds. An entry that nobody signed erases nobody."""
+    erased: dict[UUID, None] = {}
+    problems, numbers = [], set[int]()
+    for place, note in enumerate(notes, start=1):
+        found = ENTRY.fullmatch(note)
+        whose = found is not None and found["signer"] == found["origin"] and found["tenant"] == str(tenant_id)
+        if found is None or not whose or not is_signed(found["text"], found["signature"], keys):
+            problems.append(f"entry {place} of the list of erasures is not signed by the key of this tenant's log")
+            continue
+        numbers.add(int(found["number"]))
+        erased[UUID(found["customer"])] = None
+    last = max(numbers, default=0)
+    if len(numbers) < last:
+        missing = next(number for number in range(1, last) if number not in numbers)
+        problems.append(f"erasure {missing} is missing from the list of erasures")
+    return Journal(list(erased), problems, last)

@@ -53,7 +53,9 @@ async def test_checkpoints_are_locked_and_read_again_in_their_order(held: Bucket
     for note in notes:
         await anchor(held).add(tenant, note)
     await anchor(held).add(other, "another's")
+    await anchor(held).add(tenant, "an erasure", "erasures")
     assert await anchor(held).notes(tenant) == notes
+    assert await anchor(held).notes(tenant, "erasures") == ["an erasure"]
     assert await anchor(held).notes(uuid4()) == []
     for key, body, lock in held.versions[:5]:
         assert key.startswith(f"helios/log/{tenant}/")
@@ -71,7 +73,7 @@ async def test_a_delete_marker_or_an_object_put_over_another_hides_nothing(held:
     held.versions.append((key, b"forged", {}))
     assert await anchor(held).notes(tenant) == ["one\n"]
     held.versions.append((f"helios/log/{tenant}/no note", b"", {}))
-    assert await anchor(held).notes(tenant) == ["one\n", "not a checkpoint\n"]
+    assert await anchor(held).notes(tenant) == ["one\n", "no note of ours\n"]
 
 
 @pytest.mark.parametrize(

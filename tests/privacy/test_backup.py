@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -10,10 +10,17 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import SecretStr
+from sqlalchemy import text
 
-from helios.audit_log.anchors import FolderAnchor
+from helios.audit_log.anchors import Anchor, FolderAnchor
 from helios.audit_log.checkpoints import Checkpoint, sign
+from helios.audit_log.keys import signing_keys
+from helios.audit_log.s3 import S3Anchor
+from helios.audit_log.signed_notes import sign_text
 from helios.audit_log.verifier import Verdict, anchored_roots, verify_log
+from helios.backup.afterwards import settle
+from helios.backup.anchored import anchors_of, read_anchors
 from helios.backup.making import MANIFEST, make
 from helios.backup.restoring import mark, require_whole, restore
 from helios.commands.searching import places_with
@@ -23,14 +30,50 @@ from helios.embedded.home import Home
 from helios.embedded.servers import silent
 from helios.embedded.supervisor import Stack, running_stack
 from helios.keyring import Keyring, root_key
+from helios.privacy import journal
 from helios.settings import Settings
+from tests.audit_log.s3_server import Bucket, bucket
 from tests.caller import Api
 from tests.privacy.test_erasure import erase, new_words, talkative
 
+NOW = "2026-11-23T12:00:00+00:00"
+KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # of AWS's own documentation
+
+
+@pytest.fixture
+def held() -> Iterator[Bucket]:
+    with bucket("bank-audit", KEY_ID, SECRET, "eu-central-1") as running:
+        yield running
+
+
+def in_bucket(held: Bucket, home: Path, secret: str = SECRET) -> Settings:
+    return Settings(
+        home=home,
+        llm=("offline",),
+        audit_anchor_s3_url=f"{held.url}/{held.name}/log",
+        audit_anchor_s3_region=held.region,
+        audit_anchor_s3_key_id=KEY_ID,
+        audit_anchor_s3_secret=SecretStr(secret),
+    )
+
+
+def anchor_folder(stack: Stack) -> Path:
+    return stack.servers.home.root / "audit-anchor"
+
+
+async def put_into(anchor: Anchor, folder: Path) -> None:
+    """As if this anchor had been in use: each log's newest checkpoint, and all erasures."""
+    for path in folder.glob("*.jsonl"):
+        tenant, kept = UUID(path.stem), FolderAnchor(folder)
+        await anchor.add(tenant, (await kept.notes(tenant))[-1])
+        for note in await kept.notes(tenant, "erasures"):
+            await anchor.add(tenant, note, "erasures")
+
 
 async def test_who_was_erased_after_a_backup_is_erased_in_what_it_restores(
-    stack: Stack, api: Api, tenant_id: UUID, tmp_path: Path
+    stack: Stack, api: Api, tenant_id: UUID, tmp_path: Path, held: Bucket
 ) -> None:
+    """Their names come from the anchor alone: here a bucket, beside a home that has nothing else."""
     words, kept = new_words(), f"kanarienvogel{uuid4().hex}"
     gone = await talkative(api, words)
     stays = await (await api.customer()).open()
@@ -43,15 +86,18 @@ async def test_who_was_erased_after_a_backup_is_erased_in_what_it_restores(
     await erase(api, gone.id)
 
     tmp_path.chmod(0o711)
-    config = Settings(home=tmp_path / "home", llm=("offline",))
-    shutil.copytree(stack.servers.home.root / "audit-anchor", config.home / "audit-anchor")
-    config.home.chmod(0o711)
+    config = in_bucket(held, tmp_path / "home")
+    anchor = S3Anchor(config)
+    await put_into(anchor, anchor_folder(stack))
+    entries = await anchor.notes(tenant_id, "erasures")
+    config.home.mkdir(mode=0o711)
     assert await restore(config, backup, keys, silent, replace=False) == 1
+    assert await anchor.notes(tenant_id, "erasures") == entries  # whoever is erased again is on it already
     async with running_stack(config) as restored:
         assert await places_with(restored, *words) == []
         database = Database(restored.servers.app_dsn, pool_size=2)
         root = root_key(restored.servers.keys.root_key)
-        report = await verify_log(database, root, FolderAnchor(config.home / "audit-anchor"), tenant_id)
+        report = await verify_log(database, root, anchor, tenant_id)
         assert (report.verdict, report.detail) == (Verdict.GOOD, "good")
         owner = await asyncpg.connect(restored.servers.admin_dsn)
         left = await owner.fetch(
@@ -68,6 +114,51 @@ async def test_who_was_erased_after_a_backup_is_erased_in_what_it_restores(
         assert kept in of_stays.open_text(message["content_ct"], "messages.content_ct", message["id"])
         await owner.close()
         await database.close()
+
+
+async def test_without_a_whole_list_of_erasures_nothing_is_done(
+    stack: Stack, api: Api, database: Database, keyring: Keyring, tenant_id: UUID, tmp_path: Path, held: Bucket
+) -> None:
+    """So the mark stays, and nobody is served."""
+    for _ in range(2):
+        await erase(api, (await api.customer()).id)
+    whole = FolderAnchor(anchor_folder(stack))
+    assert (await read_anchors(database, keyring, [whole], tenant_id)).problems == []
+    entries = await whole.notes(tenant_id, "erasures")
+    forged = sign_text(f"helioscs/erasures/{tenant_id}\n1\n{uuid4()}\n{NOW}\n", Ed25519PrivateKey.generate())
+    for name, listed, said in (
+        ("nothing", [], "no checkpoint of its audit log is there"),
+        ("cut", entries[:-1], "1 customers were erased before the backup"),
+        ("taken_out", entries[1:], "erasure 1 is missing"),
+        ("put_in", [*entries, forged], f"entry {len(entries) + 1} of the list .* is not signed"),
+        ("another's", [each.replace(str(tenant_id), str(uuid4())) for each in entries], "entry 1 of the list"),
+    ):
+        folder = tmp_path / name
+        if listed:
+            await put_into(FolderAnchor(folder), anchor_folder(stack))
+            (folder / "erasures" / f"{tenant_id}.jsonl").unlink()
+        for note in listed:
+            await FolderAnchor(folder).add(tenant_id, note, "erasures")
+        with pytest.raises(StackError, match=said):
+            await settle(Settings(home=tmp_path), database, keyring, [FolderAnchor(folder)])
+    with pytest.raises(StackError, match=r"nothing is served: .* 403"):
+        await settle(Settings(), database, keyring, anchors_of(in_bucket(held, tmp_path, "another secret")))
+    async with database.tenant(tenant_id) as connection:
+        restored = text("SELECT count(*) FROM audits WHERE tenant_id = :tenant_id AND action = 'stack.restored'")
+        assert (await connection.execute(restored, {"tenant_id": tenant_id})).scalar_one() == 0
+
+
+async def test_the_bucket_takes_the_list_of_erasures(
+    database: Database, keyring: Keyring, tenant_id: UUID, tmp_path: Path, held: Bucket
+) -> None:
+    anchor, customers = S3Anchor(in_bucket(held, tmp_path)), [uuid4(), uuid4()]
+    async with database.tenant(tenant_id) as connection:
+        for customer in (*customers, customers[0]):
+            await journal.add(anchor, connection, keyring.root, tenant_id, customer)
+        keys = (await signing_keys(connection, keyring.root, tenant_id)).public
+    read = journal.read(await anchor.notes(tenant_id, "erasures"), keys, tenant_id)
+    assert (read.erased, read.problems, read.last) == (customers, [], 2)
+    assert {lock["x-amz-object-lock-mode"] for _, _, lock in held.versions} == {"COMPLIANCE"}
 
 
 async def test_what_is_no_whole_backup_is_refused(stack: Stack, tmp_path: Path) -> None:
