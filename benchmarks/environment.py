@@ -27,6 +27,7 @@ from helios.settings import PROJECT
 
 START_WITHIN_S = 180.0
 STOP_WITHIN_S = 40.0
+UP = ("-m", "helios", "up", "--no-conversation")
 LANGGRAPH_DATABASE = "bench_langgraph"
 SAVERS = 16
 # Two processes of each kind must fit into PostgreSQL's 100 connections together with the stack's own.
@@ -105,12 +106,12 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(home: Path, env: Mapping[str, str]) -> AsyncIterator[Stack]:
+async def running_stack(home: Path, env: Mapping[str, str], command: Sequence[str] = UP) -> AsyncIterator[Stack]:
     """`python -m helios up` with these settings, until the end of the block. The data stays in `home`."""
     file = home / "stack.json"
     own = {"HELIOS_HOME": str(home), "HELIOS_WATCH_PARENT": str(os.getpid())}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "helios", "up", "--no-conversation"),
+        *(sys.executable, *command),
         # Limits are counted as ever, and out of reach of one machine that sends everything.
         env={**os.environ, "HELIOS_RATE_LIMITS": "1000", **env, **own},
         cwd=PROJECT,

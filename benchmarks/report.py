@@ -13,7 +13,7 @@ from benchmarks.chart import Bar, bars
 from benchmarks.encryption import Encryption
 from benchmarks.first_token import FirstToken
 from benchmarks.history import History
-from benchmarks.measures import Load, Pair, percentile
+from benchmarks.measures import Load, Pair, joined, percentile
 from benchmarks.memory import Memory
 from benchmarks.noisy import Noisy
 from benchmarks.suite import Results
@@ -24,6 +24,7 @@ RAW = PROJECT / "docs" / "benchmarks.json"
 PICTURE = PROJECT / "docs" / "benchmarks.svg"
 MIB = 2**20
 _SIDES = ("ours", "theirs")
+HEAD = ("system", "generator", "conversations", "turns", "p50 ms", "p99 ms", "turns/s", "CPU ms", "of which")
 
 WHAT_SURVIVES = """\
 What each gives for its price:
@@ -51,16 +52,21 @@ def as_json(results: Results, machine: Mapping[str, str]) -> dict[str, Any]:
         "machine": dict(machine),
         "quick": results.quick,
         "loads": loads,
-        "side_by_side": [
-            {"conversations": pair.ours.conversations, **{side: _in_short(getattr(pair, side)) for side in _SIDES}}
-            for pair in results.pairs
-        ],
+        "side_by_side": _by_turns(results.pairs),
         "first_token": [asdict(each) for each in results.first_token],
         "memory": asdict(results.memory) if results.memory else None,
         "history": asdict(results.history) if results.history else None,
         "encryption": asdict(results.encryption) if results.encryption else None,
+        "checks": _by_turns(results.checks),
         "noisy": {**asdict(results.noisy), "ratio": results.noisy.ratio} if results.noisy else None,
     }
+
+
+def _by_turns(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    return [
+        {"conversations": pair.ours.conversations, **{side: _in_short(getattr(pair, side)) for side in _SIDES}}
+        for pair in pairs
+    ]
 
 
 def _in_short(load: Load) -> dict[str, float]:
@@ -95,6 +101,8 @@ def _page(results: Results, machine: Mapping[str, str], picture: Path | None) ->
         parts += _history(results.history)
     if results.encryption:
         parts += _encryption(results.encryption)
+    if results.checks:
+        parts += _checks(results.checks)
     if results.noisy:
         parts += _noisy(results.noisy)
     return "\n".join(parts)
@@ -111,8 +119,7 @@ def _turns(loads: Sequence[Load], pairs: Sequence[Pair], picture: Path | None) -
         "",
     ]
     parts[-2] += " of the system, PostgreSQL's children included, the provider not."
-    head = ("system", "generator", "conversations", "turns", "p50 ms", "p99 ms", "turns/s", "CPU ms", "of which")
-    parts += _table(head, (_row(load) for load in loads))
+    parts += _table(HEAD, (_row(load) for load in loads))
     compared = [load for load in loads if _beside_each_other(load)]
     if any(load.system.startswith("LangGraph") for load in compared):
         parts += ["## Beside LangGraph", ""]
@@ -206,6 +213,31 @@ def _encryption(encryption: Encryption) -> list[str]:
         f"{encryption.off_ms:.2f} ms without: encryption costs a turn **{encryption.on_ms - encryption.off_ms:.2f} ms** of CPU "
         f"(what {encryption.turns} turns of a conversation left behind, in one process; the product has no switch for it).",
         "",
+    ]
+
+
+def _checks(pairs: Sequence[Pair]) -> list[str]:
+    rows, lines = [], []
+    for count in sorted({pair.ours.conversations for pair in pairs}):
+        rounds = [pair for pair in pairs if pair.ours.conversations == count]
+        checked, unchecked = (joined([getattr(pair, side) for pair in rounds]) for side in _SIDES)
+        rows += [_row(checked), _row(unchecked)]
+        cpu_ms = checked.product_cpu_ms - unchecked.product_cpu_ms
+        lines.append(
+            f"- {count} conversation{'s' if count > 1 else ''}: **{checked.turns_per_s / unchecked.turns_per_s:.2f} times** "
+            f"the turns/s, {cpu_ms:+.0f} ms of CPU a turn, p50 {checked.p50 - unchecked.p50:+.0f} ms, with them."
+        )
+    return [
+        "## What the checks cost",
+        "",
+        *lines,
+        "",
+        "The product beside itself without its checks, each on a stack of its own, by turns: no personal data, names, "
+        "situations and injections are looked for in what is asked, no instructions in what is found, and no window and no "
+        "whole answer is judged. The encoder's pass stays, since retrieval needs it. The product has no switch for this: "
+        "`benchmarks/unchecked.py` puts workers of its own in place of the product's.",
+        "",
+        *_table(HEAD, rows),
     ]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.checks import measure_checks
 from benchmarks.encryption import Encryption, measure_encryption
 from benchmarks.environment import provider, running_stack
 from benchmarks.first_token import FirstToken, measure_first_token
@@ -38,6 +39,8 @@ class Results:
     memory: Memory | None = None
     history: History | None = None
     encryption: Encryption | None = None
+    checks: list[Pair] = field(default_factory=list)
+    """The product beside itself without its checks."""
     noisy: Noisy | None = None
 
 
@@ -54,6 +57,10 @@ async def measure(names: Sequence[str], *, quick: bool, report: Report) -> Resul
                 await _on_offline(results, home / "home", offline, report)
             if {"turns", "langgraph", "first-token"} & set(names):
                 await _on_provider(results, home / "home", remote, (child.pid, url), report)
+            if "checks" in names:
+                report("Checks", "two stacks start")
+                homes, rounds = (home / "home", home / "unchecked"), 1 if quick else ROUNDS
+                results.checks = await measure_checks(homes, remote, child.pid, 8.0, rounds, _to(report, "Checks"))
             if "noisy" in names:
                 await _on_limits(results, home / "home", remote, report)
     finally:

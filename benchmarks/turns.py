@@ -26,7 +26,7 @@ Variant = tuple[str, int]
 async def measure_ours(stack: Stack, system: str, generator: str, provider_pid: int | None, seconds: float, tell: Tell,
                        counts: Sequence[int] = CONVERSATIONS) -> list[Load]:  # fmt: skip
     """`system` is `workflow` or `http`."""
-    async with _client(stack, system, generator, provider_pid) as ours:
+    async with rig_of_ours(stack, system, generator, provider_pid) as ours:
         return [await ours.run(count, seconds, tell) for count in counts]
 
 
@@ -44,7 +44,7 @@ async def measure_side_by_side(
 ) -> list[Pair]:  # fmt: skip
     """Ours and a graph by turns, so many rounds: what else the machine does falls on both."""
     async with (
-        _client(stack, "workflow", "openai", provider_pid) as ours,
+        rig_of_ours(stack, "workflow", "openai", provider_pid) as ours,
         _graphs(stack, [variant], provider_pid) as (theirs,),
     ):
         return [
@@ -80,7 +80,10 @@ class Rig:
 
 
 @asynccontextmanager
-async def _client(stack: Stack, system: str, generator: str, provider_pid: int | None) -> AsyncIterator[Rig]:
+async def rig_of_ours(
+    stack: Stack, system: str, generator: str, provider_pid: int | None, name: str | None = None
+) -> AsyncIterator[Rig]:
+    """Ours, shown under another name than its system's if one is given."""
     async with child("benchmarks.driver", system, env={**stack.env, "HELIOS_POSTGRES_POOL_SIZE": "8"}) as driver:
         await driver.hear("ready")
         groups = {**stack.groups(), "client": [driver.pid]}
@@ -88,7 +91,7 @@ async def _client(stack: Stack, system: str, generator: str, provider_pid: int |
             del groups["api"]
         if provider_pid is not None:
             groups["provider"] = [provider_pid]
-        yield Rig(stack, [driver], system, generator, groups)
+        yield Rig(stack, [driver], name or system, generator, groups)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Measures this build on this machine: turns, LangGraph beside them, first token, memory, history.
+"""Measures this build on this machine: turns, LangGraph beside them, first token, memory, history, checks.
 
 Runs on a stack of its own, about six minutes, `--quick` two. Writes docs/benchmarks.md with a picture and the raw
 numbers. `make bench` installs LangGraph for the comparison; without it that part is left out.
@@ -17,7 +17,7 @@ from helios.embedded.progress import progress
 from helios.embedded.supervisor import run as run_until_told
 from helios.settings import settings
 
-NAMES = ("turns", "langgraph", "first-token", "memory", "history", "encryption", "noisy")
+NAMES = ("turns", "langgraph", "first-token", "memory", "history", "encryption", "checks", "noisy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

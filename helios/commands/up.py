@@ -31,6 +31,7 @@ from helios.embedded.supervisor import run as run_until_told
 from helios.llm.chain import GeneratorConfigError, check_chain
 from helios.settings import Settings, settings
 
+WORKER = ("-m", "helios", "worker")
 QUESTION = "What does it cost to send money abroad?"
 READY_WITHIN_S = 90.0
 
@@ -40,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    return serve(play_first=not args.no_conversation)
+
+
+def serve(*, play_first: bool, worker: Sequence[str] = WORKER) -> int:
+    """Until it is told to stop; the exit code. `worker` as in `start_application`."""
     config, began = settings(), time.monotonic()
     try:
         check_chain(config)
@@ -52,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     async def body() -> None:
         with progress() as report:
             async with running_stack(config, report=report) as stack:
-                await start_application(stack, config, report)
-                if not args.no_conversation:
+                await start_application(stack, config, report, worker)
+                if play_first:
                     await _play_one(stack)
                 print_addresses(stack)
                 took_s = time.monotonic() - began
@@ -63,9 +69,7 @@ def run(args: argparse.Namespace) -> int:
     return run_until_told(body, config)
 
 
-async def start_application(
-    stack: Stack, config: Settings, report: Report, worker: Sequence[str] = ("-m", "helios", "worker")
-) -> None:
+async def start_application(stack: Stack, config: Settings, report: Report, worker: Sequence[str] = WORKER) -> None:
     """Migrates, seeds, and starts the API and the workers; stack.json is there when this returns.
 
     `worker`: what the interpreter is told to run as one.

@@ -49,6 +49,7 @@ def everything() -> Results:
         first_token=[FirstToken("at once", [30.0, 50.0], [10.0, 20.0])],
         noisy=Noisy([50.0, 60.0, 40.0], [60.0, 66.0, 100.0], {"200": 30, "429": 270}),
         memory=Memory(parts, 100, grown, 0.031),
+        checks=[Pair(load("with the checks", 50, 95.0, 60), load("without them", 50, 80.0, 75))],
         encryption=Encryption(50, 12.0, 6.5, 9_400.0, 0.75, 0.25),
         history=History(100, 2, 1000, 400_000, 7, 0, 0, [Replay(86, 5.0, 160.0)]),
     )
@@ -63,6 +64,7 @@ def test_the_page_compares_and_names_the_aims(tmp_path: Path) -> None:
     assert "1,000 events in 2 runs, **400 kB** in all" in page
     assert "12.0 payloads of Temporal and 6.5 columns and frames, 9.4 kB together" in page
     assert "encryption costs a turn **0.50 ms** of CPU" in page
+    assert "- 50 conversations: **0.80 times** the turns/s, +0 ms of CPU a turn, p50 +15 ms, with them." in page
     assert "A quick run" not in page
     assert "provider 9" not in page
 
