@@ -101,7 +101,7 @@ def _aim(case: Case[Any], known: Mapping[str, Sequence[str]], which: int) -> Non
         for name in set(part) & known.keys() if isinstance(part, MutableMapping) else ():
             if known[name]:
                 real = known[name][which % len(known[name])]
-                part[name] = int(real) if type(part[name]) is int else real
+                part[name] = int(real) if type(part[name]) is int and real.isdecimal() else real
 
 
 def _do_not_wait(case: Case[Any]) -> None:
