@@ -33,6 +33,14 @@ def fit(features: Matrix, targets: Matrix, penalty: float) -> tuple[Matrix, Matr
 
     `features` (n, d) float32, `targets` (n, classes).
     """
+    return (
+        _by_examples(features, targets, penalty)
+        if len(features) < features.shape[1]
+        else _by_features(features, targets, penalty)
+    )
+
+
+def _by_features(features: Matrix, targets: Matrix, penalty: float) -> tuple[Matrix, Matrix]:
     normal = (features.T @ features).astype(np.float64)
     normal[np.diag_indices_from(normal)] += penalty
     inverse = np.linalg.inv(normal).astype(np.float32)
@@ -40,6 +48,16 @@ def fit(features: Matrix, targets: Matrix, penalty: float) -> tuple[Matrix, Matr
     leverage = np.minimum(((features @ inverse) * features).sum(axis=1), _LEVERAGE_MAX)[:, None]
     unseen = (features @ coefficients - leverage * targets) / (1 - leverage)
     return coefficients, unseen
+
+
+def _by_examples(features: Matrix, targets: Matrix, penalty: float) -> tuple[Matrix, Matrix]:
+    """The same by the products of the examples: cheaper where there are fewer of them than features."""
+    products = (features @ features.T).astype(np.float64)
+    products[np.diag_indices_from(products)] += penalty
+    inverse = np.linalg.inv(products)
+    weights = inverse @ targets
+    unseen = targets - weights / np.diag(inverse)[:, None]
+    return features.T @ weights.astype(np.float32), unseen.astype(np.float32)
 
 
 def temperature(scores: Matrix, labels: Matrix) -> float:

@@ -137,9 +137,11 @@ def test_too_few_examples_are_refused(embedder: Embedder, examples: dict[str, li
         IntentClassifier.train(embedder, examples)
 
 
-def test_leaving_one_out_by_leverage_is_training_without_it() -> None:
+@pytest.mark.parametrize("size", [5, 60])
+def test_leaving_one_out_by_leverage_is_training_without_it(size: int) -> None:
+    """With fewer features than examples, and with more."""
     rng = np.random.default_rng(7)
-    features = rng.normal(size=(40, 5)).astype(np.float32)
+    features = rng.normal(size=(40, size)).astype(np.float32)
     targets = np.eye(3)[np.arange(40) % 3]
     _, unseen = fit(features, targets, 0.5)
     without, _ = fit(features[1:], targets[1:], 0.5)
