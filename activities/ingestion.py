@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.beating import beating
 from activities.fetching import fetch_version, note_content
 from activities.resources import Resources
 from helios import audit
@@ -37,8 +37,6 @@ from schema.privacy import TenantRef
 from schema.tables import Chunk
 
 BATCH = 16
-BEAT_EVERY_S = 5.0
-Result = TypeVar("Result")
 Known = Mapping[tuple[str, str], Any]
 
 VERSION = text(
@@ -95,11 +93,11 @@ async def parse_version(resources: Resources, ref: VersionRef) -> Progress:
     keys = await resources.keyring.tenant(ref.tenant_id)
     try:
         if version.step == "fetching":
-            await _beating(fetch_version(resources, ref, version.url))
+            await beating(fetch_version(resources, ref, version.url))
             version = await _read(resources, ref)
         original = keys.open(version.original_ct, ORIGINAL, (ref.source_id, ref.version))
-        content = await _beating(parse_apart(original, version.media_type))
-        total = len(await _beating(asyncio.to_thread(_pieces, content)))
+        content = await beating(parse_apart(original, version.media_type))
+        total = len(await beating(asyncio.to_thread(_pieces, content)))
         if not total:
             raise ParsingError("empty")
     except ParsingError as error:
@@ -115,14 +113,14 @@ async def embed_chunks(resources: Resources, ref: VersionRef) -> Progress:
     begun = Progress(version.chunks_total, version.chunks_done, version.chunks_reused)
     if version.status != "ingesting":
         return Progress(begun.total, begun.total, begun.reused)
-    pieces = (await _beating(asyncio.to_thread(_pieces, version.content)))[begun.done : begun.done + BATCH]
+    pieces = (await beating(asyncio.to_thread(_pieces, version.content)))[begun.done : begun.done + BATCH]
     embedder = resources.encoder.name
     async with resources.database.tenant(ref.tenant_id) as connection:
         texts = {"embedder": embedder, "texts": [piece.text for piece in pieces]}
         found = await connection.execute(ENCODED, {**_where(ref), **texts})
         known = {(row.heading, row.text): row for row in found}
     fresh = [piece for piece in pieces if (_heading(version.title, piece), piece.text) not in known]
-    encoded = await _beating(asyncio.to_thread(encode, resources.encoder, version.title, fresh))
+    encoded = await beating(asyncio.to_thread(encode, resources.encoder, version.title, fresh))
     rows = _rows(ref, version, pieces, known, encoded, embedder)
     done = Progress(begun.total, begun.done + len(pieces), begun.reused + len(pieces) - len(fresh))
     async with resources.database.tenant(ref.tenant_id) as connection:
@@ -214,14 +212,6 @@ async def _read(resources: Resources, ref: VersionRef) -> Any:
     if row is None:
         raise ApplicationError("the version does not exist", type="bug", non_retryable=True)
     return row
-
-
-async def _beating(work: Awaitable[Result]) -> Result:
-    """Long work in a thread, with signs of life beside it."""
-    task = asyncio.ensure_future(work)
-    while not (await asyncio.wait([task], timeout=BEAT_EVERY_S))[0]:
-        activity.heartbeat()
-    return task.result()
 
 
 async def _record(connection: AsyncConnection, ref: VersionRef, action: str, more: Mapping[str, Any]) -> None:
