@@ -19,7 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.resources import Resources
-from activities.steps import Clocks, Escalations, Knowledge, PolicyReplays, Privacy, Reports, Turns
+from activities.steps import Clocks, Escalations, Intents, Knowledge, PolicyReplays, Privacy, Reports, Turns
 from activities.warming import warm_up
 from helios import frames, logs
 from helios.audit_log.anchors import anchor_of
@@ -28,6 +28,7 @@ from helios.audit_log.sealer import seal_all
 from helios.clock_starting import start_clocks
 from helios.database import Database
 from helios.heartbeat import beat
+from helios.intents.starting import start_trainings
 from helios.keyring import Keyring
 from helios.kms import root_of
 from helios.knowledge.starting import start_what_waits
@@ -53,6 +54,7 @@ from workflows.conversation import ConversationWorkflow
 from workflows.erasure import ErasureWorkflow
 from workflows.escalation import EscalationWorkflow
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
+from workflows.intent_training import IntentTrainingWorkflow
 from workflows.policy_replay import PolicyReplayWorkflow
 from workflows.reports import ReportsWorkflow
 from workflows.retention import RetentionWorkflow
@@ -65,6 +67,7 @@ BATCH_WORKFLOWS: Sequence[type] = (
     AccessWorkflow,
     ErasureWorkflow,
     IngestionWorkflow,
+    IntentTrainingWorkflow,
     PublicationWorkflow,
     PolicyReplayWorkflow,
     ReportsWorkflow,
@@ -144,7 +147,7 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
         client,
         task_queue=config.temporal_batch_queue,
         workflows=BATCH_WORKFLOWS,
-        activities=steps_of(Knowledge(resources), Privacy(resources), PolicyReplays(resources), Reports(resources)),
+        activities=steps_of(*(each(resources) for each in (Knowledge, Intents, Privacy, PolicyReplays, Reports))),
         workflow_runner=workflow_runner(config),
         build_id=build_id(),
         max_cached_workflows=100,
@@ -168,6 +171,7 @@ def rounds(config: Settings, database: Database, keyring: Keyring, client: Clien
         ("mail", posting, MAIL_S, SHARE),
         ("knowledge", partial(start_what_waits, database, client, config), LOOK_EVERY_S, SHARE),
         ("privacy", partial(start_privacy_requests, database, client, config), LOOK_EVERY_S, SHARE),
+        ("intents", partial(start_trainings, database, client, config), LOOK_EVERY_S, SHARE),
         ("policy replays", partial(start_replays, database, client, config), LOOK_EVERY_S, SHARE),
         ("schedules", Schedules(database, client, config).ensure, LOOK_EVERY_S, SHARE),
     )

@@ -234,6 +234,7 @@ async def _close_books(
         "policy_version": policy.version,
         "policy_digest": policy.digest,
         "redaction_version": found.redaction_version,
+        "intents_version": found.intents_version,
         "step_ms": found.step_ms,
         "escalation_id": str(escalation_id) if escalation_id else None,
     }

@@ -24,7 +24,9 @@ THREAD = text(
     """
     SELECT threads.*, tenants.name AS tenant_name, tenants.settings AS tenant_settings,
         (SELECT version FROM policies WHERE tenant_id = :tenant_id AND status = 'published') AS policy_version,
-        (SELECT version FROM redaction_rules WHERE tenant_id = :tenant_id AND status = 'published') AS redaction_version
+        (SELECT version FROM redaction_rules
+         WHERE tenant_id = :tenant_id AND status = 'published') AS redaction_version,
+        (SELECT version FROM intent_sets WHERE tenant_id = :tenant_id AND status = 'published') AS intents_version
     FROM threads JOIN tenants ON tenants.id = threads.tenant_id
     WHERE threads.tenant_id = :tenant_id AND threads.id = :id
     """

@@ -10,6 +10,7 @@ from helios.detection.known_spans import KnownSpans
 from helios.detection.spans import Span
 from helios.fair_turns import FairTurns
 from helios.frames import Frames
+from helios.intents.published import TenantIntents
 from helios.keyring import Keyring
 from helios.llm.base import Generator
 from helios.models.embedder import TextEncoder
@@ -38,4 +39,6 @@ class Resources:
     outbound: Outbound = field(default_factory=Outbound)
     """Where knowledge is fetched from."""
     known_spans: KnownSpans = field(default_factory=KnownSpans)
+    tenant_intents: TenantIntents = field(default_factory=TenantIntents)
+    """Of tenants that trained their own: `intents` is the shipped one."""
     computing: FairTurns = field(default_factory=lambda: FairTurns(COMPUTING))

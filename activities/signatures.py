@@ -12,6 +12,7 @@ from temporalio import activity
 
 from schema.clocks import Ring, TicketRef, Ticking
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
+from schema.intents import Encoded, FailTraining, IntentsRef
 from schema.policy_replay import ReplayBatch, Replayed, ReplayRef
 from schema.privacy import RequestRef, TenantRef
 from schema.steps import (
@@ -97,6 +98,25 @@ class PolicyReplaySteps(ABC):
     @activity.defn
     @abstractmethod
     async def fail_replay(self, ref: ReplayRef) -> None: ...
+
+
+class IntentSteps(ABC):
+    """From a tenant's examples to a model of its intents. Each finds its work done when it is tried again."""
+
+    @activity.defn
+    @abstractmethod
+    async def encode_examples(self, ref: IntentsRef) -> Encoded:
+        """Encodes and stores the next chunk of examples."""
+
+    @activity.defn
+    @abstractmethod
+    async def train_intents(self, ref: IntentsRef) -> None:
+        """Trains, and keeps the model with how well it does on what was held out. Fails with a type of `FAILURES`."""
+
+    @activity.defn
+    @abstractmethod
+    async def fail_training(self, work: FailTraining) -> None:
+        """Says why there is no model."""
 
 
 class KnowledgeSteps(ABC):

@@ -21,6 +21,7 @@ from activities import (
     escalation,
     generation,
     ingestion,
+    intent_training,
     policy_replay,
     reporting,
     retention,
@@ -30,6 +31,7 @@ from activities.resources import Resources
 from activities.signatures import (
     ClockSteps,
     EscalationSteps,
+    IntentSteps,
     KnowledgeSteps,
     PolicyReplaySteps,
     PrivacySteps,
@@ -39,6 +41,7 @@ from activities.signatures import (
 from helios.crypto import Shredded
 from schema.clocks import Ring, TicketRef, Ticking
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
+from schema.intents import Encoded, FailTraining, IntentsRef
 from schema.policy_replay import ReplayBatch, Replayed, ReplayRef
 from schema.privacy import RequestRef, TenantRef
 from schema.steps import (
@@ -179,6 +182,23 @@ class Knowledge(KnowledgeSteps):
     @activity.defn
     async def publish_version(self, work: Publish) -> bool:
         return await _run(ingestion.publish_version, self._resources, work)
+
+
+class Intents(IntentSteps):
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @activity.defn
+    async def encode_examples(self, ref: IntentsRef) -> Encoded:
+        return await _run(intent_training.encode_examples, self._resources, ref)
+
+    @activity.defn
+    async def train_intents(self, ref: IntentsRef) -> None:
+        await _run(intent_training.train_intents, self._resources, ref)
+
+    @activity.defn
+    async def fail_training(self, work: FailTraining) -> None:
+        await _run(intent_training.fail_training, self._resources, work)
 
 
 class Privacy(PrivacySteps):

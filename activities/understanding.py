@@ -19,10 +19,11 @@ from activities.screening import screen
 from helios import facts
 from helios.crypto import Keys
 from helios.detection.redaction import tokenise
+from helios.intents.document import SHIPPED_VERSION
 from helios.knowledge.query import contextual_query
 from helios.knowledge.retrieval import audiences_in, search
 from helios.llm.base import PastMessage
-from helios.models.intent import Intent
+from helios.models.intent import Intent, IntentClassifier
 from helios.rules.policy import Policy, policy_of
 from schema.steps import ScoredPassage, TurnRef, Understanding
 from schema.visibility import shown_channel
@@ -47,6 +48,8 @@ class Begun:
     messages: list[StoredMessage]
     language: str
     policy: Policy
+    intents: IntentClassifier | None
+    """The tenant's own; None: the shipped one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,14 @@ async def begin_turn(resources: Resources, connection: AsyncConnection, keys: Ke
         await connection.execute(SEAL, {**where, "language": language})
     await facts.append(connection, ref.tenant_id, ref.conversation_id, [facts.stage(ref.turn, "screening")])
     policy = await policy_of(connection, ref.tenant_id, thread.policy_version)
-    return Begun(thread, ref, messages, language, policy)
+    intents = await resources.tenant_intents.of(connection, ref.tenant_id, thread.intents_version, resources.encoder)
+    return Begun(thread, ref, messages, language, policy, intents)
 
 
 async def _look_into(resources: Resources, begun: Begun) -> Understanding:
     started = time.perf_counter()
     question, masked, history = words_of(begun)
-    found = await classify(resources, question, history, begun.language)
+    found = await classify(resources, question, history, begun.language, begun.intents)
     classified_at = time.perf_counter()
     screened = screen(question, masked, found.question_vector, begun.policy)
     screened_at = time.perf_counter()
@@ -123,6 +127,7 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
         wants_draft=screened.wants_draft,
         policy_version=begun.policy.version,
         redaction_version=begun.thread.redaction_version,
+        intents_version=SHIPPED_VERSION if begun.intents is None else begun.thread.intents_version,
         channel=shown_channel(begun.thread.channel),
         step_ms=_milliseconds(started, classified_at, screened_at),
     )
@@ -136,14 +141,24 @@ def words_of(begun: Begun) -> tuple[str, list[str], list[PastMessage]]:
     return question_of(begun.messages, begun.ref.turn), masked, history
 
 
-async def classify(resources: Resources, question: str, history: Sequence[PastMessage], language: str) -> Classified:
-    """The intent, and what to search for: the question as the history completes it, without personal data."""
+async def classify(
+    resources: Resources,
+    question: str,
+    history: Sequence[PastMessage],
+    language: str,
+    intents: IntentClassifier | None = None,
+) -> Classified:
+    """The intent, and what to search for: the question as the history completes it, without personal data.
+
+    `intents`: the tenant's own, where it has some.
+    """
     completed = contextual_query(question, history, language)
     query = await asyncio.to_thread(_without_personal_data, resources, completed, language)
     # The pass that found the names in a message gave its vector, too; a second one is for what the history completed.
     texts = [question] if completed == question else [question, query]
     vectors = await asyncio.to_thread(resources.encoder.embed, texts)
-    return Classified(resources.intents.classify(vectors[0], question), query, vectors[-1], vectors[0])
+    intent = (intents or resources.intents).classify(vectors[0], question)
+    return Classified(intent, query, vectors[-1], vectors[0])
 
 
 def _without_personal_data(resources: Resources, query: str, language: str) -> str:

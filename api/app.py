@@ -22,6 +22,7 @@ from api import (
     escalations,
     examinations,
     help_pages,
+    intents,
     knowledge,
     knowledge_search,
     knowledge_sitemaps,
@@ -93,7 +94,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     conversing = (conversations, messages, sse, websocket, examinations)
     managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs, reports)
     knowing = (knowledge, knowledge_versions, knowledge_sitemaps, knowledge_search)
-    ruling = (policies, policy_replays, redaction_rules, regulated_tickets)
+    ruling = (policies, policy_replays, redaction_rules, intents, regulated_tickets)
     asked = (privacy_requests, legal_holds, statutory_records, retention, scheduled_reports)
     around = (operations, codec, demo, help_pages, well_known)
     for part in (auth, customer_tokens, *conversing, escalations, *knowing, *ruling, *managing, *asked, *around):
@@ -101,6 +102,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.include_router(tenants.secrets_router)
     app.include_router(users.invitations_router)
     app.include_router(redaction_rules.trial_router)
+    app.include_router(intents.drafts_router)
     app.include_router(documents.router(app))
     app.include_router(pages.router())
     errors.install(app)

@@ -12,7 +12,7 @@ from api.problems import Problem, refuse
 
 BODY_MAX = 64 * 1024
 UPLOAD_MAX = 8 * 1024 * 1024
-UPLOADS = frozenset({"/v1/knowledge/sources"})
+UPLOADS = frozenset({"/v1/knowledge/sources", "/v1/intents"})
 """Where a form may bring a file."""
 BODY_WITHIN_S = 20.0
 

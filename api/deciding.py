@@ -12,7 +12,7 @@ from api.state import Services
 from helios.refusals import Refused
 from helios.tokens import Identity
 
-REFUSALS = {code: code for code in ("not_found", "four_eyes", "version_conflict", "ticket_conflict")}
+REFUSALS = {code: code for code in ("not_found", "four_eyes", "version_conflict", "ticket_conflict", "gate_not_passed")}
 """Every code of `Refused`, all of them published."""
 
 

@@ -23,6 +23,7 @@ SETTINGS = {
         "allowed_origins": ["https://www.harbour.example"],
         "generators": [],
         "limits": {"tenant": None, "user": None, "customer": None, "api_key": None},
+        "intents": {"margin": 0.02, "accuracy_least": 0.5},
         "self_registration": False,
         "sso": {"issuer": "https://login.harbour.example", "client_id": "helioscs", "role_claim": "groups",
                 "roles": {"service-desk": ["agent"]}, "default_role": None, "provisioning": True, "required": False,

@@ -10,9 +10,9 @@ from helios.models.language import LanguageIdentifier
 
 async def language_of(text: str) -> str:
     """ISO 639-1; English where it cannot be told."""
-    return (await asyncio.to_thread(_identifier)).detect(text, default="en").code
+    return (await asyncio.to_thread(identifier)).detect(text, default="en").code
 
 
 @lru_cache(maxsize=1)
-def _identifier() -> LanguageIdentifier:
+def identifier() -> LanguageIdentifier:
     return LanguageIdentifier.load()

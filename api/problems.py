@@ -82,6 +82,7 @@ CODES: dict[str, Code] = {
     "version_conflict": Code(409, "The version's state does not allow this", "Read the version again: somebody may have been faster. Only what waits for review can be approved or rejected, and only what was published before can be rolled back to."),
     "ticket_conflict": Code(409, "The ticket's state, or a regulation, does not allow this", "`detail` says what stands in the way. Read the ticket again: its clocks say which run, and docs/clocks.md which can be extended to which."),
     "rule_not_allowed": Code(422, "The rules may not be changed like this", "`errors` names each place. The safety minimum cannot be lowered or switched off, and what means nothing for a situation is refused: see docs/policies.md."),
+    "gate_not_passed": Code(409, "The version does worse than it may", "`detail` says in what. Look at its `report`, mend its examples, or publish with `force` and a `note` that says why."),
     "knowledge_withdrawn": Code(409, "The draft rests on knowledge that is not in force any more", "Edit the draft, or answer in your own words."),
     "four_eyes": Code(403, "A second person must approve this", "Whose draft or request it is may not approve it."),
     "blocked_by_policy": Code(422, "The text does not pass the bank's rules", "`detail` names the rules. Change the text and send it again."),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, StrictStr
 
-from api.models import Body, Content, Remark, spoken
+from api.models import Body, Content, Remark, SourceFile, spoken
+from helios.intents.examples import CHARACTERS_MOST, EXAMPLES_MOST, INTENTS_MOST
 from helios.rules.policy_document import SituationOverride
 from helios.rules.redaction_document import KindRule, OwnPattern
 from schema.policy_replay import TURNS_MOST
@@ -66,6 +67,43 @@ class RedactionTrial(Body):
     text: Content
     version: Annotated[StrictInt, Field(ge=1, le=2**31 - 1)] | None = None
     language: Annotated[StrictStr, Field(pattern="^[a-z]{2}$")] | None = None
+
+
+Example = Annotated[StrictStr, Field(min_length=1, max_length=CHARACTERS_MOST), AfterValidator(spoken)]
+IntentName = Annotated[StrictStr, Field(min_length=1, max_length=64, examples=["school_fees"])]
+
+
+class IntentExamples(Body):
+    """An intent and what customers say who have it. `out_of_scope`: what the assistant should not try to answer."""
+
+    name: IntentName
+    examples: Annotated[list[Example], Field(max_length=EXAMPLES_MOST, examples=[["Can I pay the school fees here?"]])]
+
+
+class SeveralIntents(Body):
+    """A text with more than one intent."""
+
+    text: Example
+    intents: Annotated[list[IntentName], Field(min_length=2, max_length=10)]
+
+
+class NewIntents(Body):
+    """Examples to train on: as `intents`, or as a `file` (CSV with the columns `intent` and `text`, or JSON of this
+    shape). `base`: `shipped` trains on the product's own examples besides, but for intents of the same name.
+    """
+
+    note: Remark | None = None
+    base: Literal["shipped", "none"] = "shipped"
+    intents: Annotated[list[IntentExamples], Field(max_length=INTENTS_MOST)] = []  # noqa: RUF012
+    several: Annotated[list[SeveralIntents], Field(max_length=EXAMPLES_MOST)] = []  # noqa: RUF012
+    file: SourceFile | None = None
+
+
+class IntentsPublication(Body):
+    """`force`: although the gate is not passed; then `note` says why."""
+
+    note: Remark | None = None
+    force: StrictBool = False
 
 
 PARTS: tuple[type[BaseModel], ...] = (SituationOverride, KindRule, OwnPattern)

@@ -39,10 +39,14 @@ LIST = """
 """
 
 
-def versions_router(kind: RuleKind, path: str, tag: str, whole: Mapping[str, Any]) -> APIRouter:
-    """The routes that every kind has. `whole` is an example of a version."""
+def versions_router(
+    kind: RuleKind, path: str, tag: str, whole: Mapping[str, Any], *, publishing: bool = True
+) -> APIRouter:
+    """The routes that every kind has. `whole` is an example of a version. `publishing`: in the way that most have."""
     router = APIRouter(prefix=path, tags=[tag], route_class=IdempotentRoute)
     _add_reading(router, kind, whole)
+    if publishing:
+        _add_publishing(router, kind, whole)
     _add_deciding(router, kind, whole)
     return router
 
@@ -57,8 +61,8 @@ async def draft(
         raise Problem("rule_not_allowed", errors[0]["detail"], errors=errors)
     ref = DraftRef(writer.tenant_id, resource_id(request), writer.id)
     async with deciding(services, writer) as connection:
-        number = await versions.add_draft(connection, kind, ref, document, _clean(note))
-        return await _shown(connection, kind, writer, number, 201)
+        number = await versions.add_draft(connection, kind, ref, document, cleaned(note))
+        return await shown(connection, kind, writer, number, 201)
 
 
 def _add_reading(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) -> None:
@@ -74,7 +78,7 @@ def _add_reading(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) ->
     async def read_version(version: Version, services: State, reader: Reader) -> Response:
         """A version: what it changes, and all that is in force with it."""
         async with deciding(services, reader) as connection:
-            return await _shown(connection, kind, reader, version)
+            return await shown(connection, kind, reader, version)
 
     @router.get("/{version:int}/diff", **described(examples.DIFF, "forbidden", "not_found", about="What changes"))
     async def compare_versions(version: Version, services: State, reader: Reader, against: Against = None) -> Response:
@@ -89,13 +93,15 @@ def _add_reading(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) ->
         return JSONResponse({"from": before.version, "to": version, "changes": changes})
 
 
-def _add_deciding(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) -> None:
-    errors = ("forbidden", "not_found", "version_conflict")
+ERRORS = ("forbidden", "not_found", "version_conflict")
+
+
+def _add_publishing(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) -> None:
     published = {**whole, "status": "published"}
 
     @router.post(
         "/{version:int}/publish",
-        **described(published, *errors, "four_eyes", body={"note": "As agreed."}, about="The version, in force"),
+        **described(published, *ERRORS, "four_eyes", body={"note": "As agreed."}, about="The version, in force"),
     )
     async def publish_version(
         version: Version, services: State, publisher: Publisher, body: Remarks | None = None
@@ -104,11 +110,15 @@ def _add_deciding(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) -
         async with deciding(services, publisher) as connection:
             note = _note(body)
             await versions.publish(connection, kind, publisher.tenant_id, version, publisher.id, note)
-            return await _shown(connection, kind, publisher, version)
+            return await shown(connection, kind, publisher, version)
+
+
+def _add_deciding(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) -> None:
+    published = {**whole, "status": "published"}
 
     @router.post(
         "/{version:int}/reject",
-        **described({**whole, "status": "rejected"}, *errors, body={"note": "Too broad."}, about="The version"),
+        **described({**whole, "status": "rejected"}, *ERRORS, body={"note": "Too broad."}, about="The version"),
     )
     async def reject_version(
         version: Version, services: State, writer: Writer, body: Remarks | None = None
@@ -116,11 +126,11 @@ def _add_deciding(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) -
         """Ends a draft. Its author may do so too, to take it back."""
         async with deciding(services, writer) as connection:
             await versions.reject(connection, kind, writer.tenant_id, version, writer.id, _note(body))
-            return await _shown(connection, kind, writer, version)
+            return await shown(connection, kind, writer, version)
 
     @router.post(
         "/{version:int}/rollback",
-        **described(published, *errors, "four_eyes", body={"note": "Too many alarms."}, about="The version, in force"),
+        **described(published, *ERRORS, "four_eyes", body={"note": "Too many alarms."}, about="The version, in force"),
     )
     async def roll_back_to(
         version: Version, services: State, publisher: Publisher, body: Remarks | None = None
@@ -129,14 +139,15 @@ def _add_deciding(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any]) -
         async with deciding(services, publisher) as connection:
             note = _note(body)
             await versions.roll_back(connection, kind, publisher.tenant_id, version, publisher.id, note)
-            return await _shown(connection, kind, publisher, version)
+            return await shown(connection, kind, publisher, version)
 
 
-async def _shown(
+async def shown(
     connection: AsyncConnection, kind: RuleKind, reader: Identity, version: int, status: int = 200
 ) -> Response:
     row = await versions.find(connection, kind, reader.tenant_id, version)
-    return JSONResponse({**_listed(row), "definition": row.definition, "effective": _effective(kind, row)}, status)
+    whole = {"definition": row.definition, "effective": _effective(kind, row), **kind.shown(row)}
+    return JSONResponse({**_listed(row), **whole}, status)
 
 
 def _effective(kind: RuleKind, row: Any) -> dict[str, Any]:
@@ -161,10 +172,10 @@ def _changes(before: Any, after: Any, pointer: str = "") -> Iterator[dict[str, A
 
 
 def _note(body: Remarks | None) -> str | None:
-    return _clean(body.note) if body is not None else None
+    return cleaned(body.note) if body is not None else None
 
 
-def _clean(note: str | None) -> str | None:
+def cleaned(note: str | None) -> str | None:
     return clean(note) if note else None
 
 

@@ -35,11 +35,14 @@ REFUSED_ARCHIVE = "is damaged, or not as a word processor writes it"
 class UploadRoute(IdempotentRoute):
     """A route that takes its body as JSON or as a form with one `file`."""
 
+    titled = True
+    """The file's name is the title, where none is given."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+        handle, titled = super().get_route_handler(), self.titled
 
         async def accept(request: Request) -> Response:
-            return await handle(await _as_json(request) if _is_form(request) else request)
+            return await handle(await _as_json(request, titled) if _is_form(request) else request)
 
         return accept
 
@@ -50,14 +53,20 @@ def _is_form(request: Request) -> bool:
     return message.get_content_type() == "multipart/form-data" and message.get_boundary() is not None
 
 
-async def _as_json(request: Request) -> StrictRequest:
+class UntitledUploadRoute(UploadRoute):
+    """What is uploaded has no title."""
+
+    titled = False
+
+
+async def _as_json(request: Request, titled: bool) -> StrictRequest:
     fields: dict[str, Any] = {}
     async with request.form(max_files=1, max_fields=FIELDS_MAX) as form:
         for name, value in form.multi_items():
             if name in fields:
                 raise Problem("invalid_request", "A field of the form stands there twice.")
             fields[name] = await _file(value) if isinstance(value, UploadFile) else _value(name, value)
-    if isinstance(fields.get("file"), dict):
+    if titled and isinstance(fields.get("file"), dict):
         fields.setdefault("title", PurePath(fields["file"]["name"]).stem.replace("-", " ").replace("_", " "))
     return _request(request, json.dumps(fields).encode())
 

@@ -67,6 +67,7 @@ Disclosure = Annotated[StrictStr, Field(min_length=1, max_length=1_000), AfterVa
 Years = Annotated[StrictInt, Field(ge=1, le=30, description="Years after the conversation was closed")]
 Every = Literal["month", "quarter", "never"]
 PerMinute = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Issuer = Annotated[StrictStr, Field(pattern=ISSUER, max_length=512, description="As the provider writes it, exactly")]
 Named = Annotated[StrictStr, Field(min_length=1, max_length=256, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 Roles = Annotated[tuple[Staff, ...], Field(min_length=1, max_length=8), AfterValidator(_distinct)]
@@ -123,6 +124,16 @@ class ReportSchedule(_Strict):
     ai_oversight: Every = "month"
     data_requests: Every = "month"
     access_review: Every = "quarter"
+
+
+class IntentGate(_Strict):
+    """What a version of the tenant's intents must reach on held-out examples to be published without `force`."""
+
+    margin: Annotated[
+        Share,
+        Field(description="How far each figure may stay behind the published version's"),
+    ] = 0.02
+    accuracy_least: Annotated[Share, Field(description="The least share of its own examples that it names right")] = 0.5
 
 
 class Limits(_Strict):
@@ -207,6 +218,7 @@ class TenantSettings(_Strict):
         AfterValidator(_distinct),
     ] = ()
     limits: Limits = Limits()
+    intents: IntentGate = IntentGate()
     self_registration: StrictBool = False
     sso: Annotated[SingleSignOn | None, Field(description="Single sign-on of the staff (OpenID Connect)")] = None
     mfa_required_roles: Annotated[tuple[Staff, ...], Field(max_length=8), AfterValidator(_distinct)] = ()

@@ -21,7 +21,7 @@ from helios.crypto import RootKey
 from helios.database import Database
 from helios.ids import new_id
 from helios.tenant_settings import TenantSettings
-from schema.tables import Policy, RedactionRule, Tenant, TenantKey, TenantSettingsVersion
+from schema.tables import IntentSet, Policy, RedactionRule, Tenant, TenantKey, TenantSettingsVersion
 
 FRESH_S = 2.0
 KEPT_MOST = 10_000
@@ -130,6 +130,6 @@ async def create(
         )
     )
     common = {"tenant_id": tenant_id, "version": 1, "status": "published", "published_at": datetime.now(UTC)}
-    for table in (Policy, RedactionRule):
+    for table in (Policy, RedactionRule, IntentSet):
         await connection.execute(insert(table).values(**common, id=new_id(), note="As the product ships it"))
     await audit.record(connection, tenant_id, "tenant.created", actor=actor, subject=("tenant", tenant_id))

@@ -125,6 +125,8 @@ class Understanding:
     channel: str = "other"
     """As Temporal may show it: see `schema/visibility.py`."""
     redaction_version: int = 1
+    intents_version: int = 1
+    """Of the tenant's intents: the model that named this turn's."""
 
 
 @dataclass(frozen=True, slots=True)

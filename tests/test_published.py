@@ -56,6 +56,7 @@ INTERNAL_ERROR_TYPES = {
     "bug": "ends the turn as failed",
     "not_for_ops": "a signal has no caller to tell",
     "superseded": "between attempts of one step",
+    "too_costly": "the version says so, as `failed`",
 }
 """Types of errors in workflows and activities that no caller of the API ever sees."""
 LANGUAGES = ("en", "de", "es", "fr", "ar", "tr")

@@ -6,16 +6,13 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from helios.models.auroc import auroc
+
+__all__ = ["accuracy", "auroc", "micro_f1"]
+
 
 def accuracy(expected: Sequence[str], found: Sequence[str]) -> float:
     return float(np.mean([one == other for one, other in zip(expected, found, strict=True)]))
-
-
-def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """How often a positive's score is above a negative's; equal ones count half (Hanley & McNeil, 1982)."""
-    ordered = np.sort(np.asarray(negative, dtype=np.float64))
-    places = np.searchsorted(ordered, positive, "left") + np.searchsorted(ordered, positive, "right")
-    return float(places.mean() / (2 * len(ordered)))
 
 
 def micro_f1(expected: Sequence[Collection[str]], found: Sequence[Collection[str]]) -> float:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -125,11 +127,17 @@ class IntentClassifier:
         cls, encoder: TextEncoder, rows: Sequence[tuple[str, Sequence[str]]], names: Sequence[str]
     ) -> IntentClassifier:
         """A classifier of texts that each have one of the `names` or several. Raises `IntentError` as `train` does."""
+        return cls.train_encoded(encoder.embed([text for text, _ in rows]), rows, names)
+
+    @classmethod
+    def train_encoded(
+        cls, vectors: Vectors, rows: Sequence[tuple[str, Sequence[str]]], names: Sequence[str]
+    ) -> IntentClassifier:
+        """As `train_rows`, of texts whose (n, dimension) vectors are known."""
         targets = np.array([[name in held for name in names] for _, held in rows], dtype=np.float64)
         if len(names) < 2 or not targets.any(axis=0).all():
             raise IntentError("an intent classifier needs two intents or more, each with examples")
-        texts = [text for text, _ in rows]
-        model = _train(encoder.embed(texts), texts, targets)
+        model = _train(vectors, [text for text, _ in rows], targets)
         return cls([OTHER if name == OUT_OF_SCOPE else name for name in names], model)
 
     def classify(self, vector: Vectors, text: str) -> Intent:
@@ -158,12 +166,31 @@ class IntentClassifier:
         scores = self._scores(vector, text)
         return tuple(self.names[i] for i in np.argsort(-scores) if scores[i] >= self._model.threshold)
 
-    def to_bytes(self) -> bytes:
-        """The classifier as an npz archive."""
+    def outside(self, vector: Vectors, text: str) -> float:
+        """A score, 0..1, that is higher the more the text seems to belong to no intent."""
+        probabilities = self.probabilities(vector, text)
+        inside = [place for place, name in enumerate(self.names) if name != OTHER]
+        return 1 - float(probabilities[inside].sum()) * float(probabilities[inside].max())
+
+    def to_bytes(self, *, half: bool = False) -> bytes:
+        """The classifier as an npz archive; `half`: in 16 bits a number."""
         buffer = io.BytesIO()
         parts = {name: getattr(self._model, name) for name in Model.__slots__}
-        np.savez(buffer, names=np.array(self.names), **parts)
+        kept = {name: part.astype(np.float16) if half and part.ndim else part for name, part in parts.items()}
+        np.savez(buffer, names=np.array(self.names), **kept)
         return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, archive: bytes, dimension: int) -> IntentClassifier | None:
+        """What `to_bytes` wrote; None where it is damaged, or for vectors of another dimension."""
+        try:
+            with np.load(io.BytesIO(archive), allow_pickle=False) as read:
+                names = [str(name) for name in read["names"]]
+                parts: dict[str, Any] = {name: read[name].astype(np.float32) for name in Model.__slots__}
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return None
+        model = Model(**parts)
+        return cls(names, model) if model.fits(len(names), dimension) else None
 
     def _scores(self, vector: Vectors, text: str) -> Floats:
         model = self._model
@@ -194,6 +221,12 @@ def _train(vectors: Vectors, texts: Sequence[str], targets: npt.NDArray[np.float
     )
 
 
+@cache
+def shipped_examples() -> dict[str, list[str]]:
+    """The examples of the shipped model: utterances by intent, those of `out_of_scope` among them."""
+    return _parse(EXAMPLES.read_text(encoding="utf-8"), EXAMPLES)
+
+
 def _parse(text: str, path: Path) -> dict[str, list[str]]:
     loaded = yaml.safe_load(text)
     if not isinstance(loaded, dict):
@@ -205,11 +238,8 @@ def _parse(text: str, path: Path) -> dict[str, list[str]]:
 
 
 def _read(path: Path, dimension: int) -> IntentClassifier | None:
+    """None where it is absent or damaged: it is trained anew and written over."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = [str(name) for name in archive["names"]]
-            parts: dict[str, Any] = {name: archive[name] for name in Model.__slots__}
-    except (OSError, ValueError, KeyError, EOFError):
-        return None  # absent or damaged: trained anew and written over
-    model = Model(**parts)
-    return IntentClassifier(names, model) if model.fits(len(names), dimension) else None
+        return IntentClassifier.from_bytes(path.read_bytes(), dimension)
+    except OSError:
+        return None

@@ -7,8 +7,8 @@ finds it decided. A published version can be brought back by a rollback; what a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +35,12 @@ class RuleKind:
     """What a document may not say, although it is well formed."""
     effective: Callable[[Any], dict[str, Any]]
     """All that is in force with a document."""
+    ready: str = "draft"
+    """The status in which a version may be published."""
+    undecided: frozenset[str] = frozenset({"draft"})
+    """Those in which it may be rejected."""
+    shown: Callable[[Any], Mapping[str, Any]] = field(default=lambda _row: {})
+    """What else the API shows of a version's row."""
 
 
 REDACTION_RULES = RuleKind("redaction_rules", "redaction_rules", RedactionDocument, not_allowed, effective_redaction)
@@ -87,19 +93,37 @@ async def published(connection: AsyncConnection, kind: RuleKind, tenant_id: UUID
 
 
 async def publish(
-    connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, version: int, reviewer: UUID, note: str | None
+    connection: AsyncConnection,
+    kind: RuleKind,
+    tenant_id: UUID,
+    version: int,
+    reviewer: UUID,
+    note: str | None,
+    detail: Mapping[str, Any] | None = None,
 ) -> None:
     """Puts a draft into force; what was in force becomes superseded. Its author may not, in whatever role."""
-    row = await _draft(connection, kind, tenant_id, version, reviewer)
+    row = await publishable(connection, kind, tenant_id, version, reviewer)
     await _put_into_force(connection, kind, tenant_id, row, reviewer, note)
-    await _record(connection, kind, tenant_id, row.id, version, "published", reviewer)
+    await _record(connection, kind, tenant_id, row.id, version, "published", reviewer, detail)
+
+
+async def publishable(
+    connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, version: int, reviewer: UUID
+) -> Any:
+    """The row of a version that this person may publish. From here on nobody else decides about the kind."""
+    row = await _locked(connection, kind, tenant_id, version)
+    if row.created_by == reviewer:
+        raise Refused("four_eyes", "Whoever wrote a draft may not publish it, in whatever role.")
+    _require(row, {kind.ready})
+    return row
 
 
 async def reject(
     connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, version: int, reviewer: UUID, note: str | None
 ) -> None:
     """A draft that will not be published. Its author may take it back in this way."""
-    row = await _draft(connection, kind, tenant_id, version, None)
+    row = await _locked(connection, kind, tenant_id, version)
+    _require(row, kind.undecided)
     decided = {"tenant_id": tenant_id, "version": version, "reviewer": reviewer, "note": note}
     await connection.execute(_statement(REJECT, kind), decided)
     await _record(connection, kind, tenant_id, row.id, version, "rejected", reviewer)
@@ -120,16 +144,14 @@ async def roll_back(
     await _record(connection, kind, tenant_id, row.id, version, "rolled_back", reviewer, detail)
 
 
-async def _draft(
-    connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, version: int, reviewer: UUID | None
-) -> Any:
+async def _locked(connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, version: int) -> Any:
     await connection.execute(_statement(LOCK, kind), {"tenant_id": tenant_id})
-    row = await find(connection, kind, tenant_id, version)
-    if reviewer is not None and row.created_by == reviewer:
-        raise Refused("four_eyes", "Whoever wrote a draft may not publish it, in whatever role.")
-    if row.status != "draft":
+    return await find(connection, kind, tenant_id, version)
+
+
+def _require(row: Any, statuses: Collection[str]) -> None:
+    if row.status not in statuses:
         raise Refused("version_conflict", f"The version is {row.status}.")
-    return row
 
 
 async def _put_into_force(

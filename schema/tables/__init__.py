@@ -11,6 +11,7 @@ from sqlmodel import SQLModel
 from schema.tables.audit import Audit, AuditBlock, AuditCheckpoint, AuditKey, AuditLeaf
 from schema.tables.conversations import ConversationEvent, Feedback, Message, Thread, Turn
 from schema.tables.escalations import Decision, Escalation, Ticket, TicketEvent
+from schema.tables.intents import IntentChunk, IntentModel, IntentSet
 from schema.tables.knowledge import (
     EMBEDDING_DIMENSION,
     Chunk,
@@ -76,6 +77,9 @@ __all__ = [
     "Escalation",
     "Feedback",
     "IdempotencyKey",
+    "IntentChunk",
+    "IntentModel",
+    "IntentSet",
     "Invitation",
     "KnowledgePage",
     "KnowledgeSource",

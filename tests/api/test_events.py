@@ -48,6 +48,7 @@ BY_STEPS = {
     "escalation.claimed": "apply_claim",
     "escalation.decided": "apply_decision",
     "ticket.opened": "deliver",
+    "intents.trained": "train_intents",
     "knowledge.ingested": "finish_ingestion",
     "privacy_request.done": "write_export",
 }
@@ -135,6 +136,7 @@ async def test_every_operation_that_writes_leaves_an_event(walk: Walk, database:
     await _account(walk, database)
     await _staff(walk)
     await _rules(walk)
+    await _intents(walk)
     await _conversation(walk)
     await _ticket(walk)
     await _privacy(walk)
@@ -203,6 +205,24 @@ async def _rules(walk: Walk) -> None:
         await walk.do(f"POST /v1/{rules}/{{version}}/publish", "compliance_officer", {}, version=second)
         await walk.do(f"POST /v1/{rules}/{{version}}/rollback", "compliance_officer", {}, version=published)
     await walk.do("POST /v1/policies/replay", "admin", {"version": second, "turns": 1})
+
+
+async def _intents(walk: Walk) -> None:
+    """A version that a worker has trained, and one that is taken back while it is."""
+    intents = [{"name": name, "examples": [f"{name} {n}" for n in "abcde"]} for name in ("fees", "trees")]
+    body, decide = {"base": "none", "intents": intents}, "POST /v1/intents/{version}"
+    first, second = [(await walk.do("POST /v1/intents", "admin", body))["version"] for _ in range(2)]
+    await walk.do(f"{decide}/reject", "compliance_officer", {}, version=second)
+    async with asyncio.timeout(120):
+        while (await _read(walk, f"/v1/intents/{first}"))["status"] == "draft":
+            await asyncio.sleep(0.1)
+    forced = {"force": True, "note": "A trial."}
+    await walk.do(f"{decide}/publish", "compliance_officer", forced, version=first)
+    await walk.do(f"{decide}/rollback", "compliance_officer", {}, version=1)
+
+
+async def _read(walk: Walk, path: str) -> Any:
+    return (await walk.api.http.get(path, headers=await walk.staff("admin"))).json()
 
 
 async def _handed_in(walk: Walk) -> list[dict[str, Any]]:

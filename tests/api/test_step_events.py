@@ -17,20 +17,33 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from activities import access, clocks, escalation, ingestion, policy_replay, reporting, retention, signatures
+from activities import (
+    access,
+    clocks,
+    escalation,
+    ingestion,
+    intent_training,
+    policy_replay,
+    reporting,
+    retention,
+    signatures,
+)
 from activities.resources import Resources
 from helios import frames
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.ids import new_id
+from helios.intents.document import INTENTS, IntentDocument
 from helios.keyring import Keyring
 from helios.knowledge import pages
 from helios.models.language import LanguageIdentifier
 from helios.outbound import Outbound
 from helios.rules.replaying import open_replay
+from helios.rules.versions import DraftRef, add_draft
 from helios.settings import Settings
 from schema.clocks import Ring, TicketRef
 from schema.ingestion import Publish, VersionRef
+from schema.intents import FailTraining, IntentsRef
 from schema.policy_replay import ReplayRef
 from schema.privacy import RequestRef, TenantRef
 from schema.steps import ApplyDeadline, EscalationRef
@@ -48,6 +61,7 @@ LEAVES = {
     "apply_deadline": "escalation.warning",
     "replay_batch": "policy.replay_done",
     "fail_replay": "policy.replay_failed",
+    "fail_training": "intents.failed",
     "fail_version": "knowledge.failed",
     "publish_version": "knowledge.published",
     "sync_next_page": "knowledge.pages_listed",
@@ -63,6 +77,7 @@ LEAVES = {
 PART_OF = {
     "understand": "turn.completed",
     "generate": "turn.completed",
+    "encode_examples": "intents.trained",
     "parse_version": "knowledge.ingested",
     "embed_chunks": "knowledge.ingested",
     "end_conversations": "customer.erased",
@@ -133,6 +148,7 @@ async def test_every_step_leaves_its_event(bank: Bank, keyring: Keyring) -> None
     assert (await bank.api.http.post(SOURCES, files=broken, headers=editor)).status_code == 202
     await _deadlines(bank)
     await _replays(bank)
+    await _intents(bank)
     await _privacy(bank)
     await _knowledge(bank, await ingested(bank.api, version))
     await _kept(bank, keyring)
@@ -166,6 +182,15 @@ async def _replays(bank: Bank) -> None:
     async with bank.resources.database.tenant(bank.id) as connection:
         await open_replay(connection, ref, 1, 1, ("system", None))
     await bank.leaves("fail_replay", policy_replay.fail_replay(bank.resources, ref))
+
+
+async def _intents(bank: Bank) -> None:
+    """A version whose training was given up."""
+    draft = DraftRef(bank.id, new_id(), bank.tenant.users["admin"])
+    async with bank.resources.database.tenant(bank.id) as connection:
+        version = await add_draft(connection, INTENTS, draft, IntentDocument(), None)
+    work = FailTraining(IntentsRef(bank.id, version), "internal")
+    await bank.leaves("fail_training", intent_training.fail_training(bank.resources, work))
 
 
 async def _privacy(bank: Bank) -> None:

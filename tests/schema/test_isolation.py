@@ -37,6 +37,8 @@ HARD_TO_COME_BY = (
     "VALUES (:tenant_id, :id, 1, 1, 'done', 1, now()) RETURNING tenant_id, id) "
     "INSERT INTO policy_replay_changes (tenant_id, replay_id, conversation_id, turn, reason) "
     "SELECT tenant_id, id, id, 1, 'changed' FROM replay",
+    "INSERT INTO intent_chunks (tenant_id, version, number, examples_ct) VALUES (:tenant_id, 1, 0, '')",
+    "INSERT INTO intent_models (tenant_id, version, embedder, weights) VALUES (:tenant_id, 1, 'none', '')",
     "INSERT INTO knowledge_pages (tenant_id, id, kind, url, registered_by, next_check_at) "
     "VALUES (:tenant_id, :id, 'page', 'https://bank.example/hours', :user_id, now() + interval '1 day')",
 )

@@ -22,12 +22,14 @@ from schema.ingestion import (
     publication_workflow_id,
     sync_id,
 )
+from schema.intents import INTENT_TRAINING_WORKFLOW, intent_training_workflow_id
 from schema.policy_replay import POLICY_REPLAY_WORKFLOW, policy_replay_workflow_id
 from schema.privacy import ACCESS_WORKFLOW, ERASURE_WORKFLOW, RETENTION_WORKFLOW, request_workflow_id, retention_id
 from schema.reports import REPORTS_WORKFLOW, reports_id
 from tests.workflows.conftest import sandboxed
 from tests.workflows.scripted import TENANT
 from tests.workflows.scripted_batch import (
+    INTENTS,
     REPLAY,
     REQUEST,
     TICKET,
@@ -37,6 +39,7 @@ from tests.workflows.scripted_batch import (
     ScriptedPrivacy,
     ScriptedReplay,
     ScriptedReports,
+    ScriptedTraining,
 )
 from worker import BATCH_WORKFLOWS, WORKFLOWS, steps_of
 
@@ -101,6 +104,17 @@ def not_ingested(now: datetime) -> Scene:
     return Scene(INGESTION_WORKFLOW, ingestion_workflow_id(VERSION), steps, (VERSION,))
 
 
+def intents_trained(now: datetime) -> Scene:
+    """Three chunks of examples, then the training."""
+    return Scene(INTENT_TRAINING_WORKFLOW, intent_training_workflow_id(INTENTS), ScriptedTraining(), (INTENTS,))
+
+
+def intents_not_trained(now: datetime) -> Scene:
+    """A set that is too large to be trained."""
+    steps = ScriptedTraining(ApplicationError("no", type="too_costly", non_retryable=True))
+    return Scene(INTENT_TRAINING_WORKFLOW, intent_training_workflow_id(INTENTS), steps, (INTENTS,))
+
+
 def published(now: datetime) -> Scene:
     """An approval for a moment that is weeks away."""
     work = Publish(VERSION, now + timedelta(days=40))
@@ -116,7 +130,7 @@ SCENES: dict[str, Callable[[datetime], Scene]] = {
     scene.__name__: scene
     for scene in (
         fetched, erased, retained, reported, rang, policy_replayed, policy_not_replayed, ingested, not_ingested,
-        published, synced,
+        published, synced, intents_trained, intents_not_trained,
     )
 }  # fmt: skip
 

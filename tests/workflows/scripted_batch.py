@@ -7,14 +7,16 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.signatures import ClockSteps, KnowledgeSteps, PolicyReplaySteps, PrivacySteps, ReportSteps
+from activities.signatures import ClockSteps, IntentSteps, KnowledgeSteps, PolicyReplaySteps, PrivacySteps, ReportSteps
 from helios.ticket_clocks import Clocks, rung, ticking
 from schema.clocks import Ring, TicketRef, Ticking
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
+from schema.intents import Encoded, FailTraining, IntentsRef
 from schema.policy_replay import Place, ReplayBatch, Replayed, ReplayRef
 from schema.privacy import RequestRef, TenantRef
 from tests.workflows.scripted import TENANT
 
+INTENTS = IntentsRef(TENANT, 2)
 TICKET = TicketRef(TENANT, UUID("01900000-0000-7000-8000-0000000000f1"))
 VERSION = VersionRef(TENANT, UUID("01900000-0000-7000-8000-0000000000d1"), 1)
 REPLAY = ReplayRef(TENANT, UUID("01900000-0000-7000-8000-0000000000e1"))
@@ -94,6 +96,32 @@ class ScriptedKnowledge(KnowledgeSteps):
     async def publish_version(self, work: Publish) -> bool:
         self._called("publish")
         return True
+
+
+class ScriptedTraining(IntentSteps):
+    """Five examples in chunks of two; `error` is raised by training itself."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.calls: list[str] = []
+        self.failed: list[str] = []
+        self._error = error
+        self._done = 0
+
+    @activity.defn
+    async def encode_examples(self, ref: IntentsRef) -> Encoded:
+        self.calls.append("encode")
+        self._done = min(5, self._done + 2)
+        return Encoded(5, self._done)
+
+    @activity.defn
+    async def train_intents(self, ref: IntentsRef) -> None:
+        self.calls.append("train")
+        if self._error is not None:
+            raise self._error
+
+    @activity.defn
+    async def fail_training(self, work: FailTraining) -> None:
+        self.failed.append(work.code)
 
 
 class ScriptedReplay(PolicyReplaySteps):

@@ -1,0 +1,1 @@
+"""Intents that a tenant trains: examples, training, versions, and the model that a turn uses."""

@@ -1,0 +1,61 @@
+"""A tenant's examples become a model that waits for a second person, on the queue of work that nobody waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.signatures import IntentSteps
+    from schema.intents import FAILURES, INTENT_TRAINING_WORKFLOW, Encoded, FailTraining, IntentsRef
+    from workflows.steps import BATCH_PATIENT, BATCH_STEP_WITHIN, run_batch_step
+
+Result = TypeVar("Result")
+
+TRAIN_WITHIN = timedelta(minutes=70)
+"""More than the process that trains may take."""
+HEARTBEAT = timedelta(seconds=15)
+"""A worker that died is noticed after it; one that lives beats every 5 s."""
+
+
+@workflow.defn(name=INTENT_TRAINING_WORKFLOW)
+class IntentTrainingWorkflow:
+    """Encode chunk by chunk, then train. A set's size is limited, so that its chunks fit into one history: about 30."""
+
+    @workflow.run
+    async def run(self, ref: IntentsRef) -> None:
+        try:
+            await self._train(ref)
+        except ActivityError as error:
+            code = _failure(error)
+            workflow.set_current_details(f"failed: {code}")
+            await run_batch_step(IntentSteps.fail_training, FailTraining(ref, code))
+
+    async def _train(self, ref: IntentsRef) -> None:
+        encoded: Encoded = await _step(IntentSteps.encode_examples, ref)
+        while encoded.done < encoded.total:
+            workflow.set_current_details(f"encoding: {encoded.done} of {encoded.total} examples")
+            encoded = await _step(IntentSteps.encode_examples, ref)
+        workflow.set_current_details(f"training on {encoded.total} examples")
+        await _step(IntentSteps.train_intents, ref, TRAIN_WITHIN)
+        workflow.set_current_details("waits for a second person")
+
+
+async def _step(
+    step: Callable[[Any, IntentsRef], Coroutine[Any, Any, Result]],
+    ref: IntentsRef,
+    within: timedelta = BATCH_STEP_WITHIN,
+) -> Result:
+    return await workflow.execute_activity_method(
+        step, ref, start_to_close_timeout=within, heartbeat_timeout=HEARTBEAT, retry_policy=BATCH_PATIENT,
+        summary=step.__name__,
+    )  # fmt: skip
+
+
+def _failure(error: ActivityError) -> str:
+    cause = error.cause
+    return cause.type if isinstance(cause, ApplicationError) and cause.type in FAILURES else "internal"
