@@ -31,8 +31,9 @@ from benchmarks.environment import child
 from benchmarks.machine import facts
 from helios import audit
 from helios.audit_log.anchors import FolderAnchor
+from helios.audit_log.reading import Verdict
 from helios.audit_log.sealer import EVERY_S, seal, seal_all
-from helios.audit_log.verifier import Verdict, verify_log
+from helios.audit_log.verifier import verify_log
 from helios.crypto import RootKey
 from helios.database import Database
 from helios.embedded.postgres import create_extensions

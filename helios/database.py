@@ -76,6 +76,7 @@ class Database:
     ) -> None:
         """`begin_within_s`: the longest from wanting a transaction to having it; unset, the limits of its parts.
         `pooled`: the address is that of a PgBouncer in transaction mode."""
+        self.dsn, self.pooled = dsn, pooled
         self._begin_within_s = begin_within_s
         # Our own settings need no quoting; they end with the transaction, as the tenant does.
         set_again = "".join(f"; SELECT set_config('{name}', '{to}', true)" for name, to in SERVER_SETTINGS.items())
@@ -97,12 +98,15 @@ class Database:
         )
 
     @asynccontextmanager
-    async def tenant(self, tenant_id: UUID, *, snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def tenant(self, tenant_id: UUID, *, snapshot: bool | str = False) -> AsyncIterator[AsyncConnection]:
         """One transaction in which only this tenant's rows exist. Commits at the end, rolls back on an error.
 
-        `snapshot`: read only, and every statement sees the database as the first one did.
+        `snapshot`: read only, and every statement sees the database as the first one did; or as another transaction
+        does, whose `pg_export_snapshot()` it names.
         """
         mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if snapshot else ""
+        if isinstance(snapshot, str):
+            mode += f"; SET TRANSACTION SNAPSHOT '{snapshot}'"
         # Hexadecimal digits need no quoting; with a parameter it would take a second round trip.
         begin = f"BEGIN{mode}; SELECT set_config('app.tenant_id', '{tenant_id.hex}', true)"
         async with self._transaction(begin, self._shares.of(tenant_id)) as connection:

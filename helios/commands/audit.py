@@ -21,8 +21,9 @@ from sqlalchemy import text
 
 from helios.audit_log.anchors import Anchor, anchor_of
 from helios.audit_log.export import NothingSealed, write_export
+from helios.audit_log.reading import Verdict
 from helios.audit_log.s3 import S3Error
-from helios.audit_log.verifier import Report, Verdict, verify_log
+from helios.audit_log.verifier import Report, verify_log
 from helios.commands.reach import reach
 from helios.crypto import RootKey
 from helios.database import Database

@@ -18,7 +18,8 @@ from rich.markup import escape
 from sqlalchemy import text
 
 from helios.audit_log.anchors import FolderAnchor
-from helios.audit_log.verifier import Report, Verdict, verify_log
+from helios.audit_log.reading import Verdict
+from helios.audit_log.verifier import Report, verify_log
 from helios.commands.conversation import Customer, Transcript, console, play
 from helios.commands.searching import places_with
 from helios.database import Database

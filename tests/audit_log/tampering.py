@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from helios.audit_log.checkpoints import Checkpoint, sign
 from helios.audit_log.entries import COLUMNS, canonical
 from helios.audit_log.merkle import Frontier, leaf_hash
-from helios.audit_log.verifier import Verdict
+from helios.audit_log.reading import Verdict
 from helios.crypto import RootKey
 
 TABLES = ("audits", "audit_keys", "audit_leaves", "audit_blocks", "audit_checkpoints")

@@ -15,7 +15,7 @@ from helios.audit_log.checkpoints import CheckpointError, read, verify
 from helios.audit_log.keys import signing_keys
 from helios.audit_log.merkle import is_consistent, leaf_hash, root_from_inclusion
 from helios.audit_log.proofs import checkpoint_of, last_checkpoint, prove_consistency, prove_event
-from helios.audit_log.verifier import Verdict
+from helios.audit_log.reading import Verdict
 from helios.crypto import RootKey
 from helios.ids import new_id
 from tests.audit_log.conftest import Log

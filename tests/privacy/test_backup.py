@@ -16,9 +16,10 @@ from sqlalchemy import text
 from helios.audit_log.anchors import Anchor, FolderAnchor
 from helios.audit_log.checkpoints import Checkpoint, sign
 from helios.audit_log.keys import signing_keys
+from helios.audit_log.reading import Verdict
 from helios.audit_log.s3 import S3Anchor
 from helios.audit_log.signed_notes import sign_text
-from helios.audit_log.verifier import Verdict, anchored_roots, verify_log
+from helios.audit_log.verifier import anchored_roots, verify_log
 from helios.backup.afterwards import settle
 from helios.backup.anchored import anchors_of, read_anchors
 from helios.backup.making import MANIFEST, make

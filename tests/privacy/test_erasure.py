@@ -11,7 +11,8 @@ from sqlalchemy import text
 from stdnum import luhn
 
 from helios.audit_log.anchors import FolderAnchor
-from helios.audit_log.verifier import Verdict, verify_log
+from helios.audit_log.reading import Verdict
+from helios.audit_log.verifier import verify_log
 from helios.commands.searching import places_with
 from helios.crypto import Shredded
 from helios.customer_keys import customer_keys
