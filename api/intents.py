@@ -14,13 +14,14 @@ from pydantic import ValidationError
 
 from api import intent_examples as examples
 from api.deciding import deciding
-from api.described import described
+from api.described import described, text_content
+from api.documents import style_policy
 from api.idempotency import resource_id
 from api.languages import identifier
 from api.models import SourceFile
 from api.problems import Problem
 from api.rule_models import IntentsPublication, NewIntents
-from api.rule_versions import ERRORS, Publisher, Version, Writer, cleaned, shown, versions_router
+from api.rule_versions import ERRORS, Publisher, Reader, Version, Writer, cleaned, shown, versions_router
 from api.starting import start_later
 from api.state import Services, State
 from api.uploads import UntitledUploadRoute
@@ -29,6 +30,7 @@ from helios.intents.document import INTENTS
 from helios.intents.drafting import draft_intents, without_personal_data
 from helios.intents.examples import Example, shipped, wrongs
 from helios.intents.files import POINTER, FileRefused, examples_of_csv
+from helios.intents.picture import STYLE, confusion_svg
 from helios.intents.starting import start_training
 from helios.rules import versions
 from helios.rules.policy_document import Wrong
@@ -39,6 +41,8 @@ from schema.intents import IntentsRef
 
 router = versions_router(INTENTS, "/v1/intents", "Rules", examples.INTENTS, publishing=False)
 drafts_router = APIRouter(prefix="/v1/intents", tags=["Rules"], route_class=UntitledUploadRoute)
+PICTURE = {**style_policy(STYLE), "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+IN_A_FILE = {"intents", "several"}
 FORM = {"multipart/form-data": {"schema": {
     "type": "object", "required": ["file"], "additionalProperties": {"type": "string"},
     "properties": {"file": {"type": "string", "format": "binary"}},
@@ -92,6 +96,24 @@ async def publish_intents(
         return await shown(connection, INTENTS, publisher, version)
 
 
+@router.get(
+    "/{version:int}/confusion.svg",
+    **described(
+        None, *ERRORS,
+        also={200: {"description": "The picture", "content": text_content("image/svg+xml", "<svg …></svg>")}},
+    ),
+)  # fmt: skip
+async def draw_confusion(version: Version, services: State, reader: Reader) -> Response:
+    """Which intents were taken for which among the examples that were held out: a matrix of few intents, of many the
+    pairs that were confused most. The numbers are the version's `report.confused`.
+    """
+    async with deciding(services, reader) as connection:
+        row = await versions.find(connection, INTENTS, reader.tenant_id, version)
+    if row.report is None:
+        raise Problem("version_conflict", "The version has no report: it is shipped, or not trained.")
+    return Response(confusion_svg(version, row.report), media_type="image/svg+xml", headers=PICTURE)
+
+
 def examples_in(body: NewIntents) -> list[Example]:
     """Every example with the place where it stands. Raises a problem for a file that is none."""
     if body.file is None:
@@ -104,13 +126,16 @@ def examples_in(body: NewIntents) -> list[Example]:
             return examples_of_csv(content)
         if not body.file.name.lower().endswith(".json"):
             raise Problem("unsupported_media_type", "Files of examples are .csv or .json.")
-        return _listed(NewIntents.model_validate({**json.loads(content), "file": None}))
+        read = json.loads(content)
+        if not isinstance(read, dict) or not read.keys() <= IN_A_FILE:
+            raise FileRefused("is not an object with intents and several; note and base are sent beside it")
+        return _listed(NewIntents.model_validate(read))
     except FileRefused as refused:
         raise _invalid([refused.wrong]) from None
     except ValidationError as error:
         place = "/".join(str(part) for part in error.errors()[0]["loc"] if isinstance(part, int))
         raise _invalid([(POINTER, f"is not as the JSON body is: {error.errors()[0]['msg']} ({place})")]) from None
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, RecursionError):
         raise _invalid([(POINTER, "is not JSON")]) from None
 
 

@@ -77,5 +77,6 @@ INTENTS = RuleKind(
     ready="trained",
     undecided=frozenset({"draft", "trained", "failed"}),
     shown=shown,
+    parts="intent_chunks",
 )
 SHIPPED_VERSION = 1

@@ -121,15 +121,17 @@ def _asked_both(mine: Set, theirs: Set, place_of: dict[str, int], folds: npt.NDA
     ]
 
 
-def _without(each: Set, place_of: dict[str, int], folds: npt.NDArray[Any], fold: int) -> IntentClassifier:
+def _without(each: Set, place_of: dict[str, int], folds: npt.NDArray[Any], fold: int) -> IntentClassifier | None:
+    """None where too little is left: nearly all of its examples say the same."""
     kept = [n for n, text in enumerate(each.texts) if folds[place_of[text]] != fold]
-    return trained(
-        Set(each.version, [each.texts[n] for n in kept], [each.intents[n] for n in kept], each.vectors[kept])
-    )
+    left = Set(each.version, [each.texts[n] for n in kept], [each.intents[n] for n in kept], each.vectors[kept])
+    return trained(left) if len(left.names) > 1 else None
 
 
-def _answer(model: IntentClassifier, text: str, vector: Floats, truth: Sequence[str]) -> Answer:
+def _answer(model: IntentClassifier | None, text: str, vector: Floats, truth: Sequence[str]) -> Answer:
     shown = tuple(OTHER if name == OUT_OF_SCOPE else name for name in truth)
+    if model is None:
+        return Answer(shown, OTHER, 1.0)
     return Answer(shown, model.classify(vector, text).name, model.outside(vector, text))
 
 

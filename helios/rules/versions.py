@@ -41,6 +41,8 @@ class RuleKind:
     """Those in which it may be rejected."""
     shown: Callable[[Any], Mapping[str, Any]] = field(default=lambda _row: {})
     """What else the API shows of a version's row."""
+    parts: str | None = None
+    """A table of parts by version, of which a rejected one keeps none."""
 
 
 REDACTION_RULES = RuleKind("redaction_rules", "redaction_rules", RedactionDocument, not_allowed, effective_redaction)
@@ -126,6 +128,8 @@ async def reject(
     _require(row, kind.undecided)
     decided = {"tenant_id": tenant_id, "version": version, "reviewer": reviewer, "note": note}
     await connection.execute(_statement(REJECT, kind), decided)
+    if kind.parts is not None:
+        await connection.execute(text(DELETE_PARTS.format(parts=kind.parts)), decided)
     await _record(connection, kind, tenant_id, row.id, version, "rejected", reviewer)
 
 
@@ -204,6 +208,7 @@ REJECT = """
     UPDATE {table} SET status = 'rejected', rejected_by = :reviewer, rejected_at = now(), review_note = :note
     WHERE tenant_id = :tenant_id AND version = :version
 """
+DELETE_PARTS = "DELETE FROM {parts} WHERE tenant_id = :tenant_id AND version = :version"
 
 
 def _statement(template: str, kind: RuleKind) -> TextClause:

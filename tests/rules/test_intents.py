@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
+from sqlalchemy import text
 
+from helios.database import Database
 from tests.api.problems import assert_problem
 from tests.rules.conftest import Bank
 
@@ -53,9 +56,55 @@ async def test_a_tenants_own_intents_are_trained_published_and_in_its_turns_only
     assert (found["status"], found["failure"]) == ("trained", None)
     assert found["progress"] == {"examples_total": 12, "examples_done": 12}
     assert found["report"]["accuracy"] >= 0.5
+    picture = await bank.api.http.get(f"/v1/intents/{version}/confusion.svg", headers=await bank.api.staff("admin"))
+    assert (picture.headers["content-type"], "school_fees" in picture.text) == ("image/svg+xml", True)
     assert (await turn(bank))[1] == 1
     assert_problem(await publish(bank, version, by="admin"), code="forbidden")
     assert (await publish(bank, version)).json()["status"] == "published"
     assert await turn(bank) == ("school_fees", version)
     assert (await bank.decide(1, "rollback", kind=KIND)).status_code == 200
     assert (await turn(bank))[1] == 1
+
+
+async def test_four_eyes_and_the_gate_hold(bank: Bank, database: Database) -> None:
+    """Examples that all say the same but for a digit leave nothing to learn from: somebody has to answer for it."""
+    nothing = [
+        {"name": name, "examples": [f"number {n}" for n in range(first, first + 5)]}
+        for name, first in (("left", 0), ("right", 5))
+    ]
+    own = await draft(bank, "compliance_officer", intents=nothing)
+    worse = await draft(bank, intents=nothing)
+    assert (await trained(bank, worse))["report"]["accuracy"] == 0
+    assert_problem(await publish(bank, own), code="four_eyes")
+    assert "accuracy" in assert_problem(await publish(bank, worse), code="gate_not_passed")["detail"]
+    assert_problem(await publish(bank, worse, force=True), code="gate_not_passed")
+    assert (await publish(bank, worse, force=True, note="For a day.")).json()["review_note"] == "For a day."
+    events = (await bank.get("/v1/audit/events?action=intents.published"))["items"]
+    assert [each["detail"].get("forced") for each in events] == [True]
+    assert (await bank.decide(own, "reject", kind=KIND)).json()["status"] == "rejected"
+    async with database.tenant(bank.tenant_id) as connection:
+        kept = await connection.scalars(text("SELECT DISTINCT version FROM intent_chunks"))
+        assert list(kept) == [worse]
+
+
+async def test_a_file_is_read_like_a_body_and_each_place_that_is_wrong_is_named(bank: Bank) -> None:
+    headers = await bank.api.staff("admin")
+
+    async def send(name: str, content: str) -> httpx.Response:
+        form: Any = {"files": {"file": (name, content)}, "data": {"base": "none"}}
+        return await bank.api.http.post("/v1/intents", headers=headers, **form)
+
+    lines = [f'{each["name"]},"{said}"' for each in OWN for said in each["examples"]]
+    sound = await send("examples.csv", "\n".join(["intent,text", *lines]))
+    assert sound.status_code == 202, sound.text
+    assert sound.json()["definition"]["intents"]["school_fees"]["examples"] == 6
+    same = await send("examples.json", json.dumps({"intents": OWN}))
+    assert same.json()["definition"] == sound.json()["definition"]
+    twice = assert_problem(await send("e.csv", "\n".join(["intent,text", *lines, f'trees,"{FEES[0]}"'])), 422)
+    said = "line 14: the same text is an example of school_fees and of trees"
+    assert {"pointer": "/file/content", "detail": said} in twice["errors"]
+    assert_problem(await send("e.json", json.dumps({"base": "none", "intents": OWN})), code="invalid_request")
+    assert_problem(await send("examples.pdf", "x"), code="unsupported_media_type")
+    assert_problem(await send("examples.json", "[]"), code="invalid_request")
+    picture = await bank.api.http.get("/v1/intents/1/confusion.svg", headers=headers)
+    assert_problem(picture, code="version_conflict")
