@@ -19,7 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.resources import Resources
-from activities.steps import Clocks, Escalations, Intents, Knowledge, PolicyReplays, Privacy, Reports, Turns
+from activities.steps import Clocks, Escalations, Gaps, Intents, Knowledge, PolicyReplays, Privacy, Reports, Turns
 from activities.warming import warm_up
 from helios import frames, logs
 from helios.audit_log.anchors import anchor_of
@@ -55,6 +55,7 @@ from workflows.erasure import ErasureWorkflow
 from workflows.escalation import EscalationWorkflow
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
 from workflows.intent_training import IntentTrainingWorkflow
+from workflows.knowledge_gaps import KnowledgeGapsWorkflow
 from workflows.policy_replay import PolicyReplayWorkflow
 from workflows.reports import ReportsWorkflow
 from workflows.retention import RetentionWorkflow
@@ -68,6 +69,7 @@ BATCH_WORKFLOWS: Sequence[type] = (
     ErasureWorkflow,
     IngestionWorkflow,
     IntentTrainingWorkflow,
+    KnowledgeGapsWorkflow,
     PublicationWorkflow,
     PolicyReplayWorkflow,
     ReportsWorkflow,
@@ -147,7 +149,7 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
         client,
         task_queue=config.temporal_batch_queue,
         workflows=BATCH_WORKFLOWS,
-        activities=steps_of(*(each(resources) for each in (Knowledge, Intents, Privacy, PolicyReplays, Reports))),
+        activities=steps_of(*(each(resources) for each in (Knowledge, Intents, Gaps, Privacy, PolicyReplays, Reports))),
         workflow_runner=workflow_runner(config),
         build_id=build_id(),
         max_cached_workflows=100,

@@ -153,6 +153,25 @@ class KnowledgeSteps(ABC):
         """Publishes, if that approval still stands. Whether the version is published."""
 
 
+class GapSteps(ABC):
+    """Questions that nothing answered, and the groups of those that ask the same."""
+
+    @activity.defn
+    @abstractmethod
+    async def collect_questions(self, ref: TenantRef) -> int:
+        """Keeps the next turns that nothing answered, redacted. How many were looked at: 0 where there are no more."""
+
+    @activity.defn
+    @abstractmethod
+    async def group_questions(self, ref: TenantRef) -> int:
+        """Groups all that are kept. How many groups there are."""
+
+    @activity.defn
+    @abstractmethod
+    async def look_for_answers(self, ref: TenantRef) -> int:
+        """Which groups the knowledge in force answers by now, and what comes nearest to each. How many are open."""
+
+
 class ReportSteps(ABC):
     """Reports that nobody has to ask for."""
 

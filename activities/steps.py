@@ -19,6 +19,9 @@ from activities import (
     delivery,
     erasure,
     escalation,
+    gap_answers,
+    gap_groups,
+    gap_questions,
     generation,
     ingestion,
     intent_training,
@@ -31,6 +34,7 @@ from activities.resources import Resources
 from activities.signatures import (
     ClockSteps,
     EscalationSteps,
+    GapSteps,
     IntentSteps,
     KnowledgeSteps,
     PolicyReplaySteps,
@@ -240,6 +244,23 @@ class Privacy(PrivacySteps):
     @activity.defn
     async def delete_what_is_due(self, ref: TenantRef) -> int:
         return await _run(retention.delete_what_is_due, self._resources, ref)
+
+
+class Gaps(GapSteps):
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @activity.defn
+    async def collect_questions(self, ref: TenantRef) -> int:
+        return await _run(gap_questions.collect_questions, self._resources, ref)
+
+    @activity.defn
+    async def group_questions(self, ref: TenantRef) -> int:
+        return await _run(gap_groups.group_questions, self._resources, ref)
+
+    @activity.defn
+    async def look_for_answers(self, ref: TenantRef) -> int:
+        return await _run(gap_answers.look_for_answers, self._resources, ref)
 
 
 class Reports(ReportSteps):

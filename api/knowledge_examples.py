@@ -5,7 +5,10 @@ from __future__ import annotations
 from api.conversation_examples import page
 from api.described import ID, TIME
 
-__all__ = ["CITING", "DIFF", "PASSAGE", "SITEMAP", "SOURCE", "SUBMITTED", "VERSION", "VERSION_WHOLE", "page"]
+__all__ = [
+    "CITING", "DIFF", "GAPS", "GAPS_STARTED", "PASSAGE", "SITEMAP", "SOURCE", "SUBMITTED", "VERSION", "VERSION_WHOLE",
+    "page",
+]  # fmt: skip
 
 SOURCE = {
     "id": ID, "slug": None, "language": "en", "title": "Replacement cards", "visibility": "public", "category": "cards",
@@ -40,3 +43,15 @@ PASSAGE = {
     "chunk_id": ID, "source_id": ID, "version": 2, "title": "Replacement cards",
     "text": "A replacement card costs 10 dollars.", "language": "en", "score": 0.87, "url": None,
 }  # fmt: skip
+GAP = {
+    "id": ID, "status": "open", "title": "crypto wallet", "examples": ["Can I send money to a crypto wallet?"],
+    "questions": 14, "customers": 9, "languages": {"en": 12, "de": 2}, "channels": {"web": 14},
+    "intents": {"transfer_abroad": 14}, "causes": {"declined": 11, "unhelpful": 3},
+    "trend": [{"from": "2026-02-23T00:00:00.000Z", "questions": 14}],
+    "nearest": [{"source_id": ID, "version": 2, "title": "Sending money abroad", "score": 0.41}],
+    "draft": None, "first_asked_at": TIME, "last_asked_at": TIME,
+}  # fmt: skip
+GAPS = {
+    "from": TIME, "to": TIME, "interval": "week", "customers_min": 3, "gaps": 1, "questions": 14, "items": [GAP],
+}  # fmt: skip
+GAPS_STARTED = {"status": "running"}

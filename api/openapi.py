@@ -62,6 +62,9 @@ PARAMETERS: dict[str, Any] = {
     "as_of": "2026-04-02T00:00:00Z",
     "period": "2026-Q1",
     "format": "html",
+    "interval": "week",
+    "channel": "web",
+    "intent": "transfer_abroad",
     "report": "complaints",
 }
 """Examples by name; an id is an id anyhow."""

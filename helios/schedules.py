@@ -22,6 +22,7 @@ from helios.database import Database
 from helios.settings import Settings
 from helios.temporal import CALL_TIMEOUT
 from schema.ingestion import SYNC_WORKFLOW, sync_id
+from schema.knowledge_gaps import GAPS_WORKFLOW, gaps_id
 from schema.privacy import RETENTION_WORKFLOW, retention_id
 from schema.reports import REPORTS_WORKFLOW, reports_id
 from schema.visibility import TENANT
@@ -44,6 +45,7 @@ class Recurring:
 RECURRING = (
     Recurring(RETENTION_WORKFLOW, retention_id, timedelta(days=1), timedelta(hours=2), "What is due is deleted"),
     Recurring(REPORTS_WORKFLOW, reports_id, timedelta(days=1), timedelta(hours=2), "Reports whose period has ended"),
+    Recurring(GAPS_WORKFLOW, gaps_id, timedelta(days=1), timedelta(hours=2), "What nothing answered is grouped"),
     Recurring(SYNC_WORKFLOW, sync_id, timedelta(hours=1), timedelta(minutes=30), "Pages and sitemaps are looked at"),
 )
 

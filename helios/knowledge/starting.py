@@ -23,6 +23,7 @@ from schema.ingestion import (
     publication_workflow_id,
     sync_id,
 )
+from schema.knowledge_gaps import GAPS_WORKFLOW, gaps_id
 
 # A running ingestion shows life with each batch, which is many times a minute.
 QUIET = timedelta(seconds=30)
@@ -53,6 +54,12 @@ async def start_sync(client: Client, settings: Settings, tenant_id: UUID) -> Non
     summary = "Pages and sitemaps are looked at"
     name = sync_id(tenant_id)
     await start_batch(client, settings, SYNC_WORKFLOW, None, id=name, tenant_id=tenant_id, summary=summary)
+
+
+async def start_gaps(client: Client, settings: Settings, tenant_id: UUID) -> None:
+    summary = "What nothing answered is grouped"
+    name = gaps_id(tenant_id)
+    await start_batch(client, settings, GAPS_WORKFLOW, None, id=name, tenant_id=tenant_id, summary=summary)
 
 
 async def start_what_waits(database: Database, client: Client, settings: Settings, quiet: timedelta = QUIET) -> int:

@@ -18,6 +18,7 @@ from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.identity import resets
 from helios.keyring import Keyring
+from tests.analytics.gaps import ask, look
 from tests.api.operations import Operation, operations
 from tests.api.signing import bearer
 from tests.caller import Api, Customer
@@ -51,6 +52,8 @@ BY_STEPS = {
     "intents.trained": "train_intents",
     "knowledge.ingested": "finish_ingestion",
     "privacy_request.done": "write_export",
+    "knowledge_gap.found": "group_questions",
+    "knowledge_gap.solved": "look_for_answers",
 }
 """What steps of workflows leave behind that the walk sets off, by the event."""
 NONE = UUID(int=0)
@@ -133,6 +136,7 @@ async def walk(
 
 async def test_every_operation_that_writes_leaves_an_event(walk: Walk, database: Database) -> None:
     versions = await _handed_in(walk)
+    await _gap(walk)
     await _account(walk, database)
     await _staff(walk)
     await _rules(walk)
@@ -232,6 +236,12 @@ async def _handed_in(walk: Walk) -> list[dict[str, Any]]:
     return [first, *[await submit(walk.api, f"The fee is {fee} euros.", **more) for fee in (6, 7)]]
 
 
+async def _gap(walk: Walk) -> None:
+    """What nothing answers until the article is approved, which the walk does later."""
+    await ask(walk.api, "What is the fee?")
+    await look(walk.api, lambda gaps: len(gaps) == 1, by="admin")
+
+
 async def _knowledge(walk: Walk, versions: list[dict[str, Any]]) -> None:
     sitemap = await walk.do("POST /v1/knowledge/sitemaps", "admin", {"url": f"https://{uuid4().hex}.example/s.xml"})
     await walk.do("DELETE /v1/knowledge/sitemaps/{sitemap_id}", sitemap_id=sitemap["id"])
@@ -241,6 +251,8 @@ async def _knowledge(walk: Walk, versions: list[dict[str, Any]]) -> None:
         number = (await ingested(walk.api, version, by="admin"))["version"]
         decide = f"{path}/versions/{{number}}/{decision}"
         await walk.do(decide, "knowledge_approver", {}, number=number, **source)
+    await walk.do("POST /v1/analytics/knowledge-gaps/refresh")
+    await look(walk.api, lambda gaps: [each["status"] for each in gaps] == ["solved"], by="admin")
     await walk.do(f"{path}/rollback", "knowledge_approver", **source)
     await walk.do(f"{path}/versions/{{number}}/withdraw", "knowledge_approver", {}, number=1, **source)
     await walk.do("DELETE /v1/knowledge/sources/{source_id}", **source)

@@ -75,6 +75,7 @@ LEAVES = {
 }
 """The event of a step that is run here; those of `BY_STEPS` are run by the walk over the API."""
 PART_OF = {
+    "collect_questions": "knowledge_gap.found",
     "understand": "turn.completed",
     "generate": "turn.completed",
     "encode_examples": "intents.trained",

@@ -39,6 +39,10 @@ HARD_TO_COME_BY = (
     "SELECT tenant_id, id, id, 1, 'changed' FROM replay",
     "INSERT INTO intent_chunks (tenant_id, version, number, examples_ct) VALUES (:tenant_id, 1, 0, '')",
     "INSERT INTO intent_models (tenant_id, version, embedder, weights) VALUES (:tenant_id, 1, 'none', '')",
+    "WITH gap AS (INSERT INTO knowledge_gaps (tenant_id, id) VALUES (:tenant_id, :id) RETURNING tenant_id, id) "
+    "INSERT INTO gap_questions (tenant_id, conversation_id, turn, gap_id, cause, language, question_ct, vector_ct, "
+    "embedder) SELECT tenant_id, threads.id, 99, gap.id, 'declined', 'en', '', '', '' FROM gap "
+    "JOIN threads USING (tenant_id) LIMIT 1",
     "INSERT INTO knowledge_pages (tenant_id, id, kind, url, registered_by, next_check_at) "
     "VALUES (:tenant_id, :id, 'page', 'https://bank.example/hours', :user_id, now() + interval '1 day')",
 )

@@ -23,6 +23,7 @@ from schema.ingestion import (
     sync_id,
 )
 from schema.intents import INTENT_TRAINING_WORKFLOW, intent_training_workflow_id
+from schema.knowledge_gaps import GAPS_WORKFLOW, gaps_id
 from schema.policy_replay import POLICY_REPLAY_WORKFLOW, policy_replay_workflow_id
 from schema.privacy import ACCESS_WORKFLOW, ERASURE_WORKFLOW, RETENTION_WORKFLOW, request_workflow_id, retention_id
 from schema.reports import REPORTS_WORKFLOW, reports_id
@@ -35,6 +36,7 @@ from tests.workflows.scripted_batch import (
     TICKET,
     VERSION,
     OneTicket,
+    ScriptedGaps,
     ScriptedKnowledge,
     ScriptedPrivacy,
     ScriptedReplay,
@@ -75,6 +77,11 @@ def retained(now: datetime) -> Scene:
 def reported(now: datetime) -> Scene:
     """Two reports whose period has ended."""
     return Scene(REPORTS_WORKFLOW, f"{reports_id(TENANT)}-2026-01-01T03:00:00Z", ScriptedReports())
+
+
+def grouped(now: datetime) -> Scene:
+    """Two batches of questions that nothing answered."""
+    return Scene(GAPS_WORKFLOW, gaps_id(TENANT), ScriptedGaps())
 
 
 def rang(now: datetime) -> Scene:
@@ -129,8 +136,8 @@ def synced(now: datetime) -> Scene:
 SCENES: dict[str, Callable[[datetime], Scene]] = {
     scene.__name__: scene
     for scene in (
-        fetched, erased, retained, reported, rang, policy_replayed, policy_not_replayed, ingested, not_ingested,
-        published, synced, intents_trained, intents_not_trained,
+        fetched, erased, retained, reported, grouped, rang, policy_replayed, policy_not_replayed, ingested,
+        not_ingested, published, synced, intents_trained, intents_not_trained,
     )
 }  # fmt: skip
 

@@ -7,7 +7,15 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.signatures import ClockSteps, IntentSteps, KnowledgeSteps, PolicyReplaySteps, PrivacySteps, ReportSteps
+from activities.signatures import (
+    ClockSteps,
+    GapSteps,
+    IntentSteps,
+    KnowledgeSteps,
+    PolicyReplaySteps,
+    PrivacySteps,
+    ReportSteps,
+)
 from helios.ticket_clocks import Clocks, rung, ticking
 from schema.clocks import Ring, TicketRef, Ticking
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
@@ -200,3 +208,22 @@ class ScriptedReports(ReportSteps):
     async def make_next_report(self, ref: TenantRef) -> bool:
         self._due -= 1
         return self._due >= 0
+
+
+class ScriptedGaps(GapSteps):
+    """Two batches of questions, which make three groups."""
+
+    def __init__(self) -> None:
+        self._batches = [50, 7]
+
+    @activity.defn
+    async def collect_questions(self, ref: TenantRef) -> int:
+        return self._batches.pop(0) if self._batches else 0
+
+    @activity.defn
+    async def group_questions(self, ref: TenantRef) -> int:
+        return 3
+
+    @activity.defn
+    async def look_for_answers(self, ref: TenantRef) -> int:
+        return 2
