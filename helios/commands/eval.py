@@ -24,6 +24,7 @@ SECTIONS = {
     "cost": "evals.cost.section",
     "intent": "evals.intents.section",
     "language": "evals.intents.section",
+    "gaps": "evals.gaps.section",
     "retrieval": "evals.answers.rankings",
 }
 """Where each measurement is: a module with a function of that name, `(folder of public sets or None) -> Section`."""

@@ -1,0 +1,1 @@
+"""How well questions that ask the same come together."""
