@@ -160,9 +160,16 @@ REPORTS: Mapping[str, Report] = {
             "data_requests",
             "Requests of data subjects",
             "GDPR Articles 12(3), 15 and 17",
-            "Every deadline of the requests for access or erasure that were received in the period.",
+            "Every deadline of the requests for access or erasure that were received in the period: those that were "
+            "filed, and those that a customer only told the assistant of.",
             "month",
-            CLOCK,
+            {
+                **CLOCK,
+                "ticket_id": "The request that was filed, or the case of one that was only told",
+                "kind": "access or erasure; data_request: only told",
+                "conversation_id": "Where the customer said it; empty for one that was filed",
+                "state": f"{CLOCK['state']}; refused",
+            },
             "clocks",
             "books",
             ("data_request",),

@@ -117,6 +117,24 @@ async def test_a_clock_runs_is_missed_or_was_kept_late(desk: Api, admin: asyncpg
     assert (await states())["investigation"] == "met_late"
 
 
+async def test_a_request_that_was_filed_is_reported_and_a_past_report_stays_as_it_was(desk: Api) -> None:
+    customer, officer = await desk.customer(), await desk.staff("admin")
+    body = {"kind": "erasure", "customer_id": customer.id}
+    filed = await desk.http.post("/v1/privacy/requests", json=body, headers=officer)
+    assert filed.status_code == 201, filed.text
+    before = await report(desk, "data_requests")
+    (row,) = [each for each in before["rows"] if each["ticket_id"] == filed.json()["id"]]
+    assert (row["kind"], row["state"], row["customer_id"]) == ("erasure", "running", customer.id)
+    assert (row["due_at"], row["stopped_at"]) == (filed.json()["due_at"], None)
+    refusal = {"reason": "not_verified"}
+    path = f"/v1/privacy/requests/{row['ticket_id']}/refuse"
+    assert (await desk.http.post(path, json=refusal, headers=officer)).status_code == 200
+    (after,) = [each for each in (await report(desk, "data_requests"))["rows"] if each["ticket_id"] == row["ticket_id"]]
+    assert after["state"] == "refused"
+    again = await report(desk, "data_requests", as_of=before["as_of"])
+    assert (again["rows"], again["sha256"]) == (before["rows"], before["sha256"])
+
+
 async def test_a_decision_of_a_person_is_supervision_of_the_ai(desk: Api) -> None:
     customer = await told_of(desk, UNAUTHORISED)
     agent = await desk.staff("agent")

@@ -33,5 +33,30 @@ CROSS JOIN LATERAL (
 ) AS stopped
 WHERE ticket.tenant_id = :tenant_id AND ticket.kind = ANY(:kinds)
   AND ticket.received_at >= :since AND ticket.received_at < :until AND ticket.created_at <= :as_of
-ORDER BY ticket.received_at, ticket.id, clock.due_at, clock.name
+UNION ALL
+-- What was filed as a request, beside the cases of those who only told the assistant. A request ends once, so what it
+-- ended as is known for every :as_of from then on.
+SELECT request.id,
+       request.kind,
+       NULL,
+       request.customer_id,
+       request.received_at,
+       'answer',
+       CAST(extract(day FROM request.due_at - request.received_at) AS int),
+       'calendar',
+       false,
+       request.due_at,
+       ended.at,
+       CASE WHEN ended.at IS NOT NULL AND request.status = 'refused' THEN 'refused'
+            WHEN ended.at <= request.due_at THEN 'met'
+            WHEN ended.at IS NOT NULL THEN 'met_late'
+            WHEN :as_of > request.due_at THEN 'missed'
+            ELSE 'running' END
+FROM privacy_requests AS request
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN request.completed_at <= :as_of THEN request.completed_at END AS at
+) AS ended
+WHERE request.tenant_id = :tenant_id AND 'data_request' = ANY(:kinds)
+  AND request.received_at >= :since AND request.received_at < :until AND request.created_at <= :as_of
+ORDER BY received_at, ticket_id, due_at, clock
 LIMIT :most
