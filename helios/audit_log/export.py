@@ -1,6 +1,6 @@
 """The examiner's archive: a tenant's events with all that is needed to verify them without us.
 
-manifest.json      what it is, and the SHA-256 of every other file
+manifest.json      what it is (`helioscs-audit-export/1`), and the SHA-256 of every other file
 events.jsonl       one canonical event a line, in the log's order: the bytes that are hashed
 events.csv         the same for a spreadsheet
 checkpoints.jsonl  every signed checkpoint, oldest first
@@ -34,6 +34,7 @@ from helios.audit_log.signed_notes import verifier_key
 from helios.crypto import RootKey
 from helios.database import Database
 
+FORMAT: Final = "helioscs-audit-export/1"
 VERIFIER: Final = Path(__file__).with_name("standalone.py")
 SEALED = text(
     f"""
@@ -93,6 +94,7 @@ def _write(log: _Log, path: Path) -> None:
         "verify.py": VERIFIER.read_bytes(),
     }
     manifest: dict[str, Any] = {
+        "format": FORMAT,
         "tenant_id": str(log.tenant_id),
         "events": len(log.events),
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
