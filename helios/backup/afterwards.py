@@ -6,7 +6,7 @@ It needs workers, and no API: nobody may read what is about to be erased.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -49,9 +49,16 @@ LEFT = text(
 
 
 async def settle(
-    config: Settings, database: Database, keyring: Keyring, anchors: Sequence[Anchor], *, without_anchor: bool = False
+    config: Settings,
+    database: Database,
+    keyring: Keyring,
+    anchors: Sequence[Anchor],
+    *,
+    without_anchor: bool = False,
+    start_workers: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
-    """How many erasures were done again; they are done when this returns, so workers must run.
+    """How many erasures were done again; they are done when this returns, so workers must run or be started here: by
+    then the anchors were read, which a worker's sealer writes to.
 
     `anchors`: the one in use first. Raises `StackError`, with nothing done, where they do not vouch for the list of
     erasures; `without_anchor` does what is on it all the same.
@@ -61,6 +68,8 @@ async def settle(
     anchored = [await read_anchors(database, keyring, anchors, tenant_id) for tenant_id in tenants]
     if not without_anchor:
         _require_anchors(anchored)
+    if start_workers is not None:
+        await start_workers()
     for known in anchored:
         await _note_restore(database, keyring, anchors[0], known)
     refs = [ref for known in anchored for ref in await _file_erasures(database, known)]

@@ -61,8 +61,6 @@ async def restore(
         _lay_out(home, backup, keys, int(manifest["epoch"]) + 1)
     async with running_stack(config, report=report) as stack:
         await _fill(stack, backup, keys, report)
-        env = {name: value for name, value in config.environment().items() if name not in stack.servers.env()}
-        await stack.start(Program("worker-1", [sys.executable, "-m", "helios", "worker"], env, title="Worker"))
         erased = await _settle(stack, config, without_anchor=without_anchor)
     mark(home).unlink()
     return erased
@@ -99,9 +97,16 @@ async def _settle(stack: Stack, config: Settings, *, without_anchor: bool) -> in
     servers = stack.servers
     here = config.model_copy(update={"home": servers.home.root, "temporal_address": servers.temporal_address})
     database = Database(servers.app_dsn, pool_size=2)
+
+    async def start_workers() -> None:
+        env = {name: value for name, value in config.environment().items() if name not in servers.env()}
+        await stack.start(Program("worker-1", [sys.executable, "-m", "helios", "worker"], env, title="Worker"))
+
     try:
         async with asyncio.timeout(3_600):
             keyring = Keyring(root_key(servers.keys.root_key), database)
-            return await settle(here, database, keyring, anchors_of(here), without_anchor=without_anchor)
+            return await settle(
+                here, database, keyring, anchors_of(here), without_anchor=without_anchor, start_workers=start_workers
+            )
     finally:
         await database.close()
