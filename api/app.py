@@ -51,6 +51,7 @@ from api import (
     well_known,
 )
 from api.access_log import AccessLog
+from api.at_work import AtWork
 from api.bodies import Bodies
 from api.codec_origin import CodecOrigin
 from api.compression import Compression
@@ -110,7 +111,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     # The last one is the outermost.
     app.add_middleware(Bodies)
     app.add_middleware(Compression)
-    app.add_middleware(Counting, config=config)
+    app.add_middleware(Counting)
     app.add_middleware(Origins)
     app.add_middleware(CodecOrigin, config=config)
     app.add_middleware(Edge, config=config)
@@ -144,6 +145,7 @@ def _lifespan(config: Settings) -> Any:
             conversations=Conversations(await connect(config, keyring, lazy=True), config),
             tokens=tokens,
             limiter=Limiter(valkey),
+            at_work=AtWork(config.tenant_requests),
             walls=walls,
             lockout=Lockout(valkey),
             breached=(breached := Breached(config.breached_passwords_url)),

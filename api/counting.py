@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 
 from limits import RateLimitItem
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,7 +16,6 @@ from api.limits import class_of, quotas
 from api.problems import Problem, refuse
 from api.state import Services
 from helios.crypto import token_hash
-from helios.settings import Settings
 from helios.tokens import Identity, TokenError
 
 Wanted = dict[LimitScope, tuple[RateLimitItem, str]]
@@ -26,9 +24,8 @@ Wanted = dict[LimitScope, tuple[RateLimitItem, str]]
 class Counting:
     """Refuses what is over a limit, and says in each answer how the limits stand."""
 
-    def __init__(self, app: ASGIApp, config: Settings) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._at_work = AtWork(config.tenant_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = None
@@ -42,7 +39,8 @@ class Counting:
         try:
             counted = await count(services, kind, callers)
             # A stream waits for nobody and holds nothing; how many are opened is counted.
-            held = self._at_work.one(callers["tenant"]) if "tenant" in callers and kind != "stream" else nullcontext()
+            works = "tenant" in callers and kind != "stream"
+            held = services.at_work.one(callers["tenant"]) if works else nullcontext()
         except Problem as problem:
             await refuse(problem, scope, receive, send)
             return
@@ -54,30 +52,6 @@ class Counting:
 
         with held:
             await self._app(scope, receive, telling)
-
-
-class AtWork:
-    """How many requests of a tenant this process works on or lets wait at the same time."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._now: Counter[str] = Counter()
-
-    def one(self, tenant: str) -> AbstractContextManager[None]:
-        """Raises a 429 problem where there are too many."""
-        if self._now[tenant] >= self._most:
-            raise Problem("rate_limited", "Too many requests of this tenant are being worked on.", retry_after_s=1)
-        return self._hold(tenant)
-
-    @contextmanager
-    def _hold(self, tenant: str) -> Iterator[None]:
-        self._now[tenant] += 1
-        try:
-            yield
-        finally:
-            self._now[tenant] -= 1
-            if not self._now[tenant]:
-                del self._now[tenant]
 
 
 async def count(services: Services, kind: str, callers: Mapping[LimitScope, str]) -> list[Count]:

@@ -34,6 +34,12 @@ TENANT_AT_ONCE = 4
 """A tenant's are counted over 2 s, or the longer time in which it may send four: what is allowed at once is what all
 others feel."""
 
+FRAMES_AT_ONCE, FRAMES_PER_S = 40, 10
+"""What one WebSocket may send, of whatever kind: so many at once, and so many more a second. It guards the process,
+which counts by itself: HELIOS_RATE_LIMITS does not move it."""
+FRAMES_IGNORED = 40
+"""So many more than that, before it has been quiet again, and the socket is closed."""
+
 CLOSED_WITHOUT_VALKEY = frozenset({"sign_in"})
 """Guessing must not become free because a server is away. What stands behind credentials goes on uncounted."""
 

@@ -9,6 +9,7 @@ from fastapi import Depends, Request, WebSocket
 from redis.asyncio import Redis
 
 from api.access_log import AccessLog
+from api.at_work import AtWork
 from api.hub import Hub
 from api.limiter import Limiter
 from api.tenant_walls import TenantWalls
@@ -36,6 +37,7 @@ class Services:
     conversations: Conversations
     tokens: Tokens
     limiter: Limiter
+    at_work: AtWork
     walls: TenantWalls
     lockout: Lockout
     breached: Breached

@@ -108,7 +108,7 @@ def test_a_websocket_asks_for_a_permission_itself() -> None:
     assert [name for name, held in operations() if name.startswith("WS ") and not held] == [
         "WS /v1/conversations/{conversation_id}/ws"
     ]
-    asked = {ast.literal_eval(call.args[0]) for call in calls(tree(Path("api/websocket.py")), "allows")}
+    asked = {ast.literal_eval(call.args[0]) for call in calls(tree(Path("api/socket_frames.py")), "allows")}
     assert asked
     assert asked <= set(PERMISSIONS)
 

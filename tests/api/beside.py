@@ -10,8 +10,10 @@ import httpx
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.state import Services
 from helios.embedded.supervisor import Stack
 from helios.settings import Settings
+from tests.api.serving import serving
 
 
 def settings_beside(stack: Stack, **changed: Any) -> Settings:
@@ -38,3 +40,11 @@ async def api_beside(stack: Stack, *, address: str = "127.0.0.1", **changed: Any
         httpx.AsyncClient(transport=transport, base_url="http://beside") as client,
     ):
         yield client
+
+
+@asynccontextmanager
+async def served_beside(stack: Stack, **changed: Any) -> AsyncIterator[tuple[str, Services]]:
+    """The same on a port of its own, for what takes a connection: its address, and what it stands on."""
+    app = create_app(settings_beside(stack, **changed))
+    async with app.router.lifespan_context(app), serving(app) as port:
+        yield f"http://127.0.0.1:{port}", app.state.services

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from temporalio.client import Client
 
-from api.counting import AtWork
+from api.at_work import AtWork
 from api.problems import Problem
 from helios.database import Database
 from helios.embedded.supervisor import Stack

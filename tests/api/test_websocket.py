@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from api.limits import FRAMES_AT_ONCE, LIMITS
 from api.problems import CODES
+from helios.embedded.supervisor import Stack
+from tests.api.beside import served_beside
 from tests.api.conftest import Things
 from tests.api.problems import FIELDS, Rows
 from tests.caller import Api, Customer
@@ -50,8 +54,9 @@ GARBAGE: tuple[str | bytes, ...] = (
 
 
 @asynccontextmanager
-async def opened(customer: Customer, query: str = "", **headers: str) -> AsyncIterator[ClientConnection]:
-    url = customer.api.url.replace("http://", "ws://") + f"{customer.path}/ws{query}"
+async def opened(customer: Customer, query: str = "", at: str = "", **headers: str) -> AsyncIterator[ClientConnection]:
+    """`at`: the address of another API than the running one."""
+    url = (at or customer.api.url).replace("http://", "ws://") + f"{customer.path}/ws{query}"
     async with connect(url, additional_headers=headers, open_timeout=10) as socket:
         yield socket
 
@@ -161,3 +166,58 @@ async def test_no_conversation_has_a_bad_id(mine: Things) -> None:
         with pytest.raises((InvalidStatus, ConnectionClosed)):
             async with connect(url, additional_headers=mine.customer.headers) as socket:
                 await socket.recv()
+
+
+async def closing(socket: ClientConnection) -> tuple[list[dict[str, Any]], int]:
+    """What is told until the server closes, and the code that it closes with."""
+    told: list[dict[str, Any]] = []
+    with suppress(ConnectionClosed):
+        while True:
+            told.append(json.loads(await asyncio.wait_for(socket.recv(), 30)))
+    assert socket.close_code is not None
+    return told, socket.close_code
+
+
+@pytest.mark.parametrize("frame", ['{"type": "typing"}', "{"])
+async def test_whoever_goes_on_sending_far_too_many_frames_is_told_once_and_cut_off(mine: Things, frame: str) -> None:
+    async with opened(mine.customer, Authorization=mine.customer.headers["Authorization"]) as socket:
+        await heard(socket, "turn.completed")
+        with suppress(ConnectionClosed):
+            for _ in range(10 * FRAMES_AT_ONCE):
+                await socket.send(frame)
+        told, code = await closing(socket)
+    assert code == 4429
+    assert [each["data"]["code"] for each in told].count("rate_limited") == 1
+
+
+async def test_stops_on_a_socket_count_as_changes_and_the_log_has_a_line_for_the_socket(
+    stack: Stack, mine: Things
+) -> None:
+    factor = 3 / LIMITS["write"]["customer"]
+    with capture_logs() as logs:
+        async with (
+            served_beside(stack, rate_limits=factor) as (at, _),
+            opened(mine.customer, at=at, Authorization=mine.customer.headers["Authorization"]) as socket,
+        ):
+            await heard(socket, "turn.completed")
+            for _ in range(6):
+                await socket.send('{"type": "stop"}')
+            for _ in range(3):
+                assert (await heard(socket, "error"))[-1]["data"]["code"] == "rate_limited"
+            await socket.send("{")
+            assert (await heard(socket, "error"))[-1]["data"]["code"] == "malformed_json"
+    refused = [each["codes"] for each in logs if each["event"] == "refused on a socket"]
+    assert refused == [{"rate_limited": 3, "malformed_json": 1}]
+
+
+async def test_what_is_done_for_a_socket_is_work_of_its_tenant(stack: Stack, mine: Things, tenant_id: UUID) -> None:
+    """While the tenant's share of the process is taken, it is told to come back, as any request is."""
+    async with (
+        served_beside(stack, tenant_requests=1) as (at, services),
+        opened(mine.customer, at=at, Authorization=mine.customer.headers["Authorization"]) as socket,
+    ):
+        await heard(socket, "turn.completed")
+        with services.at_work.one(str(tenant_id)):
+            for frame in ('{"type": "stop"}', '{"type": "message", "content": "Hello"}'):
+                await socket.send(frame)
+                assert (await heard(socket, "error"))[-1]["data"]["code"] == "rate_limited"
