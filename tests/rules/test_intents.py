@@ -7,9 +7,20 @@ import json
 from typing import Any
 
 import httpx
+import numpy as np
 from sqlalchemy import text
 
 from helios.database import Database
+from helios.embedded.supervisor import Stack
+from helios.ids import new_id
+from helios.intents.drafting import draft_intents
+from helios.intents.examples import CHUNK, Example
+from helios.intents.starting import start_training
+from helios.keyring import Keyring
+from helios.rules.versions import DraftRef
+from helios.settings import Settings
+from helios.temporal import connect
+from schema.intents import IntentsRef
 from tests.api.problems import assert_problem
 from tests.rules.conftest import Bank
 
@@ -108,3 +119,24 @@ async def test_a_file_is_read_like_a_body_and_each_place_that_is_wrong_is_named(
     assert_problem(await send("examples.json", "[]"), code="invalid_request")
     picture = await bank.api.http.get("/v1/intents/1/confusion.svg", headers=headers)
     assert_problem(picture, code="version_conflict")
+
+
+async def test_a_training_goes_on_where_a_dead_worker_left_it(
+    bank: Bank, database: Database, keyring: Keyring, stack: Stack
+) -> None:
+    """As after a kill between two chunks: the first has its vectors, here ones that no encoder would give it."""
+    examples = [Example(f"{word} {n}", (word,)) for word in ("fees", "trees") for n in range(CHUNK // 2 + 5)]
+    ref = DraftRef(bank.tenant_id, new_id(), new_id())
+    vectors = np.random.default_rng(1).normal(0, 0.05, (CHUNK, 384)).astype(np.float16).tobytes()
+    async with database.tenant(bank.tenant_id) as connection:
+        keys = await keyring.tenant(bank.tenant_id)
+        version = await draft_intents(connection, keys, ref, examples, [], None)
+        await connection.execute(text("UPDATE intent_chunks SET vectors = :v WHERE number = 0"), {"v": vectors})
+        await connection.execute(text(f"UPDATE intent_sets SET examples_done = {CHUNK} WHERE status = 'draft'"))
+    config = Settings(temporal_address=stack.servers.temporal_address)
+    await start_training(await connect(config, keyring), config, IntentsRef(bank.tenant_id, version))
+    found = await trained(bank, version)
+    assert (found["status"], found["progress"]["examples_done"]) == ("trained", CHUNK + 10)
+    async with database.tenant(bank.tenant_id) as connection:
+        kept = list(await connection.scalars(text("SELECT vectors FROM intent_chunks ORDER BY number")))
+    assert (len(kept), kept[0] == vectors, len(kept[1])) == (2, True, len(vectors) // 20)
