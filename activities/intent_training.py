@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ async def train_intents(resources: Resources, ref: IntentsRef) -> None:
         raise ApplicationError("a limit was met", type="too_costly", non_retryable=True) from None
     report = {
         **trained.report,
-        "languages": dict(Counter(resources.languages.detect(each, default="en").code for each in mine.texts)),
+        "languages": await asyncio.to_thread(_languages, resources, mine.texts),
         "embedder": resources.encoder.name,
         "weights_bytes": len(trained.weights),
         "training_s": round(time.monotonic() - started, 1),
@@ -160,6 +161,10 @@ def _shipped(encoder: TextEncoder) -> Set:
     rows = [(said, (name,)) for name, held in shipped_examples().items() for said in held]
     texts = [said for said, _ in rows]
     return Set(SHIPPED_VERSION, texts, [held for _, held in rows], encoder.embed(texts))
+
+
+def _languages(resources: Resources, texts: Sequence[str]) -> dict[str, int]:
+    return dict(Counter(resources.languages.detect(each, default="en").code for each in texts))
 
 
 def _bytes_of(vectors: np.ndarray) -> bytes:

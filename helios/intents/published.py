@@ -57,8 +57,10 @@ class TenantIntents:
         return found
 
     def _keep(self, key: tuple[UUID, int], classifier: IntentClassifier, size: int) -> None:
+        # Two turns may have read the same one at once.
+        _, before = self._known.pop(key, (None, 0))
         self._known[key] = (classifier, size)
-        self._held += size
+        self._held += size - before
         while self._held > self._kept_most and len(self._known) > 1:
             _, (_, gone) = self._known.popitem(last=False)
             self._held -= gone
