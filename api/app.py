@@ -101,7 +101,6 @@ def create_app(config: Settings | None = None) -> FastAPI:
     around = (operations, codec, demo, help_pages, well_known)
     for part in (auth, customer_tokens, *conversing, escalations, *knowing, *ruling, *managing, *asked, *around):
         app.include_router(part.router)
-    app.include_router(tenants.secrets_router)
     app.include_router(users.invitations_router)
     app.include_router(redaction_rules.trial_router)
     app.include_router(intents.drafts_router)

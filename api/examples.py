@@ -40,8 +40,6 @@ SETTINGS_VERSION = {"id": ID, "version": 2, "settings": {"languages": ["en", "de
 USER = {"id": ID, "email": "alex@bank.example", "display_name": "Alex Agent", "roles": ["agent"], "status": "active",
         "created_at": WHEN, "updated_at": WHEN}  # fmt: skip
 INVITATION = {"id": ID, "email": "alex@bank.example", "roles": ["agent"], "created_at": WHEN, "expires_at": WHEN}
-INVITED = {"id": ID, "email": "alex@bank.example", "roles": ["agent"], "expires_at": WHEN,
-           "token": "shown once: hand it to the invited person"}  # fmt: skip
 API_KEY = {"id": ID, "name": "website", "prefix": "hk_live_3kZq", "scopes": ["customer_tokens"], "created_at": WHEN,
            "expires_at": None, "last_used_at": None, "status": "active"}  # fmt: skip
 NEW_API_KEY = {**API_KEY, "key": "hk_live_3kZq… (shown once)"}

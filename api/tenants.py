@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import examples
+from api import examples, inviting
 from api.authentication import caller
 from api.described import described
 from api.idempotency import IdempotentRoute, resource_id
@@ -20,15 +20,13 @@ from api.models import NewAdmin, NewTenant, Nothing, TenantChange
 from api.pagination import Cursor, Limit, page, position, read_cursor
 from api.problems import Problem, not_found
 from api.state import Services, State
-from api.validation import StrictRoute
-from helios import audit, invitations, outbox, tenants
+from helios import audit, tenants
 from helios.audit import ActorType
 from helios.tenant_settings import TenantSettings
 from helios.times import moment
 from helios.tokens import Identity
 
 router = APIRouter(prefix="/v1/tenants", tags=["Tenants"], route_class=IdempotentRoute)
-secrets_router = APIRouter(prefix="/v1/tenants", tags=["Tenants"], route_class=StrictRoute)
 
 Operator = Annotated[Identity, Depends(caller("tenants.manage"))]
 Reader = Annotated[Identity, Depends(caller("tenants.read"))]
@@ -136,31 +134,24 @@ async def delete_tenant(tenant_id: UUID, services: State, operator: Operator) ->
     return Response(status_code=204)
 
 
-@secrets_router.post(
-    "/{tenant_id}/admins", **described(examples.INVITED, "not_found", status=201, body={"email": "ada@harbour.example"})
+@router.post(
+    "/{tenant_id}/admins",
+    **described(
+        {**examples.INVITATION, "roles": ["admin"]}, "not_found", status=201, body={"email": "ada@harbour.example"}
+    ),
 )
-async def invite_admin(tenant_id: UUID, body: NewAdmin, services: State, operator: Operator) -> Response:
-    """Invites somebody as admin of the tenant, by mail. The token is shown this once as well."""
+async def invite_admin(
+    tenant_id: UUID, body: NewAdmin, request: Request, services: State, operator: Operator
+) -> Response:
+    """Invites somebody as admin of the tenant. The code to register with goes to them by mail, and to nobody else."""
     async with services.database.tenant(tenant_id) as connection:
         if (await _find(connection, tenant_id)) is None:
             not_found()
-        made = await invitations.create(
-            connection, tenant_id, email=body.email, roles=["admin"], actor=("ops", operator.id)
-        )
         keys = await services.keyring.tenant(tenant_id)
-        await outbox.put_code(connection, keys, body.email, "mail_invitation", made.token, invitations.LIFETIME)
-    return JSONResponse(
-        {
-            "id": str(made.id),
-            "email": invitations.normal_email(body.email),
-            "roles": ["admin"],
-            "expires_at": moment(made.expires_at),
-            "token": made.token,
-        },
-        201,
-        {"Cache-Control": "no-store"},
-        background=mailing(services, tenant_id),
-    )
+        invited = await inviting.invite(
+            connection, keys, resource_id(request), email=body.email, roles=["admin"], actor=("ops", operator.id)
+        )
+    return JSONResponse(invited, 201, background=mailing(services, tenant_id))
 
 
 def within_reach(identity: Identity, tenant_id: UUID) -> None:

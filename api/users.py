@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
-from api import examples, staffing
+from api import examples, inviting, staffing
 from api.authentication import caller
 from api.described import described
-from api.idempotency import IdempotentRoute
+from api.idempotency import IdempotentRoute, resource_id
 from api.mailing import mailing
 from api.models import NewUser, Nothing, RoleName, UserChange
 from api.pagination import Cursor, Limit, page, position, read_cursor
 from api.problems import Problem, not_found
 from api.state import State
 from api.validation import StrictRoute
-from helios import invitations, outbox
-from helios.times import moment
+from helios import invitations
 from helios.tokens import Identity
 
 router = APIRouter(prefix="/v1/users", tags=["Users"], route_class=IdempotentRoute)
-# An invitation is a secret: it is never stored, so no idempotency key can bring it back.
-invitations_router = APIRouter(prefix="/v1", tags=["Users"], route_class=StrictRoute)
+invitations_router = APIRouter(prefix="/v1/invitations", tags=["Users"], route_class=StrictRoute)
 
 Reader = Annotated[Identity, Depends(caller("users.read"))]
 Manager = Annotated[Identity, Depends(caller("users.manage"))]
@@ -54,10 +52,10 @@ INVITED = text(
 TAKEN = text("SELECT 1 FROM users WHERE tenant_id = :tenant_id AND email = :email")
 
 
-@invitations_router.post(
-    "/users",
+@router.post(
+    "",
     **described(
-        examples.INVITED,
+        examples.INVITATION,
         "email_taken",
         "role_not_grantable",
         "forbidden",
@@ -65,34 +63,30 @@ TAKEN = text("SELECT 1 FROM users WHERE tenant_id = :tenant_id AND email = :emai
         body={"email": "alex@bank.example", "roles": ["agent"]},
     ),
 )
-async def invite_user(body: NewUser, services: State, manager: Manager) -> Response:
-    """Invites somebody to the staff, by mail. The token is shown this once as well: who holds it registers with it."""
+async def invite_user(body: NewUser, request: Request, services: State, manager: Manager) -> Response:
+    """Invites somebody to the staff. The code to register with goes to them by mail, and to nobody else."""
     staffing.require_grantable(manager, body.roles)
     email = invitations.normal_email(body.email)
     keys = await services.keyring.tenant(manager.tenant_id)
     async with services.database.tenant(manager.tenant_id) as connection:
         if (await connection.execute(TAKEN, {"tenant_id": manager.tenant_id, "email": email})).one_or_none():
             raise Problem("email_taken", errors=[{"pointer": "/email", "detail": "has an account"}])
-        made = await invitations.create(
-            connection, manager.tenant_id, email=email, roles=body.roles, actor=("user", manager.id)
+        invited = await inviting.invite(
+            connection, keys, resource_id(request), email=email, roles=body.roles, actor=("user", manager.id)
         )
-        await outbox.put_code(connection, keys, body.email, "mail_invitation", made.token, invitations.LIFETIME)
-    shown = {"id": str(made.id), "email": email, "roles": sorted(set(body.roles))}
-    ends = {"expires_at": moment(made.expires_at), "token": made.token}
-    headers, sending = {"Cache-Control": "no-store"}, mailing(services, manager.tenant_id)
-    return JSONResponse({**shown, **ends}, 201, headers, background=sending)
+    return JSONResponse(invited, 201, background=mailing(services, manager.tenant_id))
 
 
-@invitations_router.get("/invitations", **described(examples.page(examples.INVITATION), "forbidden"))
+@invitations_router.get("", **described(examples.page(examples.INVITATION), "forbidden"))
 async def list_invitations(services: State, reader: Reader, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """Invitations that are still open, newest first."""
     where = {"tenant_id": reader.tenant_id, "most": limit + 1, **position(read_cursor(cursor))}
     async with services.database.tenant(reader.tenant_id) as connection:
         rows = (await connection.execute(INVITED, where)).all()
-    return JSONResponse(page(rows, limit, _invitation))
+    return JSONResponse(page(rows, limit, inviting.shown))
 
 
-@invitations_router.delete("/invitations/{invitation_id}", **described(None, "not_found", status=204))
+@invitations_router.delete("/{invitation_id}", **described(None, "not_found", status=204))
 async def revoke_invitation(invitation_id: UUID, services: State, manager: Manager) -> Response:
     """Its token is worth nothing any more."""
     async with services.database.tenant(manager.tenant_id) as connection:
@@ -178,13 +172,3 @@ async def _changed(services: State, manager: Identity, user_id: UUID, change: st
     async with services.database.tenant(manager.tenant_id) as connection:
         row = await staffing.apply(connection, manager, user_id, change)
     return JSONResponse(staffing.shown(row))
-
-
-def _invitation(row: Any) -> dict[str, Any]:
-    return {
-        "id": str(row.id),
-        "email": row.email,
-        "roles": row.roles,
-        "created_at": moment(row.created_at),
-        "expires_at": moment(row.expires_at),
-    }

@@ -54,11 +54,12 @@ async def create(
     roles: Iterable[str],
     actor: tuple[audit.ActorType, UUID | None],
     lifetime: timedelta = LIFETIME,
+    invitation_id: UUID | None = None,
 ) -> Invited:
     """Invites `email` with these roles, in the caller's transaction of that tenant. Whether the actor may, and whether
     the address has an account already, is the caller's business."""
     granted = sorted(set(roles))
-    made = Invited(new_id(), "", datetime.now(UTC) + lifetime)
+    made = Invited(invitation_id or new_id(), "", datetime.now(UTC) + lifetime)
     token = f"{tenant_id.hex}.{made.id.hex}.{secrets.token_urlsafe(32)}"
     address = normal_email(email)
     await connection.execute(REPLACE, {"tenant_id": tenant_id, "email": address})
