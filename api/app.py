@@ -21,6 +21,7 @@ from api import (
     errors,
     escalations,
     examinations,
+    gap_drafts,
     help_pages,
     intents,
     knowledge,
@@ -95,7 +96,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     )
     conversing = (conversations, messages, sse, websocket, examinations)
     managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs, reports)
-    knowing = (knowledge, knowledge_versions, knowledge_sitemaps, knowledge_search, knowledge_gaps)
+    knowing = (knowledge, knowledge_versions, knowledge_sitemaps, knowledge_search, knowledge_gaps, gap_drafts)
     ruling = (policies, policy_replays, redaction_rules, intents, regulated_tickets)
     asked = (privacy_requests, legal_holds, statutory_records, retention, scheduled_reports)
     around = (operations, codec, demo, help_pages, well_known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -23,7 +24,7 @@ TITLE_WORDS = 5
 def gap_json(gap: Any, questions: Sequence[Any], keys: Mapping[UUID, Keys], interval: Interval) -> dict[str, Any]:
     """`questions` are those asked for, the most typical first; `keys` open them, by customer."""
     customers = {each.customer_id for each in questions}
-    read = opened(questions, keys) if len(customers) >= CUSTOMERS_MIN else []
+    read = [words for _, words in opened(questions, keys)]
     times = [each.asked_at for each in questions]
     begun = Counter(_beginning(each, interval) for each in times)
     return {
@@ -50,16 +51,14 @@ def read_ones(questions: Sequence[Any]) -> list[Any]:
     return list(first.values())[:READ_MOST]
 
 
-def opened(questions: Sequence[Any], keys: Mapping[UUID, Keys]) -> list[str]:
-    """Their words. Of somebody who was erased in this moment there are none."""
-    words = []
+def opened(questions: Sequence[Any], keys: Mapping[UUID, Keys]) -> list[tuple[Any, str]]:
+    """Those with their words; none at all where too few customers asked. Who was erased in this moment is left out."""
+    found = []
     for each in read_ones(questions):
-        try:
-            sealed = keys[each.customer_id]
-            words.append(sealed.open_text(each.question_ct, QUESTION, row_of(each.conversation_id, each.turn)))
-        except Shredded:
-            continue
-    return words if len(words) >= CUSTOMERS_MIN else []
+        with suppress(Shredded):
+            place = row_of(each.conversation_id, each.turn)
+            found.append((each, keys[each.customer_id].open_text(each.question_ct, QUESTION, place)))
+    return found if len(found) >= CUSTOMERS_MIN else []
 
 
 def title_of(read: Sequence[str], language: str) -> str | None:

@@ -6,8 +6,8 @@ from api.conversation_examples import page
 from api.described import ID, TIME
 
 __all__ = [
-    "CITING", "DIFF", "GAPS", "GAPS_STARTED", "PASSAGE", "SITEMAP", "SOURCE", "SUBMITTED", "VERSION", "VERSION_WHOLE",
-    "page",
+    "CITING", "DIFF", "GAPS", "GAPS_STARTED", "GAP_DRAFT", "PASSAGE", "SITEMAP", "SOURCE", "SUBMITTED", "VERSION",
+    "VERSION_WHOLE", "page",
 ]  # fmt: skip
 
 SOURCE = {
@@ -55,3 +55,4 @@ GAPS = {
     "from": TIME, "to": TIME, "interval": "week", "customers_min": 3, "gaps": 1, "questions": 14, "items": [GAP],
 }  # fmt: skip
 GAPS_STARTED = {"status": "running"}
+GAP_DRAFT = {"source_id": ID, "version": 1}

@@ -369,3 +369,7 @@ class Refusal(Body):
 class NewLegalHold(Body):
     customer_id: UUID
     matter: Annotated[Remark, Field(min_length=1, examples=["Case 26-1029"])]
+
+
+class GapChange(Body):
+    status: Annotated[Literal["dismissed", "open"], Field(examples=["dismissed"])]

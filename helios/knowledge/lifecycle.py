@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from helios import audit
 from helios.audit import ActorType
 from helios.ids import new_id
+from helios.knowledge.gap_draft import unfinished
 from helios.refusals import Refused
 from schema.ingestion import VersionRef
 from schema.tables import Publication
@@ -84,6 +85,8 @@ async def approve(
     until then.
     """
     source, version = await _reviewable(connection, ref, approver)
+    if unfinished(version.content):
+        raise Refused("version_conflict", "Parts of it are still to be written: hand in the next version with them.")
     moments = [each for each in (publish_at, version.effective_at) if each is not None and each > datetime.now(UTC)]
     at = max(moments, default=None)
     decided = {"decision": "approve", "actor": approver, "note": note, "publish_at": at, "status": "pending_review"}

@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
+from sqlalchemy import insert
+
+from helios.database import Database
+from helios.ids import new_id
+from schema.tables import KnowledgeGap
 from tests.caller import Api, Customer
 
 PATH = "/v1/analytics/knowledge-gaps"
@@ -42,3 +48,11 @@ async def look(
                 if until(gaps):
                     return list(gaps)
                 await asyncio.sleep(0.2)
+
+
+async def bare_gap(database: Database, tenant_id: UUID) -> str:
+    """The id of one that nobody looked for: no question is in it."""
+    gap_id = new_id()
+    async with database.tenant(tenant_id) as connection:
+        await connection.execute(insert(KnowledgeGap).values(tenant_id=tenant_id, id=gap_id))
+    return str(gap_id)

@@ -15,6 +15,7 @@ from helios import frames
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
+from tests.analytics.gaps import bare_gap
 from tests.api.operations import Operation
 from tests.api.problems import Rows
 from tests.caller import Api, Customer
@@ -76,10 +77,10 @@ class Things:
         return (self.customer.headers, self.supervisor, self.admin, self.auditor, self.compliance, self.operator, key)
 
 
-async def make_things(api: Api, operator: Api, kept: str, drafts: int = 1) -> Things:
+async def make_things(api: Api, operator: Api, kept: str, gap: str, drafts: int = 1) -> Things:
     """One of each thing that a path can name, all at rest. Of rules that many drafts: their versions are numbers.
 
-    `kept`: the id of a report that a schedule made.
+    `kept`: the id of a report that a schedule made; `gap`: of a knowledge gap.
     """
     customer = await (await api.customer()).open()
     answer = await customer.say("I want to talk to a human being, please.")
@@ -98,6 +99,7 @@ async def make_things(api: Api, operator: Api, kept: str, drafts: int = 1) -> Th
         "version": await drafted(api, admin, drafts),
         "report": "complaints",
         "scheduled_report_id": kept,
+        "gap_id": gap,
         "ticket_id": await running_ticket(api, admin),
         "replay_id": await done_replay(api, admin),
         "sitemap_id": await looked_at_sitemap(api, admin),
@@ -131,14 +133,16 @@ async def who_may(things: Things, operation: Operation, **request: Any) -> dict[
 
 @pytest.fixture(scope="session")
 async def mine(api: Api, operator: Api, database: Database, keyring: Keyring, tenant_id: UUID) -> Things:
-    return await make_things(api, operator, await kept_report(database, keyring.root, tenant_id))
+    kept, gap = await kept_report(database, keyring.root, tenant_id), await bare_gap(database, tenant_id)
+    return await make_things(api, operator, kept, gap)
 
 
 @pytest.fixture(scope="session")
 async def theirs(next_door: Api, operator: Api, database: Database, keyring: Keyring, neighbour: Neighbour) -> Things:
     """With versions of rules whose numbers `mine` does not have."""
     kept = await kept_report(database, keyring.root, neighbour.tenant_id)
-    return await make_things(next_door, operator, kept, drafts=9)
+    gap = await bare_gap(database, neighbour.tenant_id)
+    return await make_things(next_door, operator, kept, gap, drafts=9)
 
 
 @pytest.fixture(scope="session")

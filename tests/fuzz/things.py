@@ -12,6 +12,7 @@ from helios.crypto import RootKey
 from helios.database import Database
 from helios.ids import new_id
 from schema.tables import User
+from tests.analytics.gaps import bare_gap
 from tests.caller import Api, Customer
 from tests.fuzz.operations import Operation
 from tests.knowledge_editing import ingested, submit
@@ -37,6 +38,7 @@ class Things:
             "escalation_id": self._conversations,
             "source_id": self._sources,
             "sitemap_id": self._sitemaps,
+            "gap_id": self._gaps,
             "tenant_id": self._tenants,
             "user_id": self._users,
             "api_key_id": self._api_keys,
@@ -88,6 +90,9 @@ class Things:
 
     async def _sitemaps(self) -> Known:
         return {"sitemap_id": await self._one_by_one(looked_at_sitemap)}
+
+    async def _gaps(self) -> Known:
+        return {"gap_id": [await bare_gap(self._database, self._bank.tenant_id) for _ in range(self._each)]}
 
     async def _tickets(self) -> Known:
         return {"ticket_id": await self._one_by_one(running_ticket)}
