@@ -14,7 +14,7 @@ from fastapi.routing import iter_route_contexts
 
 from api.authentication import asked_by
 from api.limits import LIMITS, MEANS, Scope
-from api.permissions import GRANTS, PERMISSIONS, ROLES
+from api.permissions import GRANTS, PERMISSIONS, ROLES, SEPARATE
 from api.problems import CODES
 
 STYLE = (
@@ -98,14 +98,15 @@ def _permissions(app: FastAPI) -> str:
         for name, roles in PERMISSIONS.items()
     ]
     grants = [(giver, ", ".join(sorted(given))) for giver, given in GRANTS.items()]
+    apart = [(one, ", ".join(sorted(others))) for one, others in SEPARATE.items()]
     intro = (
         "Which role may do what. A thing of another tenant does not exist for anybody (404); a customer sees only "
         "what is their own. Nobody changes his own roles, and a tenant keeps its last admin."
     )
     whole = _table(("Permission", "Operations that ask for it", *(each.replace("_", " ") for each in ROLES)), rows)
-    return _page(
-        "Permissions", intro, f"{whole}<h2>Who gives and takes which role</h2>{_table(('Role', 'Roles'), grants)}"
-    )
+    giving = f"<h2>Who gives and takes which role</h2>{_table(('Role', 'Roles'), grants)}"
+    separate = f"<h2>Which roles nobody holds together</h2>{_table(('Role', 'Not with'), apart)}"
+    return _page("Permissions", intro, whole + giving + separate)
 
 
 def _page(title: str, intro: str, body: str) -> str:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.watching import tell_admins
 from helios import invitations, outbox
 from helios.audit import ActorType
 from helios.crypto import TenantKeys
@@ -36,6 +37,7 @@ async def invite(
             connection, keys.tenant_id, email=email, roles=roles, actor=actor, invitation_id=invitation_id
         )
         await outbox.put_code(connection, keys, email, "mail_invitation", made.token, invitations.LIFETIME)
+        await tell_admins(connection, keys, invitations.normal_email(email), roles, actor[1])
     return shown((await connection.execute(ONE, where)).one())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 STAFF = frozenset({"admin", "supervisor", "agent", "compliance_officer", "auditor"})
 AGENTS = frozenset({"admin", "supervisor", "agent"})
 KNOWLEDGE = frozenset({"knowledge_editor", "knowledge_approver"})
@@ -67,6 +69,16 @@ GRANTS: dict[str, frozenset[str]] = {
 }
 """Which roles a role may give to others and take from them. Nobody changes his own."""
 
+CHANGING = frozenset({"platform_admin", "admin", "supervisor", "agent", "knowledge_editor", "knowledge_approver"})
+SEPARATE: dict[str, frozenset[str]] = {
+    "compliance_officer": frozenset({"platform_admin", "admin"}),
+    "auditor": CHANGING | {"compliance_officer"},
+}
+"""Separation of duties: a role that checks, and those whose work it checks. No account holds both (COSO, SOX 404)."""
+
+WATCHED = frozenset({"admin", "compliance_officer", "auditor"})
+"""Whoever gets one of these roles, or is invited to one, is told to the tenant's other admins."""
+
 KEPT = ("admin", "platform_admin")
 """Roles whose last active holder in a tenant stays: without one nobody could let anybody in again."""
 
@@ -81,3 +93,9 @@ def grantable(roles: frozenset[str]) -> frozenset[str]:
 
 def allows(permission: str, roles: frozenset[str]) -> bool:
     return not PERMISSIONS[permission].isdisjoint(roles)
+
+
+def not_separate(roles: Collection[str]) -> tuple[str, str] | None:
+    """The first role that checks, and the one that it checks, where these roles hold both."""
+    held = set(roles)
+    return next(((one, other) for one in SEPARATE if one in held for other in sorted(SEPARATE[one] & held)), None)

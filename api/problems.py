@@ -62,6 +62,7 @@ CODES: dict[str, Code] = {
     "tenant_suspended": Code(403, "The tenant is suspended", "Its people and customers are let in again when the operator resumes it."),
     "own_account": Code(403, "Nobody does this to his own account", "Ask another admin."),
     "role_not_grantable": Code(403, "You may not give or take this role", "See /docs/permissions for who may grant which role."),
+    "roles_not_separate": Code(409, "Nobody holds a role and the one that checks it", "`detail` names both. Give them to two people; see /docs/permissions."),
     "last_admin": Code(409, "The tenant would be left without an admin", "Give the role to somebody else first."),
     "own_tenant": Code(409, "Nobody suspends or deletes the tenant that he belongs to", "Another tenant's platform admin can."),
     "slug_taken": Code(409, "Another tenant has this short name", "Choose another `slug`."),

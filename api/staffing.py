@@ -10,9 +10,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.permissions import KEPT, grantable
+from api.permissions import KEPT, grantable, not_separate
 from api.problems import Problem, not_found
+from api.watching import tell_admins
 from helios import audit
+from helios.crypto import TenantKeys
 from helios.identity import sessions
 from helios.times import moment
 from helios.tokens import Identity
@@ -43,6 +45,8 @@ SETS: dict[Verb, str] = {
     "deleted": "deleted_at = coalesce(deleted_at, now())",
     "restored": "deleted_at = NULL",
 }
+OPENS: frozenset[Verb] = frozenset({"activated", "restored"})
+"""These give an account its roles back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,13 @@ def require_grantable(manager: Identity, roles: Collection[str]) -> None:
         raise Problem("role_not_grantable", f"You may not give or take the role {role}.")
 
 
-async def apply(connection: AsyncConnection, manager: Identity, user_id: UUID, change: Change) -> Any:
+def require_separate(roles: Collection[str]) -> None:
+    """Raises `roles_not_separate` where one account would change things and check them."""
+    if (pair := not_separate(roles)) is not None:
+        raise Problem("roles_not_separate", f"Nobody holds both {pair[0]} and {pair[1]}: the one checks the other.")
+
+
+async def apply(connection: AsyncConnection, keys: TenantKeys, manager: Identity, user_id: UUID, change: Change) -> Any:
     """The changed row. Raises a problem for one's own account, for a role out of reach, and for the last admin."""
     where = {"tenant_id": manager.tenant_id, "id": user_id}
     await connection.execute(ONE_AT_A_TIME, where)
@@ -76,6 +86,8 @@ async def apply(connection: AsyncConnection, manager: Identity, user_id: UUID, c
         ended = "roles_changed" if change.verb == "changed" else f"account_{change.verb}"
         await sessions.revoke_all(connection, manager.tenant_id, user_id, reason=ended, actor=("user", manager.id))
     await _record(connection, manager, before, after, change)
+    got = set(after.roles) if change.verb in OPENS else set(after.roles) - set(before.roles)
+    await tell_admins(connection, keys, after.email, got, manager.id, user_id)
     return after
 
 
@@ -95,6 +107,8 @@ def _require_may(manager: Identity, before: Any, change: Change, new_roles: list
         if before.id == manager.id:
             raise Problem("own_account")
     require_grantable(manager, touched)
+    if new_roles is not None or change.verb in OPENS:
+        require_separate(new_roles or before.roles)
 
 
 async def _record(connection: AsyncConnection, manager: Identity, before: Any, after: Any, change: Change) -> None:

@@ -58,6 +58,7 @@ TAKEN = text("SELECT 1 FROM users WHERE tenant_id = :tenant_id AND email = :emai
         examples.INVITATION,
         "email_taken",
         "role_not_grantable",
+        "roles_not_separate",
         "forbidden",
         status=201,
         body={"email": "alex@bank.example", "roles": ["agent"]},
@@ -66,6 +67,7 @@ TAKEN = text("SELECT 1 FROM users WHERE tenant_id = :tenant_id AND email = :emai
 async def invite_user(body: NewUser, request: Request, services: State, manager: Manager) -> Response:
     """Invites somebody to the staff. The code to register with goes to them by mail, and to nobody else."""
     staffing.require_grantable(manager, body.roles)
+    staffing.require_separate(body.roles)
     email = invitations.normal_email(body.email)
     keys = await services.keyring.tenant(manager.tenant_id)
     async with services.database.tenant(manager.tenant_id) as connection:
@@ -125,6 +127,7 @@ async def read_user(user_id: UUID, services: State, reader: Reader) -> Response:
         examples.USER,
         "own_account",
         "role_not_grantable",
+        "roles_not_separate",
         "last_admin",
         "not_found",
         body={"roles": ["agent", "supervisor"]},
@@ -147,13 +150,19 @@ async def deactivate_user(user_id: UUID, services: State, manager: Manager, body
     return await _changed(services, manager, user_id, staffing.Change("deactivated"))
 
 
-@router.post("/{user_id}/activate", **described(examples.USER, "own_account", "role_not_grantable", "not_found"))
+@router.post(
+    "/{user_id}/activate",
+    **described(examples.USER, "own_account", "role_not_grantable", "roles_not_separate", "not_found"),
+)
 async def activate_user(user_id: UUID, services: State, manager: Manager, body: Nothing | None = None) -> Response:
     """Lets a deactivated person in again."""
     return await _changed(services, manager, user_id, staffing.Change("activated"))
 
 
-@router.post("/{user_id}/restore", **described(examples.USER, "own_account", "role_not_grantable", "not_found"))
+@router.post(
+    "/{user_id}/restore",
+    **described(examples.USER, "own_account", "role_not_grantable", "roles_not_separate", "not_found"),
+)
 async def restore_user(user_id: UUID, services: State, manager: Manager, body: Nothing | None = None) -> Response:
     """Takes a deletion back."""
     return await _changed(services, manager, user_id, staffing.Change("restored"))
@@ -169,6 +178,7 @@ async def delete_user(user_id: UUID, services: State, manager: Manager) -> Respo
 
 
 async def _changed(services: State, manager: Identity, user_id: UUID, change: staffing.Change) -> Response:
+    keys = await services.keyring.tenant(manager.tenant_id)
     async with services.database.tenant(manager.tenant_id) as connection:
-        row = await staffing.apply(connection, manager, user_id, change)
-    return JSONResponse(staffing.shown(row))
+        row = await staffing.apply(connection, keys, manager, user_id, change)
+    return JSONResponse(staffing.shown(row), background=mailing(services, manager.tenant_id))

@@ -32,6 +32,7 @@ Wish = Literal["reset", "registration"]
 PAYLOAD = "outbox.payload_ct"
 WISH_LASTS = timedelta(minutes=10)
 AT_ONCE_MOST = 50
+PARTS = ("subject", "text")
 
 PUT = text(
     "INSERT INTO outbox (tenant_id, id, kind, payload_ct, expires_at) "
@@ -71,15 +72,22 @@ async def wish(connection: AsyncConnection, keys: TenantKeys, kind: Wish, email:
     await _put(connection, keys, kind, {"email": invitations.normal_email(email)}, WISH_LASTS)
 
 
+async def put_text(
+    connection: AsyncConnection, keys: TenantKeys, to: str, key: str, lasts: timedelta, **values: str
+) -> None:
+    """A mail in the tenant's language. `key`: of the texts, with `_subject` and `_text`; `values` are filled in.
+    `lasts`: then it is of no use any more."""
+    tenant = (await connection.execute(TENANT, {"tenant_id": keys.tenant_id})).one()
+    language = next(iter(tenant.settings.get("languages", ())), None)
+    subject, content = (texts.text(f"{key}_{part}", language, bank=tenant.name, **values) for part in PARTS)
+    await _put(connection, keys, "mail", {"to": to, "subject": subject, "text": content}, lasts)
+
+
 async def put_code(
     connection: AsyncConnection, keys: TenantKeys, to: str, key: str, code: str, lasts: timedelta
 ) -> None:
-    """A mail with a code. `key`: of the texts, with `_subject` and `_text`. `lasts`: then it is of no use any more."""
-    tenant = (await connection.execute(TENANT, {"tenant_id": keys.tenant_id})).one()
-    language = next(iter(tenant.settings.get("languages", ())), None)
-    subject = texts.text(f"{key}_subject", language, bank=tenant.name)
-    content = texts.text(f"{key}_text", language, bank=tenant.name, code=code)
-    await _put(connection, keys, "mail", {"to": to, "subject": subject, "text": content}, lasts)
+    """The same with a code."""
+    await put_text(connection, keys, to, key, lasts, code=code)
 
 
 async def _put(connection: AsyncConnection, keys: TenantKeys, kind: str, payload: Any, lasts: timedelta) -> None:

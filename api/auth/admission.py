@@ -17,9 +17,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.cleaning import clean
-from api.permissions import KEPT
+from api.permissions import KEPT, not_separate
 from api.problems import Problem
 from api.staffing import ONE_AT_A_TIME, WITHOUT_HOLDER
+from api.watching import tell_admins
 from helios import audit
 from helios.crypto import TenantKeys
 from helios.ids import new_id
@@ -38,6 +39,7 @@ REFUSALS = {
     "not_linked": "There is an account with your address. Sign in to it with its password once, and link it.",
     "linked_to_another": "This identity belongs to another account.",
     "no_role": "None of your groups has a role here: ask an admin.",
+    "roles_not_separate": "Your groups give you a role that checks one of yours, now or until now: ask an admin.",
     "closed": "Your account is closed: ask an admin.",
 }
 
@@ -85,20 +87,20 @@ def person(keys: TenantKeys, sso: SingleSignOn, claims: Mapping[str, Any]) -> Pe
     return Person(index, address, name or (address or "").partition("@")[0], sso.roles_for(claims))
 
 
-async def admit(connection: AsyncConnection, tenant_id: UUID, sso: SingleSignOn, who: Person) -> UUID:
+async def admit(connection: AsyncConnection, keys: TenantKeys, sso: SingleSignOn, who: Person) -> UUID:
     """The account that this person may use, opened where it may be. Raises `NotAdmitted`, or a problem."""
-    where = {"tenant_id": tenant_id, "subject_index": who.index}
+    where = {"tenant_id": keys.tenant_id, "subject_index": who.index}
     user = (await connection.execute(LINKED, where)).one_or_none()
     if user is None:
         # Two first sign-ins of one person side by side: the second finds what the first has made.
         await connection.execute(ONE_AT_A_TIME, where)
         user = (await connection.execute(LINKED, where)).one_or_none()
     if user is None:
-        return await _open_account(connection, tenant_id, sso, who)
+        return await _open_account(connection, keys, sso, who)
     if user.deleted_at is not None or user.deactivated_at is not None:
         raise NotAdmitted("closed")
     if who.roles is not None:
-        await _give_roles(connection, user, who.roles)
+        await _give_roles(connection, keys, user, who.roles)
     return UUID(str(user.id))
 
 
@@ -113,7 +115,8 @@ async def link(connection: AsyncConnection, tenant_id: UUID, user_id: UUID, who:
         raise NotAdmitted("linked_to_another")
 
 
-async def _open_account(connection: AsyncConnection, tenant_id: UUID, sso: SingleSignOn, who: Person) -> UUID:
+async def _open_account(connection: AsyncConnection, keys: TenantKeys, sso: SingleSignOn, who: Person) -> UUID:
+    tenant_id = keys.tenant_id
     if who.email is None:
         raise NotAdmitted("email_unverified")
     user_id = new_id()
@@ -127,6 +130,7 @@ async def _open_account(connection: AsyncConnection, tenant_id: UUID, sso: Singl
     roles = sorted(by_hand if who.roles is None else who.roles)
     if not roles:
         raise NotAdmitted("no_role")
+    _require_separate(roles)
     made = upsert(User).values(tenant_id=tenant_id, id=user_id, email=who.email, display_name=who.name, roles=roles)
     if (await connection.execute(made.on_conflict_do_nothing(index_elements=["tenant_id", "email"]))).rowcount == 0:
         raise NotAdmitted("not_linked")
@@ -138,6 +142,7 @@ async def _open_account(connection: AsyncConnection, tenant_id: UUID, sso: Singl
     await audit.record(connection, tenant_id, "user.registered", actor=me, subject=me,
                        detail={"roles": roles, "method": "sso"})  # fmt: skip
     await _link(connection, tenant_id, user_id, who)
+    await tell_admins(connection, keys, who.email, roles, user_id)
     return user_id
 
 
@@ -148,11 +153,13 @@ async def _link(connection: AsyncConnection, tenant_id: UUID, user_id: UUID, who
     await audit.record(connection, tenant_id, "auth.sso_linked", actor=me, subject=me)
 
 
-async def _give_roles(connection: AsyncConnection, user: Any, given: Collection[str]) -> None:
+async def _give_roles(connection: AsyncConnection, keys: TenantKeys, user: Any, given: Collection[str]) -> None:
     """The provider's word of today: a group that was taken away takes its roles with it."""
     roles = sorted({*given, *(OUTSIDE & set(user.roles))})
     if not roles:
         raise NotAdmitted("no_role")
+    # With those of yesterday as well: an admin who maps his own group to another role may not check his own work then.
+    _require_separate({*roles, *user.roles})
     if roles == sorted(user.roles):
         return
     where = {"tenant_id": user.tenant_id, "id": user.id, "roles": roles}
@@ -163,3 +170,9 @@ async def _give_roles(connection: AsyncConnection, user: Any, given: Collection[
         raise Problem("last_admin")
     await audit.record(connection, user.tenant_id, "user.changed", actor=("system", None), subject=("user", user.id),
                        detail={"roles": roles, "roles_before": sorted(user.roles), "method": "sso"})  # fmt: skip
+    await tell_admins(connection, keys, user.email, set(roles) - set(user.roles), user.id)
+
+
+def _require_separate(roles: Collection[str]) -> None:
+    if not_separate(roles) is not None:
+        raise NotAdmitted("roles_not_separate")

@@ -17,6 +17,7 @@ from api.cleaning import clean
 from api.described import ID, described
 from api.models import Registration
 from api.problems import Problem
+from api.staffing import require_separate
 from api.state import Services, State
 from api.validation import StrictRoute
 from helios import audit, invitations
@@ -39,7 +40,14 @@ GIVE_ROLES = text("UPDATE users SET roles = :roles WHERE tenant_id = :tenant_id 
     summary="Open an account",
     **described(
         {"id": ID, "tenant_id": ID, "email": "new.agent@meridian.example", "roles": ["agent"]},
-        *("invalid_invitation", "weak_password", "invalid_request", "registration_closed", "account_exists"),
+        *(
+            "invalid_invitation",
+            "weak_password",
+            "invalid_request",
+            "registration_closed",
+            "account_exists",
+            "roles_not_separate",
+        ),
         status=201,
         bodies={
             "with an invitation": {"invitation": "the code", "display_name": "Noor Agent", "password": NEW},
@@ -85,6 +93,7 @@ async def _open_account(services: Services, invitation: str, name: str, password
         row = await invitations.redeem(connection, tenant_id, invitation, user_id)
         if row is None:
             raise Problem("invalid_invitation")
+        require_separate(row.roles)
         await connection.execute(GIVE_ROLES, {"tenant_id": tenant_id, "id": user_id, "roles": row.roles})
         await audit.record(connection, tenant_id, "user.registered", actor=("user", user_id),
                            subject=("user", user_id), detail={"roles": row.roles})  # fmt: skip

@@ -194,7 +194,7 @@ async def _settle(services: Services, found: Configured, held: dict[str, Any], c
         if held["user_id"] is not None:
             await admission.link(connection, found.tenant_id, UUID(held["user_id"]), who)
             return f"{held['page']}#sso_linked=1"
-        user_id = await admission.admit(connection, found.tenant_id, found.sso, who)
+        user_id = await admission.admit(connection, found.keys, found.sso, who)
     factor = isinstance(claims.get("amr"), list) and "mfa" in claims["amr"]  # RFC 8176
     waiting = {"user_id": str(user_id), "challenge": held["challenge"], "factor": factor}
     async with counted():

@@ -25,15 +25,21 @@ Codes = Callable[[str], list[str]]
 
 
 @pytest.fixture(scope="session")
-def mailed(stack: Stack) -> Codes:
-    """The codes that were mailed to an address, oldest first."""
+def letters(stack: Stack) -> Codes:
+    """The texts that were mailed to an address, oldest first."""
     folder: Path = stack.servers.home.root / "mail"
 
-    def codes(to: str) -> list[str]:
+    def texts(to: str) -> list[str]:
         mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in sorted(folder.glob("*.eml"))]
-        return [match[1] for mail in mails if mail["To"] == to for match in [CODE.search(mail.get_content())] if match]
+        return [mail.get_content() for mail in mails if mail["To"] == to]
 
-    return codes
+    return texts
+
+
+@pytest.fixture(scope="session")
+def mailed(letters: Codes) -> Codes:
+    """The codes among them."""
+    return lambda to: [match[1] for text in letters(to) for match in [CODE.search(text)] if match]
 
 
 async def code_of(mailed: Codes, to: str, number: int = 1) -> str:

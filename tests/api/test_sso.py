@@ -12,11 +12,12 @@ import pytest
 from tests.api.problems import assert_problem
 from tests.api.signing import bearer, login
 from tests.api.test_mfa import code, enrol
+from tests.api.test_passwords import Codes, letters
 from tests.identity.oidc import PAGE, Browser, RunningProvider, change_sso, code_of, running_provider, set_up
 from tests.identity.oidc_provider import CLIENT_ID, CLIENT_SECRET
 from tests.tenants.conftest import Bank, bank
 
-__all__ = ["bank"]
+__all__ = ["bank", "letters"]
 MAPPED: dict[str, Any] = {"role_claim": "groups", "roles": {"desk": ["agent"], "leads": ["supervisor", "agent"]}}
 
 
@@ -70,6 +71,28 @@ async def test_groups_give_and_take_roles_at_each_sign_in_but_never_the_operator
                   {"issuer": "ftp://x.example"}, {"issuer": "https://user@x.example"}):  # fmt: skip
         body = {"sso": {"issuer": provider.url, "client_id": CLIENT_ID, **wrong}}
         assert_problem(await bank.ask("PATCH", path, json=body, headers={"If-Match": '"1"'}), 422)
+
+
+async def test_groups_never_lead_from_a_role_to_the_one_that_checks_it(
+    bank: Bank, browser: Browser, provider: RunningProvider, letters: Codes
+) -> None:
+    """Neither beside each other, nor one after the other: whoever may map groups would raise himself."""
+    roles = {"it": ["admin"], "control": ["compliance_officer"]}
+    mapping = {"issuer": provider.url, "client_id": CLIENT_ID, "provisioning": True, "role_claim": "groups"}
+    await change_sso(bank.api, bank.id, {**mapping, "roles": roles})
+    await provider.next_user(groups=["it", "control"])
+    assert_problem(await browser.to_page(), code="sso_not_admitted")
+    await provider.next_user(groups=["it"])
+    me = await browser.me()
+    assert me["roles"] == ["admin"]
+    async with asyncio.timeout(20):
+        while not letters(f"admin@{bank.tenant.slug}.example"):
+            await asyncio.sleep(0.05)
+    assert "noor@bank.example" in letters(f"admin@{bank.tenant.slug}.example")[0]
+    await change_sso(bank.api, bank.id, {**mapping, "roles": {"it": ["compliance_officer"]}})
+    assert_problem(await browser.to_page(), code="sso_not_admitted")
+    assert (await bank.ask("GET", f"/v1/users/{me['id']}")).json()["roles"] == ["admin"]
+    assert await reasons(bank) == ["roles_not_separate"] * 2
 
 
 async def test_only_the_invited_get_in_where_no_accounts_are_opened(

@@ -17,11 +17,11 @@ from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
 from helios.mail import Mail, MailError
 from helios.outbox import Post
-from tests.api.test_passwords import code_of, mailed
+from tests.api.test_passwords import code_of, letters, mailed
 from tests.caller import Api
 from tests.neighbour import Neighbour, make_neighbour
 
-__all__ = ["mailed"]
+__all__ = ["letters", "mailed"]
 LASTS = timedelta(hours=1)
 DUE = text("UPDATE outbox SET due_at = now() WHERE tenant_id = :tenant_id")
 INVITED = text("SELECT id FROM invitations WHERE tenant_id = :tenant_id")

@@ -7,16 +7,17 @@ import time
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
-from api.permissions import GRANTS, KEPT, PERMISSIONS, ROLES, grantable
+from api.permissions import GRANTS, KEPT, PERMISSIONS, ROLES, grantable, not_separate
 from helios.database import Database
 from tests.api.problems import assert_problem
-from tests.api.test_passwords import Codes, code_of, mailed
+from tests.api.test_passwords import Codes, code_of, letters, mailed
 from tests.caller import Api
 from tests.neighbour import PASSWORD
 from tests.tenants.conftest import Bank
 
-__all__ = ["mailed"]
+__all__ = ["letters", "mailed"]
 
 
 async def second_admin(bank: Bank, mailed: Codes) -> tuple[str, dict[str, str]]:
@@ -127,6 +128,52 @@ async def test_nobody_raises_himself(bank: Bank) -> None:
     for role in ("supervisor", "agent", "auditor"):
         path = f"/v1/users/{bank.user(role)}"
         assert_problem(await bank.ask("PATCH", path, role, json={"roles": ["admin"]}), code="forbidden")
+
+
+def test_every_role_that_checks_is_apart_from_those_that_it_checks() -> None:
+    assert {role for role in ROLES if not_separate((role,))} == set()
+    assert not_separate(("admin", "agent", "compliance_officer")) == ("compliance_officer", "admin")
+    publishes = PERMISSIONS["rules.publish"]
+    assert all(not_separate({*publishes, role}) for role in PERMISSIONS["users.manage"] | PERMISSIONS["tenants.manage"])
+    checks = PERMISSIONS["audit.verify"]
+    assert all(not_separate({role, "admin"}) for role in checks)
+
+
+async def test_nobody_holds_a_role_and_the_one_that_checks_it(bank: Bank, database: Database) -> None:
+    email, agent = f"{uuid4()}@bank.example", f"/v1/users/{bank.user('agent')}"
+    both = ["admin", "compliance_officer"]
+    invited = await bank.ask("POST", "/v1/users", json={"email": email, "roles": [*both, "auditor"]})
+    assert_problem(invited, code="roles_not_separate")
+    assert_problem(await bank.ask("PATCH", agent, json={"roles": both}), code="roles_not_separate")
+    assert_problem(await bank.ask("PATCH", agent, json={"roles": ["agent", "auditor"]}), code="roles_not_separate")
+    # Out of the time before the rule: it does not come back with both.
+    old = text("UPDATE users SET roles = :roles, deleted_at = now(), deactivated_at = now() WHERE id = :id")
+    async with database.tenant(bank.id) as connection:
+        await connection.execute(old, {"roles": both, "id": bank.user("agent")})
+    for verb in ("restore", "activate"):
+        assert_problem(await bank.ask("POST", f"{agent}/{verb}"), code="roles_not_separate")
+    assert (await bank.ask("PATCH", agent, json={"roles": ["compliance_officer"]})).status_code == 200
+    assert (await bank.ask("POST", f"{agent}/restore")).status_code == 200
+
+
+async def test_the_other_admins_are_told_who_gets_a_role_that_changes_or_checks(
+    bank: Bank, mailed: Codes, letters: Codes
+) -> None:
+    _, theirs = await second_admin(bank, mailed)
+    first, email = f"admin@{bank.tenant.slug}.example", f"{uuid4()}@bank.example"
+    for roles in (["agent"], ["auditor"]):
+        body = {"email": email, "roles": roles}
+        assert (await bank.api.http.post("/v1/users", json=body, headers=theirs)).status_code == 201
+    path, made = f"/v1/users/{bank.user('agent')}", {"roles": ["agent", "compliance_officer"]}
+    assert (await bank.api.http.patch(path, json=made, headers=theirs)).status_code == 200
+    async with asyncio.timeout(20):
+        while len(told := letters(first)) < 2:
+            await asyncio.sleep(0.05)
+    # Two mails: the agent's invitation is nobody's business, nor is what he has done himself.
+    assert {(email in each, "auditor" in each, "compliance_officer" in each) for each in told} == {
+        (True, True, False),
+        (False, False, True),
+    }
 
 
 async def test_nobody_grants_or_takes_a_role_out_of_reach(bank: Bank, operator: Api) -> None:

@@ -7,12 +7,12 @@ import time
 from uuid import uuid4
 
 from tests.api.problems import assert_problem
-from tests.api.test_passwords import Codes, code_of, mailed
+from tests.api.test_passwords import Codes, code_of, letters, mailed
 from tests.caller import Api
 from tests.neighbour import PASSWORD
 from tests.tenants.conftest import Bank
 
-__all__ = ["mailed"]
+__all__ = ["letters", "mailed"]
 
 
 async def test_a_new_tenant_is_whole_and_its_first_admin_can_be_invited(operator: Api, mailed: Codes) -> None:
