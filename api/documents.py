@@ -14,7 +14,7 @@ from fastapi.routing import iter_route_contexts
 
 from api.authentication import asked_by
 from api.limits import LIMITS, MEANS, Scope
-from api.permissions import GRANTS, PERMISSIONS, ROLES, SEPARATE
+from api.permissions import GRANTS, OPERATORS_SETTINGS, PERMISSIONS, ROLES, SEPARATE
 from api.problems import CODES
 
 STYLE = (
@@ -106,7 +106,11 @@ def _permissions(app: FastAPI) -> str:
     whole = _table(("Permission", "Operations that ask for it", *(each.replace("_", " ") for each in ROLES)), rows)
     giving = f"<h2>Who gives and takes which role</h2>{_table(('Role', 'Roles'), grants)}"
     separate = f"<h2>Which roles nobody holds together</h2>{_table(('Role', 'Not with'), apart)}"
-    return _page("Permissions", intro, whole + giving + separate)
+    operator = (
+        "<h2>What the operator changes in a tenant that has an admin</h2><p>Of its settings a platform_admin changes "
+        f"{', '.join(sorted(OPERATORS_SETTINGS))} and no other, and invites no further admin.</p>"
+    )
+    return _page("Permissions", intro, whole + giving + separate + operator)
 
 
 def _page(title: str, intro: str, body: str) -> str:

@@ -308,7 +308,7 @@ class TenantChange(Body):
 
 
 class NewAdmin(Body):
-    """The first admin of a tenant, or one more where all are gone."""
+    """The admin of a tenant that has none."""
 
     email: MailAddress
 

@@ -82,6 +82,10 @@ WATCHED = frozenset({"admin", "compliance_officer", "auditor"})
 KEPT = ("admin", "platform_admin")
 """Roles whose last active holder in a tenant stays: without one nobody could let anybody in again."""
 
+OPERATORS_SETTINGS = frozenset({"limits", "hours", "languages"})
+"""What a platform admin may change of a tenant that has an active admin. Any other setting would open a way to the
+tenant's data, or belongs to its own people."""
+
 SCOPES: dict[str, str] = {"customer_tokens": "Sign the tenant's customers in with `POST /v1/customer-tokens`"}
 """What an API key may be for."""
 

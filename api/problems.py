@@ -64,6 +64,7 @@ CODES: dict[str, Code] = {
     "role_not_grantable": Code(403, "You may not give or take this role", "See /docs/permissions for who may grant which role."),
     "roles_not_separate": Code(409, "Nobody holds a role and the one that checks it", "`detail` names both. Give them to two people; see /docs/permissions."),
     "last_admin": Code(409, "The tenant would be left without an admin", "Give the role to somebody else first."),
+    "tenant_has_admin": Code(409, "The tenant has an admin, whose business this is", "Ask an admin of the tenant. The operator invites one, and decides this, only while there is none."),
     "own_tenant": Code(409, "Nobody suspends or deletes the tenant that he belongs to", "Another tenant's platform admin can."),
     "slug_taken": Code(409, "Another tenant has this short name", "Choose another `slug`."),
     "email_taken": Code(409, "Somebody of this tenant has this address", "Look at `GET /v1/users`; a deleted account can be restored."),

@@ -15,6 +15,7 @@ from api import examples
 from api.authentication import caller
 from api.described import described
 from api.models import SettingsChange
+from api.operating import require_decides
 from api.pagination import Cursor, Limit, page, position, read_cursor
 from api.problems import Problem, not_found
 from api.state import State
@@ -70,6 +71,7 @@ async def read_settings(tenant_id: UUID, services: State, reader: Reader) -> Res
         "precondition_required",
         "precondition_failed",
         "break_glass_missing",
+        "tenant_has_admin",
         "not_found",
         body={"languages": ["en", "de"], "link_domains": ["harbour.example"]},
     ),
@@ -93,6 +95,7 @@ async def change_settings(
         if if_match != _etag(row.settings_version):
             raise Problem("precondition_failed")
         changes: dict[str, Any] = body.model_dump(exclude_unset=True)
+        await require_decides(connection, changer, tenant_id, changes)
         before = TenantSettings.of(row.settings)
         after = _changed(before, changes)
         await _require_break_glass(connection, tenant_id, after)

@@ -12,6 +12,7 @@ from api import examples, sso
 from api.authentication import caller
 from api.described import described
 from api.models import ClientSecret
+from api.operating import require_decides
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.tenants import acting, within_reach
@@ -41,7 +42,12 @@ async def read_sso(tenant_id: UUID, request: Request, services: State, reader: R
 
 @router.put(
     "/client-secret",
-    **described(None, "sso_not_configured", "not_found", status=204, body={"client_secret": "out of the provider"}),
+    **described(
+        None,
+        *("sso_not_configured", "tenant_has_admin", "not_found"),
+        status=204,
+        body={"client_secret": "out of the provider"},
+    ),
 )
 async def set_client_secret(tenant_id: UUID, body: ClientSecret, services: State, changer: Changer) -> Response:
     """Keeps the secret for the issuer and client id that the setting `sso` has now; a change of those asks for it
@@ -49,16 +55,18 @@ async def set_client_secret(tenant_id: UUID, body: ClientSecret, services: State
     _, found = await _settings(services, changer, tenant_id)
     keys = await services.keyring.tenant(tenant_id)
     async with services.database.tenant(tenant_id) as connection:
+        await require_decides(connection, changer, tenant_id, ["sso"])
         await sso.keep_secret(connection, keys, found, body.client_secret)
         await _tell(connection, changer, tenant_id, "tenant.sso_secret_set")
     return Response(status_code=204)
 
 
-@router.delete("/client-secret", **described(None, "not_found", status=204))
+@router.delete("/client-secret", **described(None, "tenant_has_admin", "not_found", status=204))
 async def remove_client_secret(tenant_id: UUID, services: State, changer: Changer) -> Response:
     """From now on nobody signs in at the provider."""
     within_reach(changer, tenant_id)
     async with services.database.tenant(tenant_id) as connection:
+        await require_decides(connection, changer, tenant_id, ["sso"])
         if not await sso.forget_secret(connection, tenant_id):
             not_found()
         await _tell(connection, changer, tenant_id, "tenant.sso_secret_removed")

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import examples, inviting
+from api import examples, inviting, operating
 from api.authentication import caller
 from api.described import described
 from api.idempotency import IdempotentRoute, resource_id
@@ -137,19 +137,26 @@ async def delete_tenant(tenant_id: UUID, services: State, operator: Operator) ->
 @router.post(
     "/{tenant_id}/admins",
     **described(
-        {**examples.INVITATION, "roles": ["admin"]}, "not_found", status=201, body={"email": "ada@harbour.example"}
+        {**examples.INVITATION, "roles": ["admin"]},
+        *("tenant_has_admin", "not_found"),
+        status=201,
+        body={"email": "ada@harbour.example"},
     ),
 )
 async def invite_admin(
     tenant_id: UUID, body: NewAdmin, request: Request, services: State, operator: Operator
 ) -> Response:
-    """Invites somebody as admin of the tenant. The code to register with goes to them by mail, and to nobody else."""
+    """Invites the admin of a tenant that has none. The code to register with goes to them by mail, and to nobody else;
+    an invitation that the operator sent before is worth nothing any more."""
+    invitation_id = resource_id(request)
     async with services.database.tenant(tenant_id) as connection:
         if (await _find(connection, tenant_id)) is None:
             not_found()
+        await operating.require_no_admin(connection, tenant_id)
+        await operating.withdraw_invitations(connection, tenant_id, invitation_id)
         keys = await services.keyring.tenant(tenant_id)
         invited = await inviting.invite(
-            connection, keys, resource_id(request), email=body.email, roles=["admin"], actor=("ops", operator.id)
+            connection, keys, invitation_id, email=body.email, roles=["admin"], actor=("ops", operator.id)
         )
     return JSONResponse(invited, 201, background=mailing(services, tenant_id))
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 from uuid import uuid4
 
+from helios.database import Database
+from helios.keyring import Keyring
 from tests.api.problems import assert_problem
 from tests.api.test_passwords import Codes, code_of, letters, mailed
 from tests.caller import Api
-from tests.neighbour import PASSWORD
+from tests.neighbour import PASSWORD, make_neighbour
 from tests.tenants.conftest import Bank
 
 __all__ = ["letters", "mailed"]
@@ -88,6 +91,51 @@ async def test_a_deleted_tenant_is_as_if_it_had_never_been_and_can_come_back(ban
     assert_problem(await bank.api.http.get("/v1/conversations", headers=agent), code="unauthenticated")
     assert (await operator.http.post(f"{path}/restore", headers=headers)).json()["status"] == "active"
     assert (await bank.api.http.get("/v1/conversations", headers=agent)).status_code == 200
+
+
+async def test_the_operator_lets_himself_into_no_bank_that_has_an_admin(bank: Bank, operator: Api) -> None:
+    headers = {**await operator.staff("platform_admin"), "If-Match": '"1"'}
+    path = f"/v1/tenants/{bank.id}"
+    me = {"email": "operator@platform.example"}
+    assert_problem(await operator.http.post(f"{path}/admins", json=me, headers=headers), code="tenant_has_admin")
+    provider = {"issuer": "https://mine.example", "client_id": "x"}
+    changes: tuple[dict[str, Any], ...] = (
+        {"sso": provider},
+        {"mfa_required_roles": []},
+        {"allowed_origins": ["https://mine.example"]},
+        {"limits": {"customer": 9}, "sso": None},
+    )
+    for change in changes:
+        changed = await operator.http.patch(f"{path}/settings", json=change, headers=headers)
+        assert_problem(changed, code="tenant_has_admin", why=str(change))
+    assert_problem(await operator.http.delete(f"{path}/sso/client-secret", headers=headers), code="tenant_has_admin")
+    own = await bank.ask("PATCH", f"{path}/settings", json={"sso": provider}, headers={"If-Match": '"1"'})
+    assert own.status_code == 200, own.text
+    secret = {"client_secret": "s" * 32}
+    put = await operator.http.put(f"{path}/sso/client-secret", json=secret, headers=headers)
+    assert_problem(put, code="tenant_has_admin")
+    allowed = await operator.http.patch(
+        f"{path}/settings", json={"limits": {"customer": 9}}, headers={**headers, "If-Match": '"2"'}
+    )
+    assert allowed.status_code == 200, allowed.text
+
+
+async def test_of_the_operators_invitations_one_makes_an_admin(
+    operator: Api, database: Database, keyring: Keyring, mailed: Codes
+) -> None:
+    """Else the second would wait in the operator's drawer until the bank has its own admin."""
+    made = await make_neighbour(database, keyring.root, ())
+    headers, path = await operator.staff("platform_admin"), f"/v1/tenants/{made.tenant_id}/admins"
+    codes = []
+    for email in (f"{uuid4()}@platform.example", f"{uuid4()}@bank.example"):
+        assert (await operator.http.post(path, json={"email": email}, headers=headers)).status_code == 201
+        codes.append(await code_of(mailed, email))
+    first, second = ({"invitation": code, "display_name": "Ada", "password": PASSWORD} for code in codes)
+    assert_problem(await operator.http.post("/v1/auth/register", json=first), code="invalid_invitation")
+    assert (await operator.http.post("/v1/auth/register", json=second)).status_code == 201
+    assert_problem(
+        await operator.http.post(path, json={"email": "x@bank.example"}, headers=headers), code="tenant_has_admin"
+    )
 
 
 async def test_nobody_shuts_himself_out(operator: Api) -> None:
