@@ -125,6 +125,7 @@ async def revoke_api_key(api_key_id: UUID, services: State, manager: Manager) ->
                 actor=("user", manager.id),
                 subject=("api_key", api_key_id),
             )
+    services.ended_tokens.look_again(manager.tenant_id)
     return Response(status_code=204)
 
 

@@ -65,6 +65,7 @@ from api.state import Services
 from api.tenant_walls import TenantWalls
 from helios import frames
 from helios.database import Database
+from helios.ended_tokens import EndedTokens
 from helios.identity.breached import Breached
 from helios.identity.lockout import Lockout
 from helios.identity.providers import open_providers
@@ -152,6 +153,7 @@ def _lifespan(config: Settings) -> Any:
             providers=open_providers(config),
             post=Post(database, keyring, open_mailer(config)),
             tenants=Tenants(database),
+            ended_tokens=EndedTokens(database),
             access=(access := AccessLog(database, config.access_log_window_s)),
         )
         await hub.start()

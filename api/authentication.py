@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -21,6 +22,7 @@ BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 ENDED = "The session has ended: sign in again."
+ENDED_EARLY = "The access token has ended: take a new one."
 ROLES_NOW = text(
     """
     SELECT users.roles,
@@ -116,7 +118,11 @@ async def admit(services: Services, identity: Identity) -> Identity:
         raise Problem("unauthenticated", headers=CHALLENGE)
     if tenant.suspended:
         raise Problem("tenant_suspended")
+    if identity.expires_at is not None and identity.expires_at <= datetime.now(UTC):
+        raise Problem("unauthenticated", ENDED_EARLY, headers=CHALLENGE)
     if identity.kind == "customer":
+        if await services.ended_tokens.include(identity):
+            raise Problem("unauthenticated", ENDED_EARLY, headers=CHALLENGE)
         return identity
     where = {"tenant_id": identity.tenant_id, "id": identity.session_id, "user_id": identity.id}
     async with services.database.tenant(identity.tenant_id) as connection:
@@ -132,10 +138,10 @@ def require_enrolled(identity: Identity, permission: str) -> None:
         raise Problem("mfa_enrolment_required")
 
 
-async def session_is_live(services: Services, identity: Identity) -> bool:
-    """Whether a stream may go on; a customer's does as long as the tenant is open."""
+async def why_ended(services: Services, identity: Identity) -> Problem | None:
+    """Why a stream that was opened by this identity may not go on; None: it may."""
     try:
         await admit(services, identity)
-    except Problem:
-        return False
-    return True
+    except Problem as problem:
+        return problem
+    return None

@@ -106,7 +106,8 @@ async def sign_customer_in(
             },
         )
         await audit.record(connection, tenant_id, "auth.customer_token", actor=actor, subject=("customer", found))
-    identity = Identity(tenant_id, found, "customer", frozenset({"customer"}), found)
+    api_key_id = actor[1] if actor[0] == "api_key" else None
+    identity = Identity(tenant_id, found, "customer", frozenset({"customer"}), found, api_key_id=api_key_id)
     return {
         "access_token": services.tokens.sign(identity, CUSTOMER_LIFETIME),
         "token_type": "Bearer",

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from api.problems import Problem
 from helios.frames import names
 
 log = structlog.get_logger()
@@ -24,11 +25,13 @@ RETRY_S = 0.3
 class Subscription:
     """What one stream hears. `None` in the queue: look into the tables, something may have been missed."""
 
-    __slots__ = ("cut", "queue")
+    __slots__ = ("cut", "problem", "queue")
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE_MAX)
         self.cut = False
+        self.problem: Problem | None = None
+        """Why the stream was ended, for its client; None: it was too slow, or is not cut."""
 
     def put(self, item: bytes | None) -> None:
         try:
@@ -37,8 +40,9 @@ class Subscription:
             # A slow client is cut and resumes; it must not hold everybody's memory.
             self.cut = True
 
-    def end(self) -> None:
+    def end(self, problem: Problem) -> None:
         """Ends the stream that listens."""
+        self.problem = problem
         self.cut = True
         self.put(None)
 

@@ -14,13 +14,13 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import DBAPIError
 
-from api.authentication import session_is_live, stream_caller
+from api.authentication import stream_caller, why_ended
 from api.conversation_examples import EVENTS
 from api.conversations import visible
 from api.described import described, text_content
 from api.errors import AWAY
 from api.hub import Subscription
-from api.problems import Problem
+from api.problems import Problem, request_id_of
 from api.state import Services, State
 from api.stream import Event, Position, Reader, parse_offset
 from api.validation import StrictRoute
@@ -41,7 +41,12 @@ Filter = Callable[[AsyncIterator[Event | None]], AsyncIterator[Event | None]]
         None,
         "not_found",
         "invalid_offset",
-        also={200: {"description": "The events, for ever", "content": text_content("text/event-stream", EVENTS)}},
+        also={
+            200: {
+                "description": "The events, until the token ends",
+                "content": text_content("text/event-stream", EVENTS),
+            }
+        },
     ),
 )
 async def stream_events(
@@ -52,7 +57,8 @@ async def stream_events(
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
     after: Annotated[str | None, Query(max_length=64, description="Resume after this event's id")] = None,
 ) -> StreamingResponse:
-    """The conversation's events, from the beginning or after `Last-Event-ID` (or `?after=`), and on for ever."""
+    """The conversation's events, from the beginning or after `Last-Event-ID` (or `?after=`), and on until the token
+    that opened it ends. An `error` says so: take a new token and resume."""
     at = parse_offset(last_event_id if last_event_id is not None else after)
     keys = await services.keyring.conversation(reader.tenant_id, conversation_id)
     async with services.database.tenant(reader.tenant_id) as connection:
@@ -89,6 +95,8 @@ def event_stream(
                         checked = time.monotonic()
                         if await request.is_disconnected():
                             return
+                if subscription.problem is not None:
+                    yield _ended(subscription.problem, request)
         except BROKEN:
             # The status line is long gone: the client reconnects with its last id, and loses nothing.
             yield b": interrupted\n\n"
@@ -98,14 +106,14 @@ def event_stream(
 
 @asynccontextmanager
 async def ends_with_session(services: Services, identity: Identity, subscription: Subscription) -> AsyncIterator[None]:
-    """Ends the stream within 5 s of its session, also where nothing is being said: a customer's with its tenant."""
+    """Ends the stream within 5 s of its token, session or tenant, also where nothing is being said."""
 
     async def watch() -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             with suppress(*BROKEN):
-                if not await session_is_live(services, identity):
-                    subscription.end()
+                if (problem := await why_ended(services, identity)) is not None:
+                    subscription.end(problem)
                     return
 
     watching = asyncio.create_task(watch())
@@ -113,6 +121,12 @@ async def ends_with_session(services: Services, identity: Identity, subscription
         yield
     finally:
         watching.cancel()
+
+
+def _ended(problem: Problem, request: Request) -> bytes:
+    """Why the stream ends. It has no id: a client resumes after the event before."""
+    data = json.dumps(problem.body(request_id_of(request)), ensure_ascii=False, separators=(",", ":"))
+    return f"event: error\ndata: {data}\n\n".encode()
 
 
 def wire(event: Event | None) -> bytes:

@@ -14,6 +14,7 @@ from api.hub import Hub
 from api.limiter import Limiter
 from api.tenant_walls import TenantWalls
 from helios.database import Database
+from helios.ended_tokens import EndedTokens
 from helios.frames import Frames
 from helios.identity.breached import Breached
 from helios.identity.lockout import Lockout
@@ -44,6 +45,7 @@ class Services:
     providers: Providers
     post: Post
     tenants: Tenants
+    ended_tokens: EndedTokens
     access: AccessLog
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from redis.exceptions import RedisError
@@ -23,8 +25,7 @@ def _key(ticket: str) -> str:
 async def issue(services: Services, identity: Identity) -> str:
     """A ticket for one stream, good for 30 s. Raises a 503 problem while Valkey is away."""
     ticket = secrets.token_urlsafe(32)
-    held = json.dumps([str(identity.tenant_id), str(identity.id), identity.kind, sorted(identity.roles),
-                       str(identity.session_id)])  # fmt: skip
+    held = json.dumps(_written(identity))
     try:
         await services.valkey.set(_key(ticket), held, ex=LIFETIME_S)
     except (RedisError, OSError):
@@ -40,5 +41,30 @@ async def redeem(services: Services, ticket: str) -> Identity:
         raise Problem("dependency_unavailable", retry_after_s=2) from None
     if held is None:
         raise Problem("unauthenticated", "The ticket was used, or is older than 30 s.")
-    tenant_id, actor_id, kind, roles, session_id = json.loads(held)
-    return Identity(UUID(tenant_id), UUID(actor_id), kind, frozenset(roles), UUID(session_id))
+    return _read(json.loads(held))
+
+
+def _written(identity: Identity) -> dict[str, Any]:
+    return {
+        "tenant_id": str(identity.tenant_id),
+        "id": str(identity.id),
+        "kind": identity.kind,
+        "roles": sorted(identity.roles),
+        "session_id": str(identity.session_id),
+        "api_key_id": None if identity.api_key_id is None else str(identity.api_key_id),
+        "issued_at": None if identity.issued_at is None else identity.issued_at.isoformat(),
+        "expires_at": None if identity.expires_at is None else identity.expires_at.isoformat(),
+    }
+
+
+def _read(held: dict[str, Any]) -> Identity:
+    return Identity(
+        UUID(held["tenant_id"]),
+        UUID(held["id"]),
+        held["kind"],
+        frozenset(held["roles"]),
+        UUID(held["session_id"]),
+        api_key_id=UUID(held["api_key_id"]) if held["api_key_id"] else None,
+        issued_at=datetime.fromisoformat(held["issued_at"]) if held["issued_at"] else None,
+        expires_at=datetime.fromisoformat(held["expires_at"]) if held["expires_at"] else None,
+    )

@@ -56,7 +56,7 @@ async def _converse(services: Services, socket: WebSocket, conversation_id: UUID
     reader = Reader(services, keys, identity, conversation_id, at)
     listener = Listener(services, socket, identity, conversation_id, refusals)
     both = [
-        asyncio.create_task(_tell(services, socket, identity, reader, conversation_id)),
+        asyncio.create_task(_tell(services, socket, identity, reader, conversation_id, refusals)),
         asyncio.create_task(listener.listen()),
     ]
     try:
@@ -84,10 +84,19 @@ async def _identify(services: Services, socket: WebSocket) -> Identity:
 
 
 async def _tell(
-    services: Services, socket: WebSocket, identity: Identity, reader: Reader, conversation_id: UUID
+    services: Services,
+    socket: WebSocket,
+    identity: Identity,
+    reader: Reader,
+    conversation_id: UUID,
+    refusals: Refusals,
 ) -> None:
+    """Raises the problem, which the client was told, that ended the stream."""
     subscribed = services.hub.subscribe(identity.tenant_id, conversation_id)
     async with subscribed as subscription, ends_with_session(services, identity, subscription):
         async for event in reader.events(subscription):
             if event is not None:
                 await socket.send_json({"id": event.id, "type": event.type, "data": event.data})
+        if subscription.problem is not None:
+            await refusals.tell(subscription.problem)
+            raise subscription.problem

@@ -15,7 +15,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from helios.ids import new_id
+from helios.ids import made_at, new_id
 
 ALGORITHM = "EdDSA"
 AUDIENCE = "helioscs-api"
@@ -39,6 +39,11 @@ class Identity:
     session_id: UUID
     enrolling: bool = False
     """Has no second factor where one is required. Not in the token: looked up with the roles."""
+    api_key_id: UUID | None = None
+    """The key that a tenant's backend asked for this customer's token with."""
+    issued_at: datetime | None = field(default=None, compare=False)
+    """To the millisecond. None, as `expires_at`: not read from a token."""
+    expires_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,8 @@ class Tokens:
             "typ": identity.kind,
             "roles": sorted(identity.roles),
         }
+        if identity.api_key_id is not None:
+            claims["key"] = str(identity.api_key_id)
         kid, private = self._signing
         return jwt.encode(claims, private, ALGORITHM, headers={"kid": kid})
 
@@ -106,8 +113,17 @@ class Tokens:
             lasts_s = claims["exp"] - claims["iat"]
             if type(lasts_s) is not int or not lasts_s <= CUSTOMER_LIFETIME.total_seconds():
                 raise TokenError("a lifetime that we give to nobody")
-            roles = frozenset(str(role) for role in claims.get("roles", ()))
-            return Identity(UUID(claims["tid"]), UUID(claims["sub"]), claims["typ"], roles, UUID(claims["sid"]))
+            return Identity(
+                UUID(claims["tid"]),
+                UUID(claims["sub"]),
+                claims["typ"],
+                frozenset(str(role) for role in claims.get("roles", ())),
+                UUID(claims["sid"]),
+                api_key_id=UUID(claims["key"]) if "key" in claims else None,
+                # `iat` counts whole seconds: a token that follows a sign-out at once would seem older than it.
+                issued_at=made_at(UUID(claims["jti"])),
+                expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            )
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
             raise TokenError(type(error).__name__) from None
 

@@ -160,6 +160,7 @@ class Customer:
 
 async def parse_events(answer: httpx.Response) -> AsyncGenerator[Heard, None]:
     fields: dict[str, str] = {}
+    last_id = ""
     async for line in answer.aiter_lines():
         if line.startswith(":"):
             continue
@@ -167,5 +168,6 @@ async def parse_events(answer: httpx.Response) -> AsyncGenerator[Heard, None]:
             name, _, value = line.partition(": ")
             fields[name] = value
         elif "event" in fields:
-            yield Heard(fields["id"], fields["event"], json.loads(fields["data"]))
+            last_id = fields.get("id", last_id)
+            yield Heard(last_id, fields["event"], json.loads(fields["data"]))
             fields = {}

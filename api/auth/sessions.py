@@ -16,7 +16,7 @@ from api.pagination import Cursor, Limit, page, read_cursor
 from api.problems import Problem, not_found
 from api.state import State
 from api.validation import StrictRoute
-from helios import audit
+from helios import audit, ended_tokens
 from helios.crypto import CryptoError, TenantKeys
 from helios.identity import sessions
 from helios.identity.sessions import Outcome
@@ -78,10 +78,15 @@ async def refresh(body: Refresh, services: State) -> Response:
 
 @router.post("/logout", summary="Sign out", **described(None, "unauthenticated", status=204, about="Signed out"))
 async def logout(services: State, caller: Anybody) -> Response:
-    """Ends this session: its tokens are refused from now on, its streams close within seconds."""
+    """Ends this session: its tokens are refused from now on, its streams close within seconds. A customer has one
+    session: all tokens that the tenant's backend has asked for until now end."""
     async with services.database.tenant(caller.tenant_id) as connection:
-        await sessions.revoke(connection, caller.tenant_id, caller.id, caller.session_id, reason="logout",
-                              actor=(caller.kind, caller.id))  # fmt: skip
+        if caller.kind == "customer":
+            await ended_tokens.end(connection, caller.tenant_id, caller.id, reason="logout")
+        else:
+            await sessions.revoke(connection, caller.tenant_id, caller.id, caller.session_id, reason="logout",
+                                  actor=(caller.kind, caller.id))  # fmt: skip
+    services.ended_tokens.look_again(caller.tenant_id)
     return Response(status_code=204)
 
 
@@ -91,7 +96,10 @@ async def logout(services: State, caller: Anybody) -> Response:
     **described({"ended": 3}, "unauthenticated", about="How many sessions have ended, this one among them"),
 )
 async def logout_all(services: State, caller: Anybody) -> Response:
-    """Ends every session of the account."""
+    """Ends every session of the account; a customer's one."""
+    if caller.kind == "customer":
+        await logout(services, caller)
+        return JSONResponse({"ended": 1}, headers=NO_STORE)
     async with services.database.tenant(caller.tenant_id) as connection:
         ended = await sessions.revoke_all(connection, caller.tenant_id, caller.id, reason="logout_all",
                                           actor=(caller.kind, caller.id))  # fmt: skip

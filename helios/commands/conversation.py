@@ -86,7 +86,7 @@ class Customer:
                 name, _, value = line.partition(": ")
                 fields[name] = value
             elif "event" in fields:
-                self.last_event_id = fields["id"]
+                self.last_event_id = fields.get("id", self.last_event_id)
                 yield fields["event"], json.loads(fields["data"])
                 fields = {}
             else:

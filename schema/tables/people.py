@@ -80,6 +80,9 @@ class TokenKey(SQLModel, table=True):
 
 class ApiKey(OfTenant, table=True):
     __tablename__ = "api_keys"
+    __table_args__ = (
+        Index("ix_api_keys_ended", "tenant_id", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
+    )
     name: str
     prefix: str = Field(default="", nullable=False, sa_column_kwargs={"server_default": text("''")})
     """Its first characters, by which people know it again."""
@@ -144,7 +147,12 @@ class Customer(OfTenant, table=True):
     """Somebody whom the tenant's own backend signed in. `external_id_index` is an HMAC: the id itself is ciphertext."""
 
     __tablename__ = "customers"
-    __table_args__ = (UniqueConstraint("tenant_id", "external_id_index"),)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "external_id_index"),
+        Index(
+            "ix_customers_ended", "tenant_id", "tokens_ended_at", postgresql_where=text("tokens_ended_at IS NOT NULL")
+        ),
+    )
     external_id_index: bytes = Field(sa_type=LargeBinary)
     profile_ct: bytes = sealed_column(nullable=False)
     locale: str | None = None
@@ -156,6 +164,8 @@ class Customer(OfTenant, table=True):
     """Erasure has begun: nothing new may be said or opened."""
     erased_at: datetime | None = time_column()
     """All that is left is this row, with nothing in it of whoever it was."""
+    tokens_ended_at: datetime | None = time_column()
+    """Access tokens up to this moment are refused."""
 
 
 class SecondFactor(SQLModel, table=True):

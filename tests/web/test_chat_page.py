@@ -247,6 +247,19 @@ async def test_a_token_that_ended_is_replaced_without_a_word(chat: ChatPage, api
     assert api.called("GET", "/events")[-1].headers["authorization"] == "Bearer token-2"
 
 
+async def test_a_stream_that_ends_with_its_token_goes_on_with_the_next_without_a_word(
+    chat: ChatPage, api: FakeApi
+) -> None:
+    await chat.sent("Hello")
+    api.refused_tokens = {"token-1"}
+    api.emit("error", {"status": 401, "code": "unauthenticated", "detail": "The access token has ended."})
+    api.cut()
+    await until(lambda: len(api.called("GET", "/events")) >= 2 and len(api.tokens) == 2)
+    api.delta("m1", 1, "Still here.")
+    await expect(chat.answers).to_contain_text("Still here.")
+    await expect(chat.page.get_by_text("The access token has ended.")).to_have_count(0)
+
+
 async def test_a_token_is_replaced_before_it_ends(page: Page, api: FakeApi) -> None:
     api.token_lasts_s = 2
     chat = await ChatPage(page, api.url).open()

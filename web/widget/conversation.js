@@ -162,7 +162,8 @@ export class Conversation {
 
   #heard(type, data) {
     if (!this.isLive) this.#expectSilence();
-    if (type === "error") this.#handlers.onProblem(data);
+    // A token that ended: the stream takes the next one and goes on.
+    if (type === "error" && data.code !== "unauthenticated") this.#handlers.onProblem(data);
     if (type === "agent.typing") this.#handlers.onTyping(data.agent_display_name);
     if (type === "message.completed" && data.role === "agent") this.#handlers.onTyping(null);
     this.transcript.apply(type, data);

@@ -1,0 +1,127 @@
+"""A customer's access ends when it is ended: on every route, and on what is open."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+
+from api import sse
+from api.state import Services
+from helios import ended_tokens
+from helios.embedded.supervisor import Stack
+from helios.tokens import Identity
+from tests.api.beside import api_beside, served_beside
+from tests.api.conftest import Things
+from tests.api.problems import assert_problem
+from tests.api.signing import bearer
+from tests.api.test_websocket import closing, opened
+from tests.caller import Api, Customer, parse_events
+
+
+async def test_a_customer_who_signs_out_is_refused_and_the_next_token_is_good(api: Api) -> None:
+    customer = await api.customer("signs-out")
+    other_device, neighbour = await api.customer("signs-out"), await api.customer()
+    assert (await api.http.post("/v1/auth/logout", headers=customer.headers)).status_code == 204
+    for token in (customer, other_device):
+        assert_problem(await api.http.post("/v1/conversations", json={}, headers=token.headers), code="unauthenticated")
+        assert_problem(await api.http.post("/v1/auth/stream-tickets", headers=token.headers), code="unauthenticated")
+    await (await api.customer("signs-out")).open()
+    await neighbour.open()
+
+
+async def test_signing_out_everywhere_is_the_same_for_a_customer(api: Api) -> None:
+    customer = await api.customer()
+    assert (await api.http.post("/v1/auth/logout-all", headers=customer.headers)).json() == {"ended": 1}
+    assert_problem(await api.http.get("/v1/auth/me", headers=customer.headers), code="unauthenticated")
+
+
+async def test_a_key_that_is_revoked_takes_its_tokens_along(bank: Api) -> None:
+    admin = await bank.staff("admin")
+    body = {"name": "app", "scopes": ["customer_tokens"]}
+    made = (await bank.http.post("/v1/api-keys", json=body, headers=admin)).json()
+    asked = await bank.http.post("/v1/customer-tokens", json={"external_id": "c-1"}, headers={"X-API-Key": made["key"]})
+    token = bearer(asked.json()["access_token"])
+    by_another_key = await bank.customer("c-1")
+    assert (await bank.http.get("/v1/auth/me", headers=token)).status_code == 200
+    await bank.http.delete(f"/v1/api-keys/{made['id']}", headers=admin)
+    assert_problem(await bank.http.get("/v1/auth/me", headers=token), code="unauthenticated")
+    assert (await bank.http.get("/v1/auth/me", headers=by_another_key.headers)).status_code == 200
+
+
+async def test_another_process_hears_of_it(stack: Stack, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ended_tokens, "FRESH_S", 0.1)
+    customer = await api.customer()
+    async with api_beside(stack) as client:
+        assert (await client.get("/v1/auth/me", headers=customer.headers)).status_code == 200
+        await api.http.post("/v1/auth/logout", headers=customer.headers)
+        async with asyncio.timeout(10):
+            while (answer := await client.get("/v1/auth/me", headers=customer.headers)).status_code == 200:
+                await asyncio.sleep(0.05)
+        assert_problem(answer, code="unauthenticated")
+
+
+@pytest.mark.parametrize("by", ["token", "ticket"])
+async def test_what_is_open_ends_with_its_token_and_says_why(
+    stack: Stack, mine: Things, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setattr(sse, "LOOK_EVERY_S", 0.1)
+    async with served_beside(stack) as (at, services), httpx.AsyncClient(base_url=at, timeout=30) as client:
+        short = _lasting(services, tenant_id, mine.customer, timedelta(seconds=1))
+        told, (socket_told, code) = await asyncio.gather(
+            _followed(client, mine.customer, *await _opening(client, short, by)),
+            _heard(mine.customer, at, *await _opening(client, short, by)),
+        )
+        assert_problem(await client.get("/v1/auth/me", headers=short), code="unauthenticated")
+    assert told == ["unauthenticated"]
+    assert (socket_told, code) == (["unauthenticated"], 4401)
+
+
+async def test_a_stream_ends_when_its_customer_signs_out(
+    stack: Stack, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(ended_tokens, "FRESH_S", 0.1)
+    customer = await (await api.customer()).open()
+    async with (
+        served_beside(stack) as (at, _),
+        httpx.AsyncClient(base_url=at, timeout=30) as client,
+        client.stream("GET", f"{customer.path}/events", headers=customer.headers) as answer,
+    ):
+        assert answer.status_code == 200
+        await api.http.post("/v1/auth/logout", headers=customer.headers)
+        assert await _errors(answer) == ["unauthenticated"]
+
+
+def _lasting(services: Services, tenant_id: UUID, customer: Customer, lasts: timedelta) -> dict[str, str]:
+    identity = Identity(tenant_id, UUID(customer.id), "customer", frozenset({"customer"}), UUID(customer.id))
+    return bearer(services.tokens.sign(identity, lasts))
+
+
+async def _opening(client: httpx.AsyncClient, headers: dict[str, str], by: str) -> tuple[str, dict[str, str]]:
+    """The query and the headers of a stream."""
+    if by == "token":
+        return "", headers
+    ticket = (await client.post("/v1/auth/stream-tickets", headers=headers)).json()["ticket"]
+    return f"?ticket={ticket}", {}
+
+
+async def _followed(client: httpx.AsyncClient, customer: Customer, query: str, headers: dict[str, str]) -> list[str]:
+    async with client.stream("GET", f"{customer.path}/events{query}", headers=headers) as answer:
+        assert answer.status_code == 200
+        return await _errors(answer)
+
+
+async def _errors(answer: httpx.Response) -> list[str]:
+    """What a stream says was wrong, until it ends."""
+    async with asyncio.timeout(30):
+        return [event.data["code"] async for event in parse_events(answer) if event.type == "error"]
+
+
+async def _heard(customer: Customer, at: str, query: str, headers: dict[str, str]) -> tuple[list[str], int]:
+    async with opened(customer, query, at, **headers) as socket:
+        told, code = await closing(socket)
+    return [each["data"]["code"] for each in told if each["type"] == "error"], code
