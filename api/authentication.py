@@ -16,6 +16,7 @@ from api.permissions import PERMISSIONS, SENSITIVE, allows
 from api.problems import Problem
 from api.state import Services, State
 from api.tickets import redeem
+from helios.identity.sessions import IDLE
 from helios.tokens import Identity, TokenError
 
 BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token of staff or of a customer")
@@ -35,6 +36,7 @@ ROLES_NOW = text(
     JOIN tenants ON tenants.id = sessions.tenant_id
     WHERE sessions.tenant_id = :tenant_id AND sessions.id = :id AND sessions.user_id = :user_id
       AND sessions.revoked_at IS NULL AND sessions.expires_at > now()
+      AND sessions.last_used_at > now() - CAST(:idle AS interval)
       AND users.deactivated_at IS NULL AND users.deleted_at IS NULL
       AND (sessions.by_sso OR tenants.settings->'sso'->'required' IS DISTINCT FROM 'true'::jsonb
            OR tenants.settings->'sso'->'break_glass' ? CAST(users.id AS text))
@@ -124,7 +126,7 @@ async def admit(services: Services, identity: Identity) -> Identity:
         if await services.ended_tokens.include(identity):
             raise Problem("unauthenticated", ENDED_EARLY, headers=CHALLENGE)
         return identity
-    where = {"tenant_id": identity.tenant_id, "id": identity.session_id, "user_id": identity.id}
+    where = {"tenant_id": identity.tenant_id, "id": identity.session_id, "user_id": identity.id, "idle": IDLE}
     async with services.database.tenant(identity.tenant_id) as connection:
         now = (await connection.execute(ROLES_NOW, where)).one_or_none()
     if now is None:

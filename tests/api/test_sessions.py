@@ -153,3 +153,17 @@ async def test_signing_out_everywhere_ends_all_sessions_of_the_account(bank: Api
 async def test_a_customer_has_no_sessions(bank: Api) -> None:
     customer = await bank.customer()
     assert await sessions(bank, customer.headers) == []
+
+
+async def test_a_session_that_lay_idle_has_ended_everywhere(bank: Api, admin: asyncpg.Connection) -> None:
+    customer = await (await bank.customer()).open()
+    signed = (await login(bank)).json()
+    headers = bearer(signed["access_token"])
+    async with bank.http.stream("GET", f"{customer.path}/events", headers=headers) as stream:
+        lines = stream.aiter_lines()
+        assert await anext(lines) == ": stream"
+        await later(admin, signed["refresh_token"], used="45 min")
+        async with asyncio.timeout(5):
+            assert "event: error" in [line async for line in lines]
+    assert_problem(await bank.http.get("/v1/auth/me", headers=headers), code="unauthenticated")
+    assert_problem(await bank.http.post("/v1/auth/stream-tickets", headers=headers), code="unauthenticated")
