@@ -1,8 +1,10 @@
-"""Single-use tickets: a browser's EventSource or WebSocket cannot send a header, and a token never stands in a URL."""
+"""Single-use tickets: a browser's EventSource or WebSocket cannot send a header, and a token never stands in a URL.
+
+A ticket is `TENANT.SECRET`; Valkey holds its hash, and sealed with the tenant's key whom it was given to.
+"""
 
 from __future__ import annotations
 
-import json
 import secrets
 from datetime import datetime
 from typing import Any
@@ -16,18 +18,21 @@ from helios.crypto import token_hash
 from helios.tokens import Identity
 
 LIFETIME_S = 30
+HELD = "valkey.ticket"
+GONE = "The ticket was used, or is older than 30 s."
 
 
-def _key(ticket: str) -> str:
-    return f"helios:ticket:{token_hash(ticket).hex()}"
+def _key(tenant_id: UUID, ticket: str) -> str:
+    return f"helios:ticket:{tenant_id}:{token_hash(ticket).hex()}"
 
 
 async def issue(services: Services, identity: Identity) -> str:
     """A ticket for one stream, good for 30 s. Raises a 503 problem while Valkey is away."""
-    ticket = secrets.token_urlsafe(32)
-    held = json.dumps(_written(identity))
+    ticket = f"{identity.tenant_id.hex}.{secrets.token_urlsafe(32)}"
+    keys = await services.keyring.tenant(identity.tenant_id)
+    held = keys.seal_json(_written(identity), HELD, token_hash(ticket).hex())
     try:
-        await services.valkey.set(_key(ticket), held, ex=LIFETIME_S)
+        await services.valkey.set(_key(identity.tenant_id, ticket), held, ex=LIFETIME_S)
     except (RedisError, OSError):
         raise Problem("dependency_unavailable", retry_after_s=2) from None
     return ticket
@@ -35,13 +40,22 @@ async def issue(services: Services, identity: Identity) -> str:
 
 async def redeem(services: Services, ticket: str) -> Identity:
     """Who the ticket was issued to. It is gone with this."""
+    tenant_id = _tenant(ticket)
     try:
-        held = await services.valkey.getdel(_key(ticket))
+        held: Any = await services.valkey.getdel(_key(tenant_id, ticket))
     except (RedisError, OSError):
         raise Problem("dependency_unavailable", retry_after_s=2) from None
     if held is None:
-        raise Problem("unauthenticated", "The ticket was used, or is older than 30 s.")
-    return _read(json.loads(held))
+        raise Problem("unauthenticated", GONE)
+    keys = await services.keyring.tenant(tenant_id)
+    return _read(keys.open_json(held, HELD, token_hash(ticket).hex()))
+
+
+def _tenant(ticket: str) -> UUID:
+    try:
+        return UUID(hex=ticket.partition(".")[0])
+    except ValueError:
+        raise Problem("unauthenticated", GONE) from None
 
 
 def _written(identity: Identity) -> dict[str, Any]:

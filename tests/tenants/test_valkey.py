@@ -21,13 +21,13 @@ NAMED = (
     r"helios:\{(?P<tenant>[0-9a-f-]{36})/[0-9a-f-]{36}\}:(frames|head)",
     r"helios:workers.*",
     r"helios:sso-(state|code):(?P<tenant>[0-9a-f-]{36}):[0-9a-f]{64}",
-    r"helios:ticket:[0-9a-f]{64}",
+    r"helios:ticket:(?P<tenant>[0-9a-f-]{36}):[0-9a-f]{64}",
     r"helios:sign-in:\{[^}]+\}.*",
     r"helios:limit.*",
     r"helios:ticket_clocks",
     r"helios:round:[a-z-]+",
 )
-"""Tickets and sign-ins are named by hashes; limits, workers, rounds and clocks hold counts and times only."""
+"""Sign-ins are named by hashes; limits, workers, rounds and clocks hold counts and times only."""
 
 
 @pytest.fixture
@@ -66,3 +66,18 @@ async def test_every_key_is_of_a_known_kind_and_names_its_tenant(
         assert known is not None, key.decode()
         tenants |= set(known.groupdict().values())
     assert str(tenant_id) in tenants
+
+
+async def test_a_ticket_is_named_by_its_tenant_and_a_hash_and_holds_nothing_readable(
+    api: Api, valkey: Redis, tenant_id: UUID
+) -> None:
+    customer = await api.customer()
+    ticket = (await api.http.post("/v1/auth/stream-tickets", headers=customer.headers)).json()["ticket"]
+    held: dict[str, Any] = {
+        key.decode(): await valkey.get(key) async for key in valkey.scan_iter(f"helios:ticket:{tenant_id}:*")
+    }
+    assert held
+    for key, value in held.items():
+        assert ticket.partition(".")[2] not in key
+        assert b"customer" not in value
+        assert customer.id.encode() not in value
