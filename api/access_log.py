@@ -1,40 +1,87 @@
-"""Who was let into what, and who was refused: counted by actor and route, written as audit events once a window.
+"""Who was let into what, and who was refused: counted once the answer is known, written as audit events once a window.
 
-A flood makes one event with a high count, not many events; beyond `ACTORS_MOST` actors and routes of a tenant the rest
-is counted together. What a process has counted since its last window is lost when it is killed.
+A flood makes one event with a high count, not many events. Staff who are let in are never counted together:
+who looked at what is what this log is for. The rest is bounded: a caller has `ROUTES_MOST` refusals of his own, a
+tenant `OTHERS_MOST` callers that are no staff; what is beyond loses its route or its name and not its count. What a
+process has counted since its last window is lost when it is killed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import structlog
-from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import Scope
 
+from api.permissions import SENSITIVE
+from api.routes import template
 from helios import audit
 from helios.database import Database
 from helios.tokens import Identity
 
 log = structlog.get_logger()
 
+Kind = Literal["user", "customer", "api_key"]
 Action = Literal["access.granted", "access.refused"]
-Entry = tuple[Action, str, UUID | None, str, str, int]
-"""Action, kind and id of the actor, method, route's template, status."""
 
-ACTORS_MOST = 100
+REFUSALS = (401, 403, 404)
+"""A thing of another tenant cannot be told from one that is not there: both are noted."""
+ROUTES_MOST = 100
+OTHERS_MOST = 100
 WRITE_WITHIN_S = 5.0
+WRITTEN_AT_ONCE = 500
+
+
+class Entry(NamedTuple):
+    """`route`: its template, since a path holds ids. `subject`: what was asked for by somebody who may."""
+
+    action: Action
+    kind: Kind
+    actor_id: UUID | None
+    method: str
+    route: str
+    status: int
+    subject: tuple[str, UUID] | None = None
+
+
+@dataclass(slots=True)
+class Window:
+    """What a tenant's callers did since it was written last."""
+
+    entries: Counter[Entry] = field(default_factory=Counter)
+    refusals: Counter[UUID | None] = field(default_factory=Counter)
+    """Different ones, by caller."""
+    others: set[UUID | None] = field(default_factory=set)
+    """Callers that are no staff."""
+
+    def add(self, entry: Entry, count: int = 1) -> None:
+        if entry not in self.entries and not (entry.kind == "user" and entry.action == "access.granted"):
+            entry = self._bounded(entry)
+        self.entries[entry] += count
+
+    def _bounded(self, entry: Entry) -> Entry:
+        if entry.kind != "user" and entry.actor_id not in self.others:
+            if len(self.others) >= OTHERS_MOST:
+                return entry._replace(actor_id=None, subject=None)
+            self.others.add(entry.actor_id)
+        if self.refusals[entry.actor_id] >= ROUTES_MOST:
+            return entry._replace(method="*", route="others", subject=None)
+        self.refusals[entry.actor_id] += 1
+        return entry
 
 
 class AccessLog:
     def __init__(self, database: Database, window_s: float) -> None:
         self._database = database
         self._window_s = window_s
-        self._counted: dict[UUID, Counter[Entry]] = {}
+        self._windows: dict[UUID, Window] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -47,40 +94,47 @@ class AccessLog:
                 await self._task
         await self.write()
 
-    def note(self, identity: Identity, action: Action, request: Request, status: int) -> None:
-        """Counts one. The route is its template: a path holds ids."""
-        route = getattr(request.scope.get("route"), "path", "unmatched")
-        self.count(identity, (action, identity.kind, identity.id, request.method, route, status))
+    def note(self, scope: Scope, status: int) -> None:
+        """What became of a request, if it is known whose it was: any refusal, and what is sensitive."""
+        state = scope.get("state", {})
+        identity: Identity | None = state.get("identity")
+        if identity is None:
+            return
+        told = (identity.kind, identity.id, scope.get("method", "WEBSOCKET"), template(scope), status)
+        if status in REFUSALS:
+            self.count(identity.tenant_id, Entry("access.refused", *told))
+        elif identity.kind == "user" and state.get("permission") in SENSITIVE:
+            self.count(identity.tenant_id, Entry("access.granted", *told, _subject(scope)))
 
-    def count(self, identity: Identity, entry: Entry) -> None:
-        counted = self._counted.setdefault(identity.tenant_id, Counter())
-        if entry not in counted and len(counted) >= ACTORS_MOST:
-            entry = (entry[0], "system", None, "*", "others", entry[5])
-        counted[entry] += 1
+    def count(self, tenant_id: UUID, entry: Entry) -> None:
+        self._windows.setdefault(tenant_id, Window()).add(entry)
 
     async def write(self) -> None:
-        """One transaction a tenant. What cannot be written now is counted on, and written with the next window."""
-        for tenant_id in list(self._counted):
-            counted = self._counted.pop(tenant_id)
+        """What cannot be written now is counted on, and written with the next window."""
+        for tenant_id in list(self._windows):
+            left = list(self._windows.pop(tenant_id).entries.items())
             try:
-                async with asyncio.timeout(WRITE_WITHIN_S):
-                    await self._write(tenant_id, counted)
+                while left:
+                    async with asyncio.timeout(WRITE_WITHIN_S):
+                        await self._write(tenant_id, left[:WRITTEN_AT_ONCE])
+                    del left[:WRITTEN_AT_ONCE]
             except (SQLAlchemyError, OSError, TimeoutError, asyncio.CancelledError) as error:
-                self._counted.setdefault(tenant_id, Counter()).update(counted)
+                for entry, count in left:
+                    self._windows.setdefault(tenant_id, Window()).add(entry, count)
                 if isinstance(error, asyncio.CancelledError):
                     raise
                 log.warning("access log not written", error=type(error).__name__)
 
-    async def _write(self, tenant_id: UUID, counted: Counter[Entry]) -> None:
+    async def _write(self, tenant_id: UUID, entries: Sequence[tuple[Entry, int]]) -> None:
         async with self._database.tenant(tenant_id) as connection:
-            for (action, kind, actor_id, method, route, status), count in counted.items():
-                detail = {"method": method, "route": route, "status": status, "count": count}
+            for entry, count in entries:
+                detail = {"method": entry.method, "route": entry.route, "status": entry.status, "count": count}
                 await audit.record(
                     connection,
                     tenant_id,
-                    action,
-                    actor=("system" if actor_id is None else "customer" if kind == "customer" else "user", actor_id),
-                    subject=("route", None),
+                    entry.action,
+                    actor=(entry.kind, entry.actor_id),
+                    subject=entry.subject or ("route", None),
                     detail=detail,
                 )
 
@@ -88,3 +142,13 @@ class AccessLog:
         while True:
             await asyncio.sleep(self._window_s)
             await self.write()
+
+
+def _subject(scope: Scope) -> tuple[str, UUID] | None:
+    """The first thing that the path names, e.g. a conversation."""
+    parts: dict[str, Any] = scope.get("path_params", {})
+    for name, value in parts.items():
+        if name.endswith("_id"):
+            with suppress(ValueError):
+                return name.removesuffix("_id"), UUID(str(value))
+    return None

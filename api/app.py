@@ -61,6 +61,7 @@ from api.hub import Hub
 from api.limiter import Limiter
 from api.middleware import Edge
 from api.origins import Origins
+from api.routes import remember_templates
 from api.state import Services
 from api.tenant_walls import TenantWalls
 from helios import frames
@@ -108,6 +109,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.include_router(intents.drafts_router)
     app.include_router(documents.router(app))
     app.include_router(pages.router())
+    remember_templates(app)
     errors.install(app)
     # The last one is the outermost.
     app.add_middleware(Bodies)

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import text
 
-from api.permissions import PERMISSIONS, SENSITIVE, allows
+from api.permissions import PERMISSIONS, allows
 from api.problems import Problem
 from api.state import Services, State
 from api.tickets import redeem
@@ -65,8 +65,7 @@ def caller(permission: str) -> Callable[..., Awaitable[Identity]]:
         require_enrolled(identity, permission)
         if not allows(permission, identity.roles):
             raise Problem("forbidden", f"This takes one of the roles {', '.join(sorted(PERMISSIONS[permission]))}.")
-        if permission in SENSITIVE:
-            services.access.note(identity, "access.granted", request, 200)
+        request.state.permission = permission
         return identity
 
     check.permission = permission  # type: ignore[attr-defined]
@@ -95,6 +94,7 @@ def stream_caller(permission: str) -> Callable[..., Awaitable[Identity]]:
             raise Problem("unauthenticated", headers=CHALLENGE)
         request.state.identity = identity
         identity = request.state.identity = await require_stream(services, identity, permission)
+        request.state.permission = permission
         return identity
 
     check.permission = permission  # type: ignore[attr-defined]

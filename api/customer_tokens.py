@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from api.access_log import Entry
 from api.auth.answers import NO_STORE
 from api.cleaning import clean, clean_map
 from api.conversation_examples import CUSTOMER_TOKEN
@@ -129,7 +130,9 @@ async def _api_key(services: Services, api_key: str | None) -> tuple[UUID, UUID]
     where = {"tenant_id": row.tenant_id, "id": row.api_key_id}
     async with services.database.tenant(row.tenant_id) as connection:
         live = (await connection.execute(API_KEY, {**where, "scope": SCOPE})).one_or_none()
-        if live is None:
+        if live is None:  # revoked, too old, or for something else
+            refused = Entry("access.refused", "api_key", row.api_key_id, "POST", "/v1/customer-tokens", 401)
+            services.access.count(row.tenant_id, refused)
             raise Problem("invalid_api_key")
         if not live.noted:
             await connection.execute(API_KEY_USED, where)

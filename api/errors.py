@@ -23,8 +23,6 @@ from helios.crypto import Shredded
 log = structlog.get_logger()
 
 RETRY_AFTER_S = 2
-REFUSALS = (403, 404)
-"""A thing of another tenant cannot be told from one that is not there: both are noted."""
 BY_STATUS = {
     **{401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 406: "not_acceptable"},
     **{408: "request_timeout", 413: "payload_too_large", 415: "unsupported_media_type"},
@@ -63,9 +61,6 @@ def install(app: FastAPI) -> None:
 
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    identity = getattr(request.state, "identity", None)
-    if identity is not None and error.status in REFUSALS:
-        request.app.state.services.access.note(identity, "access.refused", request, error.status)
     return render(request, error)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.limits import UNLIMITED
 from api.operations import LATENCY, REQUESTS
 from api.problems import Problem, refuse
+from api.routes import template
 from helios.ids import new_id
 from helios.settings import Settings
 
@@ -67,17 +67,18 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._add_headers(MutableHeaders(scope=message), scope)
-                LATENCY.labels(_method(scope), _route(scope)).observe(time.perf_counter() - started)
+                LATENCY.labels(_method(scope), template(scope)).observe(time.perf_counter() - started)
+                _note(scope, status)
             await send(message)
 
         try:
             await self._answer(scope, receive, send_with_headers, sent)
         finally:
-            REQUESTS.labels(_method(scope), _route(scope), status).inc()
+            REQUESTS.labels(_method(scope), template(scope), status).inc()
             log.info(
                 "request",
                 method=_method(scope),
-                route=_route(scope),
+                route=template(scope),
                 status=status,
                 took_ms=round(1000 * (time.perf_counter() - started)),
             )
@@ -141,6 +142,8 @@ def _method(scope: Scope) -> str:
     return scope["method"] if scope["method"] in METHODS else "other"
 
 
-def _route(scope: dict[str, Any] | Scope) -> str:
-    """The route's template: a path holds ids, and an unknown one anything at all."""
-    return getattr(scope.get("route"), "path", "unmatched")
+def _note(scope: Scope, status: int) -> None:
+    """In the access log. Nobody is known before the application has started."""
+    services = getattr(scope["app"].state, "services", None) if "app" in scope else None
+    if services is not None:
+        services.access.note(scope, status)

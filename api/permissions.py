@@ -59,9 +59,10 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "workflows.read": frozenset({"admin", "compliance_officer", "auditor"}),
 }
 
-_NOTED = ("tenants", "settings", "users", "api_keys", "audit", "provenance", "privacy", "records", "reports")
-SENSITIVE = frozenset(name for name in PERMISSIONS if name.partition(".")[0] in _NOTED)
-"""Their use is noted in the access log, not only its refusal."""
+_EVERYDAY = ("account", "knowledge")
+SENSITIVE = frozenset(name for name in PERMISSIONS if name.partition(".")[0] not in _EVERYDAY)
+"""Their use by staff is noted in the access log, not only its refusal: all that shows or changes what is a customer's,
+or what others may."""
 
 GRANTS: dict[str, frozenset[str]] = {
     "platform_admin": frozenset({"platform_admin", "admin"}),

@@ -32,6 +32,7 @@ router = APIRouter(route_class=StrictRoute)
 AT_A_TIME = asyncio.Semaphore(4)
 WAIT_S = 30
 DEVICE_COOKIE = "helios_device"
+NO_FACTOR = "none"
 NO_TENANT = UUID(int=0)
 TENANT = text("SELECT id FROM tenants WHERE slug = :slug AND deleted_at IS NULL AND suspended_at IS NULL")
 USER = text(
@@ -82,14 +83,15 @@ async def _log_in(body: SignIn, request: Request, services: Services) -> Respons
     async with counted():
         await refuse_if_shut(services, subject)
     right = await check_password(body.password, user.password_hash if user else None)
-    refusal = "invalid_credentials"
+    refusal, factor = "invalid_credentials", None
     if right and user is not None and keys is not None:
-        right, refusal = await _second_factor(services, subject, keys, user, body.otp), "invalid_otp"
+        factor, refusal = await _second_factor(services, subject, keys, user, body.otp), "invalid_otp"
+        right = factor is not None
     await settle(services, subject, tenant_id, user.id if user else None, right=right, refusal=refusal)
     assert user is not None
     assert keys is not None
     await _require_password_may(services, user)
-    return await _signed_in(services, request, keys, user, body.password)
+    return await _signed_in(services, request, keys, user, body.password, factor or NO_FACTOR)
 
 
 async def _require_password_may(services: Services, user: Any) -> None:
@@ -104,13 +106,17 @@ async def _require_password_may(services: Services, user: Any) -> None:
     raise Problem("sso_required")
 
 
-async def _second_factor(services: Services, subject: str, keys: TenantKeys, user: Any, otp: str | None) -> bool:
-    """Whether the code is right, or none is needed. Raises a 401 problem where one is needed and was not sent."""
+async def _second_factor(services: Services, subject: str, keys: TenantKeys, user: Any, otp: str | None) -> str | None:
+    """What was proven beside the password, `none` where nothing is needed; None for a wrong code.
+
+    Raises a 401 problem where a code is needed and was not sent.
+    """
     async with services.database.tenant(user.tenant_id) as connection:
         if not await second_factor.is_enrolled(connection, user.tenant_id, user.id):
-            return True
+            return NO_FACTOR
         if otp is not None:
-            return await second_factor.accept(connection, keys, user.id, otp) is not None
+            proof = await second_factor.accept(connection, keys, user.id, otp)
+            return None if proof is None else proof.value
     async with counted():
         await refuse_if_shut(services, subject)  # another guess may have shut the account meanwhile
     raise Problem("otp_required")
@@ -164,15 +170,19 @@ async def settle(services: Services, subject: str, tenant_id: UUID, user_id: UUI
     if right:
         return
     if tenant_id != NO_TENANT:
-        await _tell_of_failure(services, tenant_id, user_id, settled.shut_s)
+        await _tell_of_failure(services, tenant_id, user_id, refusal, settled.shut_s)
     raise Problem(refusal)
 
 
-async def _tell_of_failure(services: Services, tenant_id: UUID, user_id: UUID | None, shut_s: float) -> None:
+async def _tell_of_failure(
+    services: Services, tenant_id: UUID, user_id: UUID | None, refusal: str, shut_s: float
+) -> None:
     """The same rows for an account that does not exist, which has no id."""
     actor: tuple[audit.ActorType, UUID | None] = ("user", user_id)
     async with services.database.tenant(tenant_id) as connection:
-        await audit.record(connection, tenant_id, "auth.login_failed", actor=actor, subject=actor)
+        await audit.record(
+            connection, tenant_id, "auth.login_failed", actor=actor, subject=actor, detail={"code": refusal}
+        )
         if shut_s > 0:
             detail = {"shut_s": round(shut_s)}
             await audit.record(connection, tenant_id, "auth.account_locked", actor=actor, subject=actor, detail=detail)
@@ -182,7 +192,9 @@ def shut(left_s: float) -> Problem:
     return Problem("account_locked", retry_after_s=int(left_s) + 1)
 
 
-async def _signed_in(services: Services, request: Request, keys: TenantKeys, user: Any, password: str) -> Response:
+async def _signed_in(
+    services: Services, request: Request, keys: TenantKeys, user: Any, password: str, factor: str
+) -> Response:
     outdated = is_outdated(user.password_hash)
     rehashed = {"new": await hash_password(password), "old": user.password_hash} if outdated else None
     async with services.database.tenant(user.tenant_id) as connection:
@@ -191,7 +203,7 @@ async def _signed_in(services: Services, request: Request, keys: TenantKeys, use
             await connection.execute(REHASH, {"tenant_id": user.tenant_id, "id": user.id, **rehashed})
         who = ("user", user.id)
         await audit.record(connection, user.tenant_id, "auth.login", actor=("user", user.id), subject=who,
-                           detail={"session_id": str(session_id)})  # fmt: skip
+                           detail={"session_id": str(session_id), "factor": factor})  # fmt: skip
     identity = Identity(user.tenant_id, user.id, "user", frozenset(user.roles), session_id)
     answer = tokens(services, identity, refresh_token)
     answer.set_cookie(

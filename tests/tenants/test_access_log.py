@@ -9,10 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from api.access_log import ACTORS_MOST, AccessLog
+from api.access_log import OTHERS_MOST, ROUTES_MOST, WRITTEN_AT_ONCE, AccessLog, Entry
 from helios.database import Database
 from helios.ids import new_id
-from helios.tokens import Identity
 from tests.api.problems import assert_problem
 from tests.tenants.conftest import Bank
 
@@ -47,10 +46,44 @@ async def test_what_is_sensitive_is_noted_when_it_is_allowed_too(bank: Bank) -> 
     await bank.ask("GET", "/v1/users", "supervisor")
     events = await heard(bank, "access.granted", 1, actor_id=bank.user("supervisor"))
     assert [each["detail"]["route"] for each in events] == ["/v1/users"]
-    await bank.ask("GET", "/v1/conversations", "supervisor")
+    await bank.ask("GET", "/v1/knowledge/sources", "supervisor")
     assert_problem(await bank.ask("GET", "/v1/api-keys", "supervisor"), code="forbidden")
     await heard(bank, "access.refused", 1, actor_id=bank.user("supervisor"))
     assert len(await bank.events("access.granted", actor_id=bank.user("supervisor"))) == 1
+
+
+async def test_who_of_the_staff_read_which_conversation_is_on_record_and_customers_are_not(bank: Bank) -> None:
+    customer = await (await bank.api.customer()).open()
+    await customer.get()
+    path = f"/v1/conversations/{customer.conversation}"
+    for _ in range(2):
+        assert (await bank.ask("GET", path, "agent")).status_code == 200
+    assert (await bank.ask("GET", f"{path}/messages", "agent")).status_code == 200
+    events = await heard(bank, "access.granted", 3, actor_id=bank.user("agent"))
+    assert {each["detail"]["route"] for each in events} == {
+        "/v1/conversations/{conversation_id}", "/v1/conversations/{conversation_id}/messages",
+    }  # fmt: skip
+    assert {(each["subject"]["type"], each["subject"]["id"]) for each in events} == {
+        ("conversation", customer.conversation)
+    }
+    assert await bank.events("access.granted", actor_id=customer.id) == []
+
+
+async def test_the_end_of_a_session_and_of_a_key_are_noted_with_the_whole_route_and_the_status(bank: Bank) -> None:
+    agent = bank.user("agent")
+    headers = await bank.api.staff("agent")
+    await bank.api.http.post("/v1/auth/logout", headers=headers)
+    assert_problem(await bank.api.http.get("/v1/auth/me", headers=headers), code="unauthenticated")
+    (event,) = await heard(bank, "access.refused", 1, actor_id=agent)
+    assert (event["detail"]["route"], event["detail"]["status"]) == ("/v1/auth/me", 401)
+    made = await bank.ask("POST", "/v1/api-keys", json={"name": "gone", "scopes": ["customer_tokens"]})
+    key = made.json()
+    await bank.ask("DELETE", f"/v1/api-keys/{key['id']}")
+    sent = {"X-API-Key": key["key"]}
+    answer = await bank.api.http.post("/v1/customer-tokens", json={"external_id": "x"}, headers=sent)
+    assert_problem(answer, code="invalid_api_key")
+    (event,) = await heard(bank, "access.refused", 1, actor_id=key["id"])
+    assert (event["actor"]["type"], event["detail"]["route"]) == ("api_key", "/v1/customer-tokens")
 
 
 async def test_auditors_filter_and_page_and_others_see_nothing(bank: Bank) -> None:
@@ -75,33 +108,46 @@ async def log(database: Database) -> AccessLog:
 
 async def written(database: Database, tenant_id: UUID, route: str) -> list[Any]:
     statement = text(
-        "SELECT actor_id, detail FROM audits WHERE action LIKE 'access.%' AND detail ->> 'method' = :route"
+        "SELECT actor_id, subject_id, detail FROM audits WHERE action LIKE 'access.%' AND detail ->> 'method' = :route"
     )
     async with database.tenant(tenant_id) as connection:
         return list((await connection.execute(statement, {"route": route})).all())
 
 
-async def test_a_flood_makes_few_events(database: Database, bank: Bank, log: AccessLog) -> None:
-    for _ in range(10 * ACTORS_MOST):
-        somebody = Identity(bank.id, new_id(), "customer", frozenset({"customer"}), new_id())
+async def test_a_flood_of_many_makes_few_events(database: Database, bank: Bank, log: AccessLog) -> None:
+    for _ in range(10 * OTHERS_MOST):
+        somebody = new_id()
         for _ in range(3):
-            log.count(somebody, ("access.refused", "customer", somebody.id, "FLOOD", "/x", 404))
+            log.count(bank.id, Entry("access.refused", "customer", somebody, "FLOOD", "/x", 404))
     await log.write()
     rows = await written(database, bank.id, "FLOOD")
-    others = await written(database, bank.id, "*")
-    assert len(rows) == ACTORS_MOST
-    assert sum(row.detail["count"] for row in (*rows, *others)) == 30 * ACTORS_MOST
-    assert [(row.actor_id, row.detail["route"]) for row in others] == [(None, "others")]
+    assert len(rows) == OTHERS_MOST + 1
+    assert sum(row.detail["count"] for row in rows) == 30 * OTHERS_MOST
+    assert [row.detail["count"] for row in rows if row.actor_id is None] == [27 * OTHERS_MOST]
+
+
+async def test_nobody_of_the_staff_hides_in_a_flood(database: Database, bank: Bank, log: AccessLog) -> None:
+    agent = new_id()
+    for n in range(3 * ROUTES_MOST):
+        log.count(bank.id, Entry("access.refused", "user", agent, "HIDE", f"/{n}", 403))
+        log.count(bank.id, Entry("access.refused", "customer", new_id(), "HIDE", f"/{n}", 404))
+    looked_at = [("conversation", new_id()) for _ in range(WRITTEN_AT_ONCE + 1)]
+    for subject in looked_at:
+        log.count(bank.id, Entry("access.granted", "user", agent, "SEEN", "/x", 200, subject))
+    await log.write()
+    seen = await written(database, bank.id, "SEEN")
+    assert {(row.actor_id, row.subject_id) for row in seen} == {(agent, each) for _, each in looked_at}
+    refused = [row for row in await written(database, bank.id, "*") if row.actor_id == agent]
+    assert [row.detail["count"] for row in refused] == [2 * ROUTES_MOST]
 
 
 async def test_what_cannot_be_written_is_kept_for_the_next_time(database: Database, bank: Bank) -> None:
-    somebody = Identity(bank.id, new_id(), "user", frozenset(), new_id())
-    entry: Any = ("access.refused", "user", somebody.id, "KEPT", "/x", 403)
+    entry = Entry("access.refused", "user", new_id(), "KEPT", "/x", 403)
     nowhere = Database("postgresql://nobody:none@127.0.0.1:1/none", pool_size=1)
     log = AccessLog(nowhere, 3600)
-    log.count(somebody, entry)
+    log.count(bank.id, entry)
     await log.write()
-    log.count(somebody, entry)
+    log.count(bank.id, entry)
     log._database = database
     await log.write()
     await log.write()
