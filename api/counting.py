@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from limits import RateLimitItem
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limiter import Count, headers
+from api.limits import TAKE_API_KEYS, class_of, quotas
 from api.limits import Scope as LimitScope
-from api.limits import class_of, quotas
 from api.problems import Problem, refuse
 from api.state import Services
 from helios.crypto import token_hash
@@ -71,19 +71,20 @@ def callers_of(identity: Identity) -> dict[LimitScope, str]:
 
 
 async def _callers(services: Services, scope: Scope) -> dict[LimitScope, str]:
+    """Who stands behind a request, by the credentials that its route takes: others beside them change nothing."""
     found: dict[LimitScope, str] = {"address": _address(scope)}
     sent = Headers(scope=scope)
-    kind, _, token = sent.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer":
-        try:
-            found.update(callers_of(services.tokens.read(token.strip())))
-        except TokenError:
-            return found
-    elif (api_key := sent.get("x-api-key")) is not None:
-        tenant_id = await services.walls.tenant_of_key(api_key)
+    if scope["path"] in TAKE_API_KEYS:
+        api_key = sent.get("x-api-key", "")
+        tenant_id = await services.walls.tenant_of_key(api_key) if api_key else None
         if tenant_id is not None:
             found["tenant"] = str(tenant_id)
             found["api_key"] = token_hash(api_key).hex()[:32]
+        return found
+    kind, _, token = sent.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        with suppress(TokenError):
+            found.update(callers_of(services.tokens.read(token.strip())))
     return found
 
 

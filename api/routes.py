@@ -20,4 +20,4 @@ def template(scope: Scope | dict[str, Any]) -> str:
     """E.g. `/v1/auth/sessions/{session_id}`; `unmatched` where no route took the request up, or not yet."""
     route = scope.get("route")
     templates: dict[int, str] = getattr(scope["app"].state, "templates", {})
-    return templates.get(id(route), UNMATCHED)
+    return templates.get(id(route), getattr(route, "path", UNMATCHED))

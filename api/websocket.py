@@ -47,7 +47,9 @@ async def _converse(services: Services, socket: WebSocket, conversation_id: UUID
         keys = await services.keyring.conversation(identity.tenant_id, conversation_id)
         async with services.database.tenant(identity.tenant_id) as connection:
             require_sent(at, await visible(connection, identity, conversation_id))
+        services.access.note(socket.scope, 101)
     except Problem as problem:
+        services.access.note(socket.scope, problem.status)
         await refusals.tell(problem)
         return CLOSE_CODES.get(problem.code, POLICY)
     except (SQLAlchemyError, OSError):
@@ -80,6 +82,7 @@ async def _identify(services: Services, socket: WebSocket) -> Identity:
         identity = await redeem(services, ticket)
     else:
         raise Problem("unauthenticated")
+    socket.state.identity, socket.state.permission = identity, "conversations.read"
     return await require_stream(services, identity, "conversations.read")
 
 

@@ -125,6 +125,13 @@ async def test_a_key_and_its_tenant_are_counted(stack: Stack, next_door: Api, ne
         assert {scope for scope, _ in POLICY.findall(answer.headers["ratelimit-policy"])} == {
             *("address", "api_key", "tenant")
         }
+        # Credentials that the route does not take hide nobody.
+        for beside in ("Bearer x", (await next_door.staff("admin"))["Authorization"]):
+            mixed = {**headers, "Authorization": beside}
+            answer = await client.post("/v1/customer-tokens", json={"external_id": "limits"}, headers=mixed)
+            assert {scope for scope, _ in POLICY.findall(answer.headers["ratelimit-policy"])} == {
+                *("address", "api_key", "tenant")
+            }
         foreign = await client.post("/v1/customer-tokens", json={"external_id": "x"}, headers={"X-API-Key": "hk_x"})
         assert {scope for scope, _ in POLICY.findall(foreign.headers["ratelimit-policy"])} == {"address"}
 

@@ -13,6 +13,7 @@ from api.access_log import OTHERS_MOST, ROUTES_MOST, WRITTEN_AT_ONCE, AccessLog,
 from helios.database import Database
 from helios.ids import new_id
 from tests.api.problems import assert_problem
+from tests.api.test_websocket import opened
 from tests.tenants.conftest import Bank
 
 
@@ -153,3 +154,20 @@ async def test_what_cannot_be_written_is_kept_for_the_next_time(database: Databa
     await log.write()
     assert [row.detail["count"] for row in await written(database, bank.id, "KEPT")] == [2]
     await nowhere.close()
+
+
+async def test_sockets_are_noted_like_requests(bank: Bank) -> None:
+    customer = await (await bank.api.customer()).open()
+    headers = await bank.api.staff("agent")
+    async with opened(customer, **headers) as socket:
+        await socket.send('{"type": "typing"}')
+    (event,) = await heard(bank, "access.granted", 1, actor_id=bank.user("agent"))
+    assert (event["detail"]["method"], event["detail"]["status"]) == ("WEBSOCKET", 101)
+    assert event["subject"]["id"] == customer.conversation
+    customer.conversation = str(uuid4())
+    async with opened(customer, **headers) as socket:
+        await socket.wait_closed()
+    (event,) = await heard(bank, "access.refused", 1, actor_id=bank.user("agent"))
+    assert event["detail"] == {
+        "method": "WEBSOCKET", "route": "/v1/conversations/{conversation_id}/ws", "status": 404, "count": 1,
+    }  # fmt: skip
