@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.forwarding import begin_duties
 from activities.opening import Cause, open_escalation_row, open_ticket
 from activities.promises import spoken
 from activities.reading import DRAFT, read_thread, settings_of
@@ -24,7 +25,7 @@ from helios.frames import frame_number, last_of_epoch
 from helios.knowledge.retrieval import FOR_CUSTOMER_IN, IN_FORCE
 from helios.rules.policy import Policy, policy_of
 from helios.texts import text as say
-from schema.steps import Deliver, Delivered, Priority
+from schema.steps import Deliver, Delivered, Priority, Understanding
 from schema.tables import Analytics
 from schema.visibility import shown_channel
 
@@ -68,6 +69,8 @@ async def deliver(resources: Resources, work: Deliver) -> Delivered:
     ref = work.ref
     keys = await resources.keyring.conversation(ref.tenant_id, ref.conversation_id)
     released = await _released_so_far(resources, keys, work)
+    if work.forwarded and work.understanding.verdict == "escalate":
+        work = replace(work, situation=work.understanding.situation)
     async with resources.database.tenant(ref.tenant_id) as connection:
         thread = await read_thread(connection, ref, lock=True)
         turn = (await connection.execute(TURN, _where(work))).one()
@@ -107,6 +110,11 @@ async def _end_turn(
         notice = Told(ref.turn, "system", f"notice:{ref.turn}:masked", warning, found.language)
         told += (await tell(connection, keys, ref.conversation_id, notice))[1]
     escalation, case = await _hand_over(connection, keys, policy, work, thread, turn)
+    begun = await begin_duties(connection, policy, work, thread, turn) if work.forwarded else None
+    if begun is not None:
+        words = _our_text(policy, work, **_filled_in(thread, found, begun.due_at, begun.ticket_id))
+        notice = Told(ref.turn, "system", f"notice:{ref.turn}:situation", words, found.language)
+        told += (await tell(connection, keys, ref.conversation_id, notice))[1]
     told.append(facts.stage(ref.turn, "delivery", _last_frame(turn)))
     reply = None if work.forwarded else _reply(keys, policy, work, thread, turn, released, escalation, case)
     if reply is not None:
@@ -194,9 +202,15 @@ def _reply(
         # No frame left: what the customer still sees of the attempts is taken back.
         attempt = turn.attempt if released[1] else turn.attempt + 1
         return Told(**common, content=released[0], attempt=attempt, last_frame=released[1], taken_back=every_frame)
-    due = spoken(escalation.due_at, found.language, settings_of(thread).hours) if escalation is not None else ""
-    content = _our_text(policy, work, due=due, bank=thread.tenant_name, case=str(case or "")[-8:].upper())
+    due_at = escalation.due_at if escalation is not None else None
+    content = _our_text(policy, work, **_filled_in(thread, found, due_at, case))
     return Told(**common, content=content, attempt=turn.attempt + 1, taken_back=every_frame)
+
+
+def _filled_in(thread: Any, found: Understanding, due_at: datetime | None, case: UUID | None) -> dict[str, str]:
+    """What the bank's texts leave open."""
+    due = spoken(due_at, found.language, settings_of(thread).hours) if due_at is not None else ""
+    return {"due": due, "bank": thread.tenant_name, "case": str(case or "")[-8:].upper()}
 
 
 def _our_text(policy: Policy, work: Deliver, **values: str) -> str:

@@ -69,14 +69,7 @@ async def understand(resources: Resources, requested: TurnRef) -> Understanding:
     if begun is None:
         return Understanding(turn=requested.turn, state="done")
     if begun.thread.status in WITH_HUMAN:
-        return Understanding(
-            turn=begun.ref.turn,
-            state="with_human",
-            language=begun.language,
-            policy_version=begun.policy.version,
-            status=begun.thread.status,
-            channel=shown_channel(begun.thread.channel),
-        )
+        return await _listen_in(resources, begun)
     await resources.frames.announce(requested.tenant_id, requested.conversation_id, begun.thread.last_seq + 1)
     return await _look_into(resources, begun)
 
@@ -130,6 +123,28 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
         intents_version=SHIPPED_VERSION if begun.intents is None else begun.thread.intents_version,
         channel=shown_channel(begun.thread.channel),
         step_ms=_milliseconds(started, classified_at, screened_at),
+    )
+
+
+async def _listen_in(resources: Resources, begun: Begun) -> Understanding:
+    """A person answers. What is regulated or urgent is looked for all the same: `activities.forwarding` acts on it."""
+    question, masked, history = words_of(begun)
+    found = await classify(resources, question, history, begun.language, begun.intents)
+    screened = screen(question, masked, found.question_vector, begun.policy)
+    return Understanding(
+        turn=begun.ref.turn,
+        state="with_human",
+        language=begun.language,
+        intent=found.intent.name,
+        intent_confidence=round(found.intent.confidence, 4),
+        situations=list(screened.situations),
+        verdict=screened.verdict,
+        situation=screened.situation,
+        policy_version=begun.policy.version,
+        redaction_version=begun.thread.redaction_version,
+        intents_version=SHIPPED_VERSION if begun.intents is None else begun.thread.intents_version,
+        status=begun.thread.status,
+        channel=shown_channel(begun.thread.channel),
     )
 
 

@@ -53,9 +53,16 @@ COLUMNS = """
     FROM escalations
     JOIN threads ON threads.tenant_id = escalations.tenant_id AND threads.id = escalations.conversation_id
     LEFT JOIN decisions ON decisions.tenant_id = escalations.tenant_id AND decisions.id = escalations.decision_id
-    LEFT JOIN tickets ON tickets.tenant_id = escalations.tenant_id
-      AND tickets.conversation_id = escalations.conversation_id AND tickets.turn = escalations.turn
-      AND escalations.cause = 'turn:' || tickets.turn
+    -- The one that it was opened with, or that became due while it waited.
+    LEFT JOIN LATERAL (
+        SELECT * FROM tickets WHERE tickets.tenant_id = escalations.tenant_id
+          AND tickets.conversation_id = escalations.conversation_id AND tickets.turn >= escalations.turn
+          AND NOT EXISTS (
+            SELECT FROM escalations AS later WHERE later.tenant_id = escalations.tenant_id
+              AND later.conversation_id = escalations.conversation_id
+              AND later.turn > escalations.turn AND later.turn <= tickets.turn)
+        ORDER BY tickets.turn LIMIT 1
+    ) AS tickets ON true
     WHERE escalations.tenant_id = :tenant_id
 """
 ONE = text(f"{COLUMNS} AND escalations.id = :id")

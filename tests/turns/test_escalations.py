@@ -60,3 +60,29 @@ async def drafted(api: Api, escalation_id: str) -> str:
             if draft:
                 return str(draft)
             await asyncio.sleep(0.1)
+
+
+async def test_a_regulated_notice_starts_its_clock_while_a_person_is_waited_for(api: Api) -> None:
+    customer = await (await api.customer()).open()
+    await customer.say("I want to talk to a human being, please.")
+    escalation = f"/v1/escalations/{(await customer.get()).json()['escalation_id']}"
+    agent = await api.staff("agent")
+    before = (await api.http.get(escalation, headers=agent)).json()
+    assert before["ticket"] is None
+    for _ in range(2):
+        await customer.say("There is a charge of 240 dollars on my card that I did not make.")
+    asked = (await api.http.get(escalation, headers=agent)).json()
+    assert asked["ticket"]["kind"] == "notice_of_error"
+    assert asked["priority"] < before["priority"]
+    notices = [each for each in await customer.messages() if each["role"] == "system" and each["turn"]]
+    assert [asked["ticket"]["id"][-8:].upper() in each["content"] for each in notices] == [True], notices
+
+
+async def test_whoever_is_in_danger_hears_of_help_while_a_person_is_waited_for_and_is_first(api: Api) -> None:
+    customer = await (await api.customer()).open()
+    await customer.say("I want to talk to a human being, please.")
+    await customer.say("I want to kill myself")
+    last = (await customer.messages())[-1]
+    assert (last["role"], "988" in last["content"]) == ("system", True), last
+    escalation = f"/v1/escalations/{(await customer.get()).json()['escalation_id']}"
+    assert (await api.http.get(escalation, headers=await api.staff("agent"))).json()["priority"] == "P0"
