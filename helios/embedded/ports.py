@@ -50,7 +50,42 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _any_free(taken: set[int]) -> int:
+class Claims:
+    """Ports that a stack has chosen: no other one chooses them until this is closed, or its process has ended.
+
+    A server listens seconds after its port was chosen, the API last of all; a stack that starts meanwhile would find the
+    port free. A claim is a UDP socket of the same number: taking it is one step, and nothing here speaks UDP.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, socket.socket] = {}
+
+    def __enter__(self) -> Claims:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.drop()
+
+    def drop(self) -> None:
+        for port in list(self._held):
+            self._held.pop(port).close()
+
+    def take(self, port: int) -> bool:
+        """Whether the port is free, and now spoken for."""
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind((LOOPBACK, port))
+        except OSError:
+            claim.close()
+            return False
+        if not is_free(port):
+            claim.close()
+            return False
+        self._held[port] = claim
+        return True
+
+
+def _any_free(taken: set[int], claims: Claims) -> int:
     """A free port below those that the system gives to outgoing connections.
 
     Among those, a client that reconnects to a dead server can be given that very port and so keep it from coming back.
@@ -58,13 +93,13 @@ def _any_free(taken: set[int]) -> int:
     candidates = [port for port in QUIET if port not in taken]
     random.shuffle(candidates)
     for port in candidates:
-        if is_free(port):
+        if claims.take(port):
             return port
     raise StackError(f"No free port between {QUIET.start} and {QUIET.stop - 1}: stop some programs and try again.")
 
 
-def _wait_free(port: int, deadline: float) -> bool:
-    while not is_free(port):
+def _wait_free(port: int, deadline: float, claims: Claims) -> bool:
+    while not claims.take(port):
         if time.monotonic() >= deadline:
             return False
         time.sleep(0.02)
@@ -85,8 +120,8 @@ def asked_ports(settings: Settings) -> dict[str, int]:
     return {name: port for name, port in named.items() if port is not None}
 
 
-def choose_ports(settings: Settings, home: Home, *, unclean: bool) -> Ports:
-    """Choose and remember the ports. `unclean`: the last stack here was killed, so its ports may need a moment.
+def choose_ports(settings: Settings, home: Home, claims: Claims, *, unclean: bool) -> Ports:
+    """Choose, claim and remember the ports. `unclean`: the last stack here was killed, so its ports may need a moment.
 
     Raises:
         StackError: a port that was asked for by name is busy, or asked for twice.
@@ -97,7 +132,7 @@ def choose_ports(settings: Settings, home: Home, *, unclean: bool) -> Ports:
     for name, port in asked.items():
         if port in chosen.values():
             raise StackError(f"Port {port} was asked for twice (HELIOS_{name.upper()}_PORT).")
-        if not _wait_free(port, deadline):
+        if not _wait_free(port, deadline, claims):
             raise StackError(
                 f"Port {port} is busy, and HELIOS_{name.upper()}_PORT asks for it. "
                 "Stop the program that uses it, choose another port, or unset the variable to get a free one."
@@ -107,11 +142,11 @@ def choose_ports(settings: Settings, home: Home, *, unclean: bool) -> Ports:
         if name in chosen:
             continue
         taken = set(chosen.values())
-        if name in last and last[name] not in taken and _wait_free(last[name], deadline):
+        if name in last and last[name] not in taken and _wait_free(last[name], deadline, claims):
             chosen[name] = last[name]
-        elif usual not in taken and is_free(usual):
+        elif usual not in taken and claims.take(usual):
             chosen[name] = usual
         else:
-            chosen[name] = _any_free(taken | set(asdict(USUAL).values()))
+            chosen[name] = _any_free(taken | set(asdict(USUAL).values()), claims)
     home.ports_file.write_text(json.dumps(chosen))
     return Ports(**chosen)

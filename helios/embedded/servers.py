@@ -10,7 +10,7 @@ from helios.embedded.errors import StackError
 from helios.embedded.home import Home
 from helios.embedded.keeper import Keeper, Report, together
 from helios.embedded.keys import Keys, load_keys
-from helios.embedded.ports import LOOPBACK, Ports, asked_ports, choose_ports, is_free
+from helios.embedded.ports import LOOPBACK, Claims, Ports, asked_ports, choose_ports, is_free
 from helios.embedded.postgres import create_database, has_data, postgres_part, roles
 from helios.embedded.temporal import NAMESPACE, temporal_part
 from helios.embedded.valkey import redis_url, valkey_part
@@ -78,21 +78,21 @@ async def embedded_servers(settings: Settings, *, report: Report = silent) -> As
     """
     home = Home(settings.home.expanduser().absolute())
     home.prepare()
-    with home.locked() as unclean:
+    with home.locked() as unclean, Claims() as claims:
         keeper = Keeper(report)
         try:
-            yield await _start(settings, home, keeper, unclean=unclean)
+            yield await _start(settings, home, keeper, claims, unclean=unclean)
         finally:
             if keeper.pids:
                 report("Servers", "stopping")
             await _stop_all(keeper)
 
 
-async def _start(settings: Settings, home: Home, keeper: Keeper, *, unclean: bool) -> Servers:
+async def _start(settings: Settings, home: Home, keeper: Keeper, claims: Claims, *, unclean: bool) -> Servers:
     keys = load_keys(home, has_data=has_data(home))
     tries = 3
     while True:
-        ports = choose_ports(settings, home, unclean=unclean)
+        ports = choose_ports(settings, home, claims, unclean=unclean)
         api_url = f"http://{LOOPBACK}:{ports.api}"
         codec_url = f"{api_url}{CODEC_PATH}"
         try:
@@ -100,6 +100,7 @@ async def _start(settings: Settings, home: Home, keeper: Keeper, *, unclean: boo
             break
         except StackError:
             await _stop_all(keeper)
+            claims.drop()
             tries -= 1
             if not tries or not _port_was_taken(settings, ports):
                 raise

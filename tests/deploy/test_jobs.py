@@ -14,7 +14,7 @@ from temporalio.client import Client
 from helios.embedded.home import Home
 from helios.embedded.keeper import Keeper
 from helios.embedded.keys import Keys, load_keys
-from helios.embedded.ports import LOOPBACK, choose_ports
+from helios.embedded.ports import LOOPBACK, Claims, choose_ports
 from helios.embedded.postgres import ADMIN, postgres_part, programs
 from helios.embedded.servers import silent
 from helios.embedded.supervisor import Stack
@@ -30,7 +30,8 @@ async def empty_postgres(tmp_path: Path) -> AsyncIterator[tuple[Keys, int]]:
     """A PostgreSQL as its image has it before the first start's scripts have run."""
     home, keeper = Home(tmp_path / "home"), Keeper(silent)
     home.prepare()
-    port = choose_ports(Settings(home=home.root), home, unclean=False).postgres
+    with Claims() as claims:
+        port = choose_ports(Settings(home=home.root), home, claims, unclean=False).postgres
     keys = load_keys(home, has_data=False)
     await keeper.start(postgres_part(home, keys, port))
     yield keys, port

@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from helios.embedded.errors import StackError
 from helios.embedded.home import Home
-from helios.embedded.ports import QUIET, USUAL, choose_ports, is_free
+from helios.embedded.ports import QUIET, USUAL, Claims, choose_ports, is_free
 from helios.settings import Settings
 
 
@@ -32,7 +33,8 @@ def listening(port: int = 0) -> Iterator[int]:
 
 
 def _choose(home: Home, **asked: int) -> dict[str, int]:
-    ports = choose_ports(Settings.model_validate({"home": home.root, **asked}), home, unclean=False)
+    with Claims() as claims:
+        ports = choose_ports(Settings.model_validate({"home": home.root, **asked}), home, claims, unclean=False)
     return {name: getattr(ports, name) for name in USUAL.__dataclass_fields__}
 
 
@@ -72,3 +74,15 @@ def test_a_busy_port_is_replaced_by_one_that_no_outgoing_connection_gets(home: H
 def test_a_port_list_that_is_damaged_is_made_again(home: Home) -> None:
     home.ports_file.write_text('{"api": "x", ')
     assert is_free(_choose(home)["api"])
+
+
+def test_two_stacks_that_start_at_once_share_no_port(tmp_path: Path) -> None:
+    """The API listens last: what answered on its port was then the other stack's."""
+    homes = [Home(tmp_path / name) for name in ("one", "other")]
+    with Claims() as claims, Claims() as others:
+        chosen = []
+        for home, own in zip(homes, (claims, others), strict=True):
+            home.prepare()
+            chosen.append(choose_ports(Settings(home=home.root), home, own, unclean=False))
+    one, other = (set(asdict(each).values()) for each in chosen)
+    assert not one & other
