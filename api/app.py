@@ -60,6 +60,7 @@ from api.counting import Counting
 from api.hub import Hub
 from api.limiter import Limiter
 from api.middleware import Edge
+from api.open_streams import OpenStreams
 from api.origins import Origins
 from api.routes import remember_templates
 from api.state import Services
@@ -149,6 +150,7 @@ def _lifespan(config: Settings) -> Any:
             tokens=tokens,
             limiter=Limiter(valkey),
             at_work=AtWork(config.tenant_requests),
+            open_streams=OpenStreams(config.tenant_streams),
             walls=walls,
             lockout=Lockout(valkey),
             breached=(breached := Breached(config.breached_passwords_url)),

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import iter_route_contexts
 
 from api.authentication import asked_by
-from api.limits import LIMITS, MEANS, Scope
+from api.limits import LIMITS, MEANS, OPEN_STREAMS, Scope
 from api.permissions import GRANTS, OPERATORS_SETTINGS, PERMISSIONS, ROLES, SEPARATE
 from api.problems import CODES
 
@@ -62,9 +62,11 @@ def router(app: FastAPI) -> APIRouter:
         scopes = get_args(Scope)
         rows = [(f"<code>{kind}</code>", _text(MEANS[kind]), *(str(row.get(scope, "")) for scope in scopes))
                 for kind, row in LIMITS.items()]  # fmt: skip
+        open_at_once = " and ".join(f"{most} of a {scope}" for scope, most in OPEN_STREAMS.items())
         intro = (
             "Requests a minute, counted for each whom a request speaks for; a tenant's over a few seconds. "
-            "A tenant may have lower ones. <code>RateLimit</code> and <code>RateLimit-Policy</code> say how they stand."
+            "A tenant may have lower ones. <code>RateLimit</code> and <code>RateLimit-Policy</code> say how they "
+            f"stand. Streams and sockets that may be open at once in a process: {open_at_once}."
         )
         head = ("Requests", "What they are", *(scope.replace("_", " ") for scope in scopes))
         return HTMLResponse(_page("Limits", intro, _table(head, rows)), headers=CSP)

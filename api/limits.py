@@ -40,6 +40,10 @@ which counts by itself: HELIOS_RATE_LIMITS does not move it."""
 FRAMES_IGNORED = 40
 """So many more than that, before it has been quiet again, and the socket is closed."""
 
+OPEN_STREAMS: dict[str, int] = {"customer": 20, "user": 50}
+"""Streams and sockets that one person may have open in a process at once; HELIOS_TENANT_STREAMS says how many a tenant
+may. HELIOS_RATE_LIMITS does not move these either."""
+
 CLOSED_WITHOUT_VALKEY = frozenset({"sign_in"})
 """Guessing must not become free because a server is away. What stands behind credentials goes on uncounted."""
 

@@ -62,6 +62,7 @@ MESSAGE = text("SELECT * FROM messages WHERE tenant_id = :tenant_id AND id = ANY
         "not_found",
         "conversation_closed",
         "idempotency_conflict",
+        "too_many_streams",
         status=202,
         body={"content": "What does it cost to send money abroad?", "client_message_id": "m-1"},
         about="The message is durable",
@@ -78,6 +79,9 @@ async def post_message(
     form: Annotated[str | None, Header(alias="accept")] = None,
 ) -> Response:
     """Sends a message. Answers when it is durable (202), when its turn ended (`?wait=`), or as a stream of its turn."""
+    as_stream = form is not None and "text/event-stream" in form
+    if as_stream:
+        services.open_streams.require_room(customer)
     keys = await services.keyring.customer(customer.tenant_id, customer.id)
     client_message_id = body.client_message_id or str(resource_id(request))
     async with services.database.tenant(customer.tenant_id) as connection:
@@ -85,7 +89,7 @@ async def post_message(
     if accepted.seq:
         await services.frames.announce(customer.tenant_id, conversation_id, accepted.seq)
     await wake(services, customer, conversation_id, accepted)
-    if form is not None and "text/event-stream" in form:
+    if as_stream:
         at = Position(max(accepted.seq - 1, 0), accepted.frame)
         reader = Reader(services, keys, customer, conversation_id, at)
         subscribed = services.hub.subscribe(customer.tenant_id, conversation_id)

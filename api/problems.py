@@ -104,6 +104,7 @@ CODES: dict[str, Code] = {
     "origin_not_allowed": Code(403, "Pages of this origin may not call us", "An admin of the tenant names it in the setting `allowed_origins`: scheme, host and port."),
     "unsupported_media_type": Code(415, "The body has the wrong type", "Send `Content-Type: application/json`."),
     "rate_limited": Code(429, "Too many requests", "Wait for the time in `Retry-After`."),
+    "too_many_streams": Code(429, "Too many streams are open", "Close those that nobody reads any more, or wait for the time in `Retry-After`. /docs/limits says how many there may be."),
     "dependency_unavailable": Code(503, "A part that we depend on does not answer", "Nothing was lost. Try again after `Retry-After`; the same `client_message_id` or `Idempotency-Key` is safe."),
     "workflow_unavailable": Code(503, "The workflow engine does not answer", "Try again after `Retry-After`. What had been accepted goes on by itself."),
     "internal_error": Code(500, "Something went wrong on our side", "Tell us the `request_id`: it leads us to the log."),

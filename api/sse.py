@@ -13,6 +13,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import DBAPIError
+from starlette.types import Receive, Scope, Send
 
 from api.authentication import stream_caller, why_ended
 from api.conversation_examples import EVENTS
@@ -20,7 +21,8 @@ from api.conversations import visible
 from api.described import described, text_content
 from api.errors import AWAY
 from api.hub import Subscription
-from api.problems import Problem, request_id_of
+from api.open_streams import OpenStreams
+from api.problems import Problem, refuse, request_id_of
 from api.state import Services, State
 from api.stream import Event, Position, Reader, parse_offset
 from api.validation import StrictRoute
@@ -41,6 +43,7 @@ Filter = Callable[[AsyncIterator[Event | None]], AsyncIterator[Event | None]]
         None,
         "not_found",
         "invalid_offset",
+        "too_many_streams",
         also={
             200: {
                 "description": "The events, until the token ends",
@@ -101,7 +104,25 @@ def event_stream(
             # The status line is long gone: the client reconnects with its last id, and loses nothing.
             yield b": interrupted\n\n"
 
-    return StreamingResponse(body(), media_type="text/event-stream", headers=HEADERS)
+    return EventStream(body(), services.open_streams, identity)
+
+
+class EventStream(StreamingResponse):
+    """Keeps a place among the open streams for as long as it is sent; where there is none, the answer is that."""
+
+    def __init__(self, body: AsyncIterator[bytes], open_streams: OpenStreams, identity: Identity) -> None:
+        super().__init__(body, media_type="text/event-stream", headers=HEADERS)
+        self._open_streams = open_streams
+        self._identity = identity
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            place = self._open_streams.one(self._identity)
+        except Problem as problem:
+            await refuse(problem, scope, receive, send)
+            return
+        with place:
+            await super().__call__(scope, receive, send)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from api.access_log import AccessLog
 from api.at_work import AtWork
 from api.hub import Hub
 from api.limiter import Limiter
+from api.open_streams import OpenStreams
 from api.tenant_walls import TenantWalls
 from helios.database import Database
 from helios.ended_tokens import EndedTokens
@@ -39,6 +40,7 @@ class Services:
     tokens: Tokens
     limiter: Limiter
     at_work: AtWork
+    open_streams: OpenStreams
     walls: TenantWalls
     lockout: Lockout
     breached: Breached

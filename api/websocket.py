@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -22,7 +24,13 @@ from helios.tokens import Identity
 router = APIRouter()
 
 GOING_AWAY, POLICY, TRY_AGAIN = 1001, 1008, 1013
-CLOSE_CODES = {"unauthenticated": 4401, "forbidden": 4403, "not_found": 4404, "rate_limited": 4429}
+CLOSE_CODES = {
+    "unauthenticated": 4401,
+    "forbidden": 4403,
+    "not_found": 4404,
+    "rate_limited": 4429,
+    "too_many_streams": 4429,
+}
 """What ends a socket, by the code of the problem that it was told before; 1008 for every other."""
 
 
@@ -47,6 +55,7 @@ async def _converse(services: Services, socket: WebSocket, conversation_id: UUID
         keys = await services.keyring.conversation(identity.tenant_id, conversation_id)
         async with services.database.tenant(identity.tenant_id) as connection:
             require_sent(at, await visible(connection, identity, conversation_id))
+        place = services.open_streams.one(identity)
         services.access.note(socket.scope, 101)
     except Problem as problem:
         services.access.note(socket.scope, problem.status)
@@ -57,10 +66,12 @@ async def _converse(services: Services, socket: WebSocket, conversation_id: UUID
         return TRY_AGAIN
     reader = Reader(services, keys, identity, conversation_id, at)
     listener = Listener(services, socket, identity, conversation_id, refusals)
-    both = [
-        asyncio.create_task(_tell(services, socket, identity, reader, conversation_id, refusals)),
-        asyncio.create_task(listener.listen()),
-    ]
+    with place:
+        return await _both(_tell(services, socket, identity, reader, conversation_id, refusals), listener.listen())
+
+
+async def _both(*directions: Coroutine[Any, Any, None]) -> int:
+    both = [asyncio.create_task(each) for each in directions]
     try:
         done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

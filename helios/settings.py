@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     """Who was refused or let into what is counted for so long, by actor and route, and then written as audit events."""
     tenant_requests: int = Field(default=256, ge=1)
     """Requests of one tenant that an API process works on or lets wait at the same time. More are refused with 429."""
+    tenant_streams: int = Field(default=2_000, ge=1)
+    """Streams and sockets of one tenant that an API process holds open at the same time. More are refused with 429."""
 
     # The embedded stack
     postgres_port: int | None = Field(default=None, ge=1, le=65_535)
