@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from uuid import UUID
+import json
+from datetime import datetime, timedelta, tzinfo
+from typing import Self
 
 import httpx
 import pytest
 
-from api import sse
-from api.state import Services
+from api import authentication, sse
 from helios import ended_tokens
 from helios.embedded.supervisor import Stack
-from helios.tokens import Identity
 from tests.api.beside import api_beside, served_beside
 from tests.api.conftest import Things
 from tests.api.problems import assert_problem
@@ -64,20 +63,34 @@ async def test_another_process_hears_of_it(stack: Stack, api: Api, monkeypatch: 
         assert_problem(answer, code="unauthenticated")
 
 
+class InTwoHours(datetime):
+    """A clock that is past the end of every token there is."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + timedelta(hours=2)
+
+
 @pytest.mark.parametrize("by", ["token", "ticket"])
 async def test_what_is_open_ends_with_its_token_and_says_why(
-    stack: Stack, mine: Things, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch, by: str
+    stack: Stack, mine: Things, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     monkeypatch.setattr(sse, "LOOK_EVERY_S", 0.1)
-    async with served_beside(stack) as (at, services), httpx.AsyncClient(base_url=at, timeout=30) as client:
-        short = _lasting(services, tenant_id, mine.customer, timedelta(seconds=1))
-        told, (socket_told, code) = await asyncio.gather(
-            _followed(client, mine.customer, *await _opening(client, short, by)),
-            _heard(mine.customer, at, *await _opening(client, short, by)),
-        )
-        assert_problem(await client.get("/v1/auth/me", headers=short), code="unauthenticated")
-    assert told == ["unauthenticated"]
-    assert (socket_told, code) == (["unauthenticated"], 4401)
+    customer = mine.customer
+    async with served_beside(stack) as (at, _), httpx.AsyncClient(base_url=at, timeout=30) as client:
+        query, headers = await _opening(client, customer, by)
+        another_query, _ = await _opening(client, customer, by)
+        async with (
+            client.stream("GET", f"{customer.path}/events{query}", headers=headers) as answer,
+            opened(customer, another_query, at, **headers) as socket,
+        ):
+            assert answer.status_code == 200
+            assert json.loads(await socket.recv())["type"] != "error"
+            monkeypatch.setattr(authentication, "datetime", InTwoHours)
+            assert await _errors(answer) == ["unauthenticated"]
+            told, code = await closing(socket)
+    assert [each["data"]["code"] for each in told if each["type"] == "error"] == ["unauthenticated"]
+    assert code == 4401
 
 
 async def test_a_stream_ends_when_its_customer_signs_out(
@@ -96,32 +109,15 @@ async def test_a_stream_ends_when_its_customer_signs_out(
         assert await _errors(answer) == ["unauthenticated"]
 
 
-def _lasting(services: Services, tenant_id: UUID, customer: Customer, lasts: timedelta) -> dict[str, str]:
-    identity = Identity(tenant_id, UUID(customer.id), "customer", frozenset({"customer"}), UUID(customer.id))
-    return bearer(services.tokens.sign(identity, lasts))
-
-
-async def _opening(client: httpx.AsyncClient, headers: dict[str, str], by: str) -> tuple[str, dict[str, str]]:
+async def _opening(client: httpx.AsyncClient, customer: Customer, by: str) -> tuple[str, dict[str, str]]:
     """The query and the headers of a stream."""
     if by == "token":
-        return "", headers
-    ticket = (await client.post("/v1/auth/stream-tickets", headers=headers)).json()["ticket"]
+        return "", customer.headers
+    ticket = (await client.post("/v1/auth/stream-tickets", headers=customer.headers)).json()["ticket"]
     return f"?ticket={ticket}", {}
-
-
-async def _followed(client: httpx.AsyncClient, customer: Customer, query: str, headers: dict[str, str]) -> list[str]:
-    async with client.stream("GET", f"{customer.path}/events{query}", headers=headers) as answer:
-        assert answer.status_code == 200
-        return await _errors(answer)
 
 
 async def _errors(answer: httpx.Response) -> list[str]:
     """What a stream says was wrong, until it ends."""
     async with asyncio.timeout(30):
         return [event.data["code"] async for event in parse_events(answer) if event.type == "error"]
-
-
-async def _heard(customer: Customer, at: str, query: str, headers: dict[str, str]) -> tuple[list[str], int]:
-    async with opened(customer, query, at, **headers) as socket:
-        told, code = await closing(socket)
-    return [each["data"]["code"] for each in told if each["type"] == "error"], code
