@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -16,12 +17,18 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from fastapi.routing import APIWebSocketRoute, iter_route_contexts
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
+from api.app import create_app
 from helios.embedded.supervisor import Stack
+from helios.settings import Settings
 from schema.tables import OF_THE_PLATFORM, SQLModel
 from tests.api.conftest import Things
 from tests.api.operations import OF_EVERYBODY, Operation, example, kinds, operations
 from tests.api.problems import SEALERS
+from tests.api.test_websocket import closing
 from tests.caller import Api, Customer
 from tests.neighbour import Neighbour
 
@@ -250,6 +257,34 @@ async def test_a_stream_ticket_opens_no_stream_of_the_other(api: Api, mine: Thin
                 answer = await api.http.get(operation.fill(ids), params={"ticket": issued.json()["ticket"]})
                 assert answer.status_code == 404, answer.text[:200]
                 silent(answer, victim)
+
+
+def sockets() -> list[str]:
+    """The path of every WebSocket: they are in no OpenAPI document."""
+    routes = iter_route_contexts(create_app(Settings()).routes)
+    return [str(each.path) for each in routes if isinstance(each.route, APIWebSocketRoute)]
+
+
+@pytest.mark.parametrize("path", sockets())
+async def test_the_others_socket_opens_for_nobody(
+    api: Api, mine: Things, victim: Victim, attackers: list[dict[str, str]], path: str
+) -> None:
+    """Neither with a token nor with a ticket, and what is said into it at once is heard by nobody."""
+    url = api.url.replace("http://", "ws://") + path.format(**victim.things.ids)
+    issued = await api.http.post("/v1/auth/stream-tickets", headers=mine.customer.headers)
+    by_ticket = f"{url}?ticket={issued.json()['ticket']}"
+    for address, headers in [(by_ticket, {}), *((url, each) for each in attackers)]:
+        async with connect(address, additional_headers=headers) as socket:
+            with suppress(ConnectionClosed):
+                await socket.send('{"type": "message", "content": "Hello"}')
+            told, code = await closing(socket)
+        assert [each["data"]["code"] for each in told] in (["forbidden"], ["not_found"])
+        assert code in (4403, 4404)
+        assert not [canary for canary in victim.canaries if canary in str(told)]
+
+
+def test_there_is_a_socket_to_attack() -> None:
+    assert sockets()
 
 
 def test_no_operation_is_left_out() -> None:
