@@ -28,7 +28,7 @@ async def require_no_admin(connection: AsyncConnection, tenant_id: UUID, detail:
 
 
 async def withdraw_invitations(connection: AsyncConnection, tenant_id: UUID, kept: UUID) -> None:
-    """One of the operator's invitations of admins is open at most: another, redeemed later, would make a second admin."""
+    """Of the operator's invitations of admins one is open at most: another, redeemed later, made a second admin."""
     await connection.execute(WITHDRAW, {"tenant_id": tenant_id, "kept": kept})
 
 

@@ -61,9 +61,12 @@ USER = text(
 )
 ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:of, 0))")
 ANY_USER = text("SELECT EXISTS (SELECT FROM users WHERE tenant_id = :tenant_id AND email = :email)")
-JUST_INVITED = text(
-    "SELECT EXISTS (SELECT FROM invitations WHERE tenant_id = :tenant_id AND email = :email "
-    "AND created_at > now() - interval '5 minutes')"
+INVITED = text(
+    """
+    SELECT EXISTS (SELECT FROM invitations WHERE tenant_id = :tenant_id AND email = :email
+        AND (created_at > now() - interval '5 minutes'
+             OR roles <> '{}' AND redeemed_at IS NULL AND revoked_at IS NULL AND expires_at > now()))
+    """
 )
 
 
@@ -167,10 +170,11 @@ async def _reset(connection: AsyncConnection, keys: TenantKeys, email: str) -> N
 
 
 async def _invite(connection: AsyncConnection, keys: TenantKeys, email: str) -> None:
-    """Who has an account gets no mail, and nobody gets two in five minutes, also where two were wished for at once."""
+    """Who has an account gets no mail, and nobody gets two in five minutes, also where two were wished for at once. An
+    admin's open invitation stays: a stranger's wish would end it, and its roles with it."""
     where = {"tenant_id": keys.tenant_id, "email": email}
     await connection.execute(ONE_AT_A_TIME, {"of": f"invitation:{keys.tenant_id}:{email}"})
-    for question in (ANY_USER, JUST_INVITED):
+    for question in (ANY_USER, INVITED):
         if (await connection.execute(question, where)).scalar_one():
             return
     made = await invitations.create(connection, keys.tenant_id, email=email, roles=(), actor=("system", None))

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from helios import outbox
+from helios import invitations, outbox
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
@@ -91,6 +91,26 @@ async def test_wishes_of_one_address_at_once_make_one_invitation(database: Datab
         while any(row.kind == "registration" for row in await run(database, bank.tenant_id, WAITING)):
             await asyncio.sleep(0.05)
     assert len(await run(database, bank.tenant_id, INVITED)) == 1
+
+
+async def test_a_strangers_wish_leaves_an_admins_invitation_open(database: Database, keyring: Keyring) -> None:
+    bank = await make_neighbour(database, keyring.root)
+    keys, email, user_id = await keyring.tenant(bank.tenant_id), "noor@bank.example", uuid4()
+    async with database.tenant(bank.tenant_id) as connection:
+        made = await invitations.create(
+            connection, bank.tenant_id, email=email, roles=["supervisor"], actor=("user", bank.users["admin"])
+        )
+    hour_ago = text("UPDATE invitations SET created_at = now() - interval '1 hour' WHERE tenant_id = :tenant_id")
+    await run(database, bank.tenant_id, hour_ago)
+    async with database.tenant(bank.tenant_id) as connection:
+        await outbox.wish(connection, keys, "registration", email)
+    while await run(database, bank.tenant_id, WAITING):  # a worker of the stack may have it in hand
+        await Post(database, keyring, Letterbox()).deliver(bank.tenant_id)
+        await asyncio.sleep(0.05)
+    async with database.tenant(bank.tenant_id) as connection:
+        redeemed = await invitations.redeem(connection, bank.tenant_id, made.token, user_id)
+    assert redeemed is not None
+    assert redeemed.roles == ["supervisor"]
 
 
 async def test_the_code_of_an_invitation_goes_to_its_address_and_never_to_who_invites(api: Api, mailed: Any) -> None:
