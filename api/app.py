@@ -21,6 +21,7 @@ from api import (
     errors,
     escalations,
     examinations,
+    factor_resets,
     gap_drafts,
     help_pages,
     intents,
@@ -98,12 +99,14 @@ def create_app(config: Settings | None = None) -> FastAPI:
         lifespan=_lifespan(config),
     )
     conversing = (conversations, messages, sse, websocket, examinations)
-    managing = (tenants, tenant_settings, tenant_sso, users, api_keys, audit_events, audit_proofs, reports)
+    managing = (tenants, tenant_settings, tenant_sso, users, factor_resets, api_keys)
+    telling = (audit_events, audit_proofs, reports)
     knowing = (knowledge, knowledge_versions, knowledge_sitemaps, knowledge_search, knowledge_gaps, gap_drafts)
     ruling = (policies, policy_replays, redaction_rules, intents, regulated_tickets)
     asked = (privacy_requests, legal_holds, statutory_records, retention, scheduled_reports)
     around = (operations, codec, demo, help_pages, well_known)
-    for part in (auth, customer_tokens, *conversing, escalations, *knowing, *ruling, *managing, *asked, *around):
+    known = (*conversing, escalations, *knowing, *ruling, *managing, *telling, *asked, *around)
+    for part in (auth, customer_tokens, *known):
         app.include_router(part.router)
     app.include_router(users.invitations_router)
     app.include_router(redaction_rules.trial_router)

@@ -151,10 +151,7 @@ class FactorConfirmation(Body):
 
 
 class FactorRemoval(Body):
-    """One of the two."""
-
-    password: Password | None = None
-    otp: Otp | None = None
+    otp: Otp
 
 
 class SsoCode(Body):

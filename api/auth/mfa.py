@@ -92,26 +92,22 @@ async def confirm(body: FactorConfirmation, services: State, caller: Anybody) ->
     summary="Remove the second factor",
     **described(
         None,
-        *("unauthenticated", "invalid_otp", "wrong_password", "mfa_not_enabled", "password_needs_factor"),
+        *("unauthenticated", "invalid_otp", "mfa_not_enabled", "password_needs_factor"),
         *("account_locked", "dependency_unavailable"),
         status=204,
-        bodies={"with the password": {"password": "six words that only you know"}, "with a code": {"otp": "492039"}},
+        body={"otp": "492039"},
         about="Removed",
     ),
 )
 async def remove(body: Annotated[FactorRemoval, Body()], services: State, caller: Anybody) -> Response:
-    """Needs the password, or a code of the app, or a recovery code. A password of fewer than 15 characters must be
-    changed first: it may not stand alone."""
+    """Needs a code of the app or a recovery code: with the password alone it would be no second factor. Who has lost
+    both asks an admin: `POST /v1/users/{user_id}/mfa/reset`. A password of fewer than 15 characters must be changed
+    first: it may not stand alone."""
     tenant, user, keys = await _account(services, caller)
-    if (body.password is None) == (body.otp is None):
-        raise Problem("invalid_request", "Send either `password` or `otp`.")
     async with services.database.tenant(caller.tenant_id) as connection:
         if not await second_factor.is_enrolled(connection, caller.tenant_id, caller.id):
             raise Problem("mfa_not_enabled")
-    if body.password is not None:
-        await prove_password(services, tenant, user, body.password)
-    elif body.otp is not None:
-        await prove_code(services, _subject(tenant, user), keys, user, body.otp)
+    await prove_code(services, _subject(tenant, user), keys, user, body.otp)
     async with services.database.tenant(caller.tenant_id) as connection:
         where = {"tenant_id": caller.tenant_id, "id": caller.id}
         if (await connection.execute(NEEDS_FACTOR, where)).scalar_one():

@@ -20,7 +20,7 @@ from helios.identity import resets
 from helios.keyring import Keyring
 from tests.analytics.gaps import ask, look
 from tests.api.operations import Operation, operations
-from tests.api.signing import bearer
+from tests.api.signing import bearer, signed_in
 from tests.caller import Api, Customer
 from tests.knowledge_editing import ingested, submit
 from tests.neighbour import PASSWORD, Neighbour, make_neighbour
@@ -189,6 +189,8 @@ async def _staff(walk: Walk) -> None:
     invited = await walk.do("POST /v1/users", "admin", {"email": f"{uuid4().hex}@x.example", "roles": ["agent"]})
     await walk.do("DELETE /v1/invitations/{invitation_id}", invitation_id=invited["id"])
     someone = walk.bank.users["knowledge_approver"]
+    await walk.api.http.post("/v1/auth/mfa/totp", headers=await signed_in(walk.api, "knowledge_approver"))
+    await walk.do("POST /v1/users/{user_id}/mfa/reset", "admin", {}, user_id=someone)
     await walk.do("PATCH /v1/users/{user_id}", "admin", {"display_name": "Nora Other"}, user_id=someone)
     for verb in ("deactivate", "activate"):
         await walk.do(f"POST /v1/users/{{user_id}}/{verb}", user_id=someone)

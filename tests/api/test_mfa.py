@@ -14,9 +14,11 @@ import pyotp
 
 from tests.api.problems import assert_problem
 from tests.api.signing import login, signed_in
+from tests.api.test_passwords import Codes, letters
 from tests.caller import Api
 from tests.neighbour import PASSWORD
 
+__all__ = ["letters"]
 PATH = "/v1/auth/mfa/totp"
 
 
@@ -143,22 +145,22 @@ async def test_guessing_codes_shuts_the_account_and_a_wrong_password_tells_nothi
         assert_problem(await login(bank, **other), code="account_locked")
 
 
-async def test_removing_it_needs_the_password_or_a_code(bank: Api, admin: asyncpg.Connection) -> None:
+async def test_removing_it_needs_a_code_of_it(bank: Api, admin: asyncpg.Connection) -> None:
     headers, secret, codes = await enrol(bank, admin)
-    both: tuple[dict[str, Any], ...] = ({}, {"password": PASSWORD, "otp": codes[0]})
-    for body in both:
+    without: tuple[dict[str, Any], ...] = ({}, {"password": PASSWORD}, {"password": PASSWORD, "otp": codes[0]})
+    for body in without:
         assert_problem(await remove(bank, headers, body), code="invalid_request")
-    assert_problem(await remove(bank, headers, {"password": "not the password"}), code="wrong_password")
+    assert_problem(await login(bank), code="otp_required")
     assert_problem(await remove(bank, headers, {"otp": wrong(secret)}), code="invalid_otp")
     assert (await remove(bank, headers, {"otp": codes[0]})).status_code == 204
     assert (await login(bank)).status_code == 200
-    assert_problem(await remove(bank, headers, {"password": PASSWORD}), code="mfa_not_enabled")
+    assert_problem(await remove(bank, headers, {"otp": codes[1]}), code="mfa_not_enabled")
     await begin(bank, headers)
-    assert_problem(await remove(bank, headers, {"password": PASSWORD}), code="mfa_not_enabled")
+    assert_problem(await remove(bank, headers, {"otp": codes[1]}), code="mfa_not_enabled")
 
 
 async def test_a_short_password_leans_on_the_factor(bank: Api, admin: asyncpg.Connection) -> None:
-    headers, secret, _ = await enrol(bank, admin)
+    headers, secret, codes = await enrol(bank, admin)
     short = "zoß9Kqüw4é"
 
     async def change(old: str, new: str) -> httpx.Response:
@@ -167,11 +169,42 @@ async def test_a_short_password_leans_on_the_factor(bank: Api, admin: asyncpg.Co
 
     assert (await change(PASSWORD, short)).status_code == 200
     assert (await login(bank, password=short, otp=code(secret))).status_code == 200
-    assert_problem(await remove(bank, headers, {"password": short}), code="password_needs_factor")
+    assert_problem(await remove(bank, headers, {"otp": codes[0]}), code="password_needs_factor")
     assert_problem(await change(short, "ü9Kqw4é"), code="weak_password")
     assert (await change(short, "six words that only you know")).status_code == 200
-    assert (await remove(bank, headers, {"password": "six words that only you know"})).status_code == 204
+    assert (await remove(bank, headers, {"otp": codes[1]})).status_code == 204
     assert_problem(await change("six words that only you know", short), code="weak_password")
+
+
+async def test_an_admin_takes_a_lost_one_away_and_never_his_own(
+    bank: Api, admin: asyncpg.Connection, letters: Codes
+) -> None:
+    headers, _, _ = await enrol(bank, admin)
+    manager = await bank.staff("admin")
+    agent, own = [(await bank.http.get("/v1/auth/me", headers=who)).json() for who in (headers, manager)]
+    reset = f"/v1/users/{agent['id']}/mfa/reset"
+    assert_problem(await bank.http.post(reset, headers=headers), code="forbidden")
+    mine = f"/v1/users/{own['id']}/mfa/reset"
+    assert_problem(await bank.http.post(mine, headers=manager), code="own_account")
+    assert (await bank.http.post(reset, headers=manager)).status_code == 204
+    assert_problem(await bank.http.get("/v1/auth/me", headers=headers), code="unauthenticated")
+    assert (await login(bank)).status_code == 200
+    assert_problem(await bank.http.post(reset, headers=manager), code="mfa_not_enabled")
+    async with asyncio.timeout(20):
+        while not letters(str(bank.demo["users"]["agent"]["email"])):
+            await asyncio.sleep(0.05)
+
+
+async def test_a_short_password_ends_with_the_factor_that_an_admin_takes_away(
+    bank: Api, admin: asyncpg.Connection
+) -> None:
+    headers, _, _ = await enrol(bank, admin)
+    me, short = (await bank.http.get("/v1/auth/me", headers=headers)).json()["id"], "zoß9Kqüw4é"
+    body = {"current_password": PASSWORD, "new_password": short}
+    assert (await bank.http.post("/v1/auth/password/change", json=body, headers=headers)).status_code == 200
+    manager = await bank.staff("admin")
+    assert (await bank.http.post(f"/v1/users/{me}/mfa/reset", headers=manager)).status_code == 204
+    assert_problem(await login(bank, password=short), code="invalid_credentials")
 
 
 async def test_where_it_is_required_the_token_opens_nothing_else_before(bank: Api, admin: asyncpg.Connection) -> None:
@@ -194,7 +227,7 @@ async def test_where_it_is_required_the_token_opens_nothing_else_before(bank: Ap
 async def test_customers_have_no_factor_here(bank: Api) -> None:
     customer = await bank.customer()
     assert_problem(await bank.http.post(PATH, headers=customer.headers), code="not_found")
-    assert_problem(await remove(bank, customer.headers, {"password": "x"}), code="not_found")
+    assert_problem(await remove(bank, customer.headers, {"otp": "123456"}), code="not_found")
 
 
 async def test_each_change_is_an_audit_event(bank: Api, admin: asyncpg.Connection) -> None:
