@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
 from api.auth.answers import NO_STORE, TOKENS, Anybody, tokens
+from api.authentication import ROLES_NOW
 from api.described import ID, TIME, described
 from api.models import Refresh
 from api.pagination import Cursor, Limit, page, read_cursor
@@ -30,10 +31,6 @@ SESSION: dict[str, Any] = {
     "id": ID, "current": True, "user_agent": "Mozilla/5.0 …", "address": "192.0.2.7", "created_at": TIME,
     "last_used_at": TIME, "expires_at": TIME,
 }  # fmt: skip
-USER = text(
-    "SELECT id, roles FROM users WHERE tenant_id = :tenant_id AND id = :id "
-    "AND deleted_at IS NULL AND deactivated_at IS NULL"
-)
 LIST = text(
     """
     SELECT * FROM sessions WHERE tenant_id = :tenant_id AND user_id = :user_id AND revoked_at IS NULL
@@ -49,7 +46,7 @@ LIST = text(
     summary="Renew the access token",
     **described(
         TOKENS,
-        *("unauthenticated", "invalid_request", "dependency_unavailable"),
+        *("unauthenticated", "tenant_suspended", "invalid_request", "dependency_unavailable"),
         body={"refresh_token": TOKENS["refresh_token"]},
     ),
 )
@@ -63,16 +60,19 @@ async def refresh(body: Refresh, services: State) -> Response:
         keys = await services.keyring.tenant(token.tenant_id)
     except CryptoError:  # no such tenant
         raise Problem("unauthenticated", INVALID) from None
+    tenant = await services.tenants.get(token.tenant_id)
     async with services.database.tenant(token.tenant_id) as connection:
         found = await sessions.refresh(connection, keys, token)
-        where = {"tenant_id": token.tenant_id, "id": found.user_id}
-        user = (await connection.execute(USER, where)).one_or_none() if found.token else None
-        if found.outcome is Outcome.RENEWED and user is not None:
-            await audit.record(connection, token.tenant_id, "auth.refreshed", actor=("user", user.id),
+        if found.token and tenant is not None and tenant.suspended:
+            raise Problem("tenant_suspended")  # which takes the turning over back: the token is good when it is resumed
+        where = {"tenant_id": token.tenant_id, "id": found.session_id, "user_id": found.user_id, "idle": sessions.IDLE}
+        now = (await connection.execute(ROLES_NOW, where)).one_or_none() if found.token else None
+        if found.outcome is Outcome.RENEWED and now is not None:
+            await audit.record(connection, token.tenant_id, "auth.refreshed", actor=("user", found.user_id),
                                subject=("session", found.session_id))  # fmt: skip
-    if user is None:
+    if now is None or found.user_id is None or tenant is None or tenant.deleted:
         raise Problem("unauthenticated", INVALID)
-    identity = Identity(token.tenant_id, user.id, "user", frozenset(user.roles), found.session_id)
+    identity = Identity(token.tenant_id, found.user_id, "user", frozenset(now.roles), found.session_id)
     return tokens(services, identity, found.token)
 
 

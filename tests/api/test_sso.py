@@ -186,9 +186,11 @@ async def test_a_tenant_may_refuse_passwords_but_for_a_way_back(
         body = {"sso": {**known, "break_glass": [nobody]}}
         refused = await bank.api.http.patch(path, json=body, headers={**headers, "If-Match": etag})
         assert_problem(refused, code="break_glass_missing")
-    session = bearer((await login(bank.api)).json()["access_token"])
+    signed = (await login(bank.api)).json()
     await change_sso(bank.api, bank.id, {**known, "break_glass": [bank.user("admin")]})
+    session, renewal = bearer(signed["access_token"]), {"refresh_token": signed["refresh_token"]}
     assert_problem(await bank.api.http.get("/v1/auth/me", headers=session), code="unauthenticated")
+    assert_problem(await bank.api.http.post("/v1/auth/refresh", json=renewal), code="unauthenticated")
     async with asyncio.timeout(10):  # another request may have read the settings a moment before
         while (await login(bank.api)).status_code == 200:
             await asyncio.sleep(0.2)

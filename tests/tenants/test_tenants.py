@@ -49,6 +49,9 @@ async def test_a_new_tenant_is_whole_and_its_first_admin_can_be_invited(operator
 async def test_a_suspended_tenant_lets_nobody_in_and_closes_its_streams(bank: Bank, operator: Api) -> None:
     customer = await (await bank.api.customer()).open()
     agent = await bank.api.staff("agent")
+    staff = {"tenant": bank.tenant.slug, **bank.api.demo["users"]["agent"]}
+    signed = (await bank.api.http.post("/v1/auth/login", json=staff)).json()
+    renewal = {"refresh_token": signed["refresh_token"]}
     headers = await operator.staff("platform_admin")
     path = f"/v1/tenants/{bank.id}"
     once = {**customer.headers, "Idempotency-Key": "before"}
@@ -70,10 +73,11 @@ async def test_a_suspended_tenant_lets_nobody_in_and_closes_its_streams(bank: Ba
     key = {"X-API-Key": str(bank.api.demo["api_key"])}
     refused = await bank.api.http.post("/v1/customer-tokens", json={"external_id": "x"}, headers=key)
     assert_problem(refused, code="tenant_suspended")
-    login = {"tenant": bank.tenant.slug, **bank.api.demo["users"]["agent"]}
-    assert_problem(await bank.api.http.post("/v1/auth/login", json=login), code="invalid_credentials")
+    assert_problem(await bank.api.http.post("/v1/auth/login", json=staff), code="invalid_credentials")
+    assert_problem(await bank.api.http.post("/v1/auth/refresh", json=renewal), code="tenant_suspended")
     assert (await operator.http.post(f"{path}/resume", headers=headers)).json()["status"] == "active"
     assert (await bank.api.http.get(customer.path, headers=customer.headers)).status_code == 200
+    assert (await bank.api.http.post("/v1/auth/refresh", json=renewal)).status_code == 200
     assert [each["action"] for each in await bank.events("tenant")] == [
         "tenant.resumed",
         "tenant.suspended",
