@@ -84,9 +84,11 @@ class Edge:
             )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, sent: Headers) -> None:
-        """A host that is not ours: a page of somebody else's that points its name at us, or a poisoned link."""
+        """Refuses a host that is not ours: a page of somebody else's that points its name at us, or a poisoned link."""
         asked = _name(sent.get("host", ""))
-        if self._hosts and asked not in self._hosts and scope["path"] not in UNLIMITED:
+        foreign = self._hosts and asked not in self._hosts and scope["path"] not in UNLIMITED
+        # RFC 9112 3.2: two of them are two opinions of whose request it is.
+        if foreign or len(sent.getlist("host")) > 1:
             await refuse(Problem("misdirected_request"), scope, receive, send)
         else:
             await self._app(scope, receive, send)

@@ -53,8 +53,8 @@ def is_free(port: int) -> bool:
 class Claims:
     """Ports that a stack has chosen: no other one chooses them until this is closed, or its process has ended.
 
-    A server listens seconds after its port was chosen, the API last of all; a stack that starts meanwhile would find the
-    port free. A claim is a UDP socket of the same number: taking it is one step, and nothing here speaks UDP.
+    A server listens seconds after its port was chosen, the API last of all; a stack that starts meanwhile would find
+    it free. A claim is a UDP socket of the same number: taking it is one step, and nothing here speaks UDP.
     """
 
     def __init__(self) -> None:

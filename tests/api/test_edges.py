@@ -87,6 +87,8 @@ async def test_another_host_is_refused_where_ours_is_known(stack: Stack) -> None
         for host in (*near, "evil.example", "", "a b", "[::1]", "127.0.0.1"):
             assert_problem(await it.get("/docs", headers={"Host": host}), 421, code="misdirected_request")
         assert (await it.get("/healthz", headers={"Host": "10.0.0.7"})).status_code == 200
+        both = [("Host", "service.bank.example"), ("Host", "inside.example")]
+        assert_problem(await it.get("/healthz", headers=both), 421, code="misdirected_request")
 
 
 async def test_proxy_headers_are_believed_of_trusted_proxies_only(stack: Stack, api: Api) -> None:

@@ -21,7 +21,7 @@ from helios.commands.up import start_application
 from helios.embedded.supervisor import running_stack
 from helios.settings import PROJECT, Settings
 from tests.fuzz.operations import operations
-from tests.fuzz.state import Done, State, page
+from tests.fuzz.state import Done, State, page, unexplained
 from tests.fuzz.worker import Target, start, work
 
 AT_ONCE = 200
@@ -114,7 +114,10 @@ def main() -> int:
         args.page.write_text(page(state, wanted))
     wrong = sum(bool(done.wrong) for done in state.all.values())
     print(f"{wrong} operations went wrong" if wrong else "No case went wrong")
-    return 1 if wrong else 0
+    shut = unexplained(state, wanted)
+    if shut:
+        print(f"No case ended well, and it is not known why: {', '.join(shut)}")
+    return 1 if wrong or shut else 0
 
 
 if __name__ == "__main__":

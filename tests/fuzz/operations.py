@@ -21,6 +21,32 @@ from helios.settings import Settings
 REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 ERRORS = "Problem"
 """The schema of every error: a new code in it changes no operation."""
+SECRET = "asks for a secret that no case can guess"
+SET_UP = "asks for a provider that is set up"
+SECOND = "asks for what another person did before"
+OUT_OF_REACH = {
+    "POST /v1/auth/login": SECRET,
+    "POST /v1/auth/register": SECRET,
+    "POST /v1/auth/refresh": SECRET,
+    "POST /v1/auth/password/change": SECRET,
+    "POST /v1/auth/password/reset": SECRET,
+    "DELETE /v1/auth/mfa/totp": SECRET,
+    "POST /v1/auth/mfa/totp/confirm": SECRET,
+    "POST /v1/auth/sso/link": SECRET,
+    "POST /v1/auth/sso/token": SECRET,
+    "GET /v1/auth/sso/{tenant}/start": SET_UP,
+    "GET /v1/auth/sso/{tenant}/callback": SET_UP,
+    "GET /v1/tenants/{tenant_id}/sso": SET_UP,
+    "PUT /v1/tenants/{tenant_id}/sso/client-secret": SET_UP,
+    "DELETE /v1/tenants/{tenant_id}/sso/client-secret": SET_UP,
+    "POST /v1/knowledge/sources/{source_id}/rollback": SECOND,
+    "POST /v1/privacy/requests/{request_id}/approve": SECOND,
+    "POST /v1/privacy/legal-holds/{hold_id}/confirm": SECOND,
+    "GET /v1/privacy/requests/{request_id}/export": SECOND,
+    "POST /v1/tickets/{ticket_id}/meet": "asks for a clock by its name",
+    "GET /v1/conversations/{conversation_id}/events": "answers for ever: asked of conversations that do not exist only",
+}
+"""Why no case of an operation can end well. Of every other one some must."""
 MUCH_IS_DONE = {"GET /metrics", "GET /v1/conversations/{conversation_id}/replay"}
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.fuzz.engine import Thrown
-from tests.fuzz.operations import Operation
+from tests.fuzz.operations import OUT_OF_REACH, Operation
 
 INTRODUCTION = """\
 # What was thrown at the API
@@ -67,7 +67,23 @@ def _done(known: dict[str, object] | None, fingerprint: str) -> Done:
 
 def page(state: State, wanted: Mapping[str, int]) -> str:
     """Markdown. `wanted`: cases by operation."""
-    return "\n".join([INTRODUCTION, *_summary(state, wanted), "", *_table(state, wanted), ""])
+    return "\n".join([INTRODUCTION, *_summary(state, wanted), "", *_table(state, wanted), "", *_unreached(state), ""])
+
+
+def unexplained(state: State, wanted: Mapping[str, int]) -> list[str]:
+    """Operations of which no case ended well though nothing is known to be in the way: only their doors were tried."""
+    return [
+        label for label, done in state.all.items()
+        if done.cases >= wanted[label] and not done.answers.get("2xx") and label not in OUT_OF_REACH
+    ]  # fmt: skip
+
+
+def _unreached(state: State) -> Iterator[str]:
+    yield "Where no case ended well, and what is in the way:"
+    yield ""
+    for label, done in state.all.items():
+        if not done.answers.get("2xx"):
+            yield f"- `{label}`: {OUT_OF_REACH.get(label, '**not known**')}"
 
 
 def _summary(state: State, wanted: Mapping[str, int]) -> Iterator[str]:

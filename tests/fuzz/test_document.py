@@ -14,7 +14,7 @@ from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
 from tests.fuzz.callers import Crowd
 from tests.fuzz.engine import throw
-from tests.fuzz.operations import operations
+from tests.fuzz.operations import OUT_OF_REACH, operations
 from tests.test_published import PUBLIC
 
 CASES = int(os.environ.get("HELIOS_FUZZ_CASES", "20"))
@@ -31,6 +31,10 @@ async def crowd(stack: Stack, database: Database, keyring: Keyring) -> AsyncIter
 def test_it_is_known_who_may_ask() -> None:
     """Else nearly every case ends at the first door."""
     assert {label for label, each in OPERATIONS.items() if not each.roles} <= set(PUBLIC)
+
+
+def test_what_is_out_of_reach_is_an_operation() -> None:
+    assert set(OPERATIONS) >= OUT_OF_REACH.keys()
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
