@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
@@ -50,7 +50,7 @@ LIST = text(
         body={"refresh_token": TOKENS["refresh_token"]},
     ),
 )
-async def refresh(body: Refresh, services: State) -> Response:
+async def refresh(body: Refresh, request: Request, services: State) -> Response:
     """A new access token and a new refresh token for the newest one. Where the answer was lost, the same request within
     10 s gives the same refresh token again; any other reuse ends the session."""
     token = sessions.parse_refresh_token(body.refresh_token)
@@ -63,6 +63,8 @@ async def refresh(body: Refresh, services: State) -> Response:
     tenant = await services.tenants.get(token.tenant_id)
     async with services.database.tenant(token.tenant_id) as connection:
         found = await sessions.refresh(connection, keys, token)
+        if found.user_id is not None:  # the token is one that we gave: a refusal is noted as theirs
+            request.state.identity = Identity(token.tenant_id, found.user_id, "user", frozenset(), found.session_id)
         if found.token and tenant is not None and tenant.suspended:
             raise Problem("tenant_suspended")  # which takes the turning over back: the token is good when it is resumed
         where = {"tenant_id": token.tenant_id, "id": found.session_id, "user_id": found.user_id, "idle": sessions.IDLE}

@@ -77,6 +77,14 @@ async def test_the_end_of_a_session_and_of_a_key_are_noted_with_the_whole_route_
     assert_problem(await bank.api.http.get("/v1/auth/me", headers=headers), code="unauthenticated")
     (event,) = await heard(bank, "access.refused", 1, actor_id=agent)
     assert (event["detail"]["route"], event["detail"]["status"]) == ("/v1/auth/me", 401)
+    signs_in = {"tenant": bank.api.demo["tenant"], **bank.api.demo["users"]["supervisor"]}
+    first = (await bank.api.http.post("/v1/auth/login", json=signs_in)).json()["refresh_token"]
+    newest = (await bank.api.http.post("/v1/auth/refresh", json={"refresh_token": first})).json()["refresh_token"]
+    await bank.api.http.post("/v1/auth/refresh", json={"refresh_token": newest})
+    reused = await bank.api.http.post("/v1/auth/refresh", json={"refresh_token": first})
+    assert_problem(reused, code="unauthenticated")
+    (event,) = await heard(bank, "access.refused", 1, actor_id=bank.user("supervisor"))
+    assert event["detail"]["route"] == "/v1/auth/refresh"
     made = await bank.ask("POST", "/v1/api-keys", json={"name": "gone", "scopes": ["customer_tokens"]})
     key = made.json()
     await bank.ask("DELETE", f"/v1/api-keys/{key['id']}")
