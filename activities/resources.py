@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from helios.database import Database
 from helios.detection.known_spans import KnownSpans
@@ -41,4 +42,4 @@ class Resources:
     known_spans: KnownSpans = field(default_factory=KnownSpans)
     tenant_intents: TenantIntents = field(default_factory=TenantIntents)
     """Of tenants that trained their own: `intents` is the shipped one."""
-    computing: FairTurns = field(default_factory=lambda: FairTurns(COMPUTING))
+    computing: FairTurns[UUID] = field(default_factory=lambda: FairTurns(COMPUTING))

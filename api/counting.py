@@ -72,7 +72,7 @@ def callers_of(identity: Identity) -> dict[LimitScope, str]:
 
 async def _callers(services: Services, scope: Scope) -> dict[LimitScope, str]:
     """Who stands behind a request, by the credentials that its route takes: others beside them change nothing."""
-    found: dict[LimitScope, str] = {"address": _address(scope)}
+    found: dict[LimitScope, str] = {"address": address_of(scope)}
     sent = Headers(scope=scope)
     if scope["path"] in TAKE_API_KEYS:
         api_key = sent.get("x-api-key", "")
@@ -88,7 +88,7 @@ async def _callers(services: Services, scope: Scope) -> dict[LimitScope, str]:
     return found
 
 
-def _address(scope: Scope) -> str:
+def address_of(scope: Scope) -> str:
     """Where the request comes from, hashed; of IPv6 the network, which is what one subscriber has."""
     host = str((scope.get("client") or ("unknown", 0))[0])
     try:

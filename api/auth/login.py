@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +12,9 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from api.auth.answers import TOKENS, tokens
+from api.auth.line import Place, in_line
 from api.cleaning import clean
+from api.counting import address_of
 from api.described import described
 from api.models import SignIn
 from api.problems import Problem
@@ -29,8 +30,6 @@ from helios.tokens import Identity
 
 router = APIRouter(route_class=StrictRoute)
 
-AT_A_TIME = asyncio.Semaphore(4)
-WAIT_S = 30
 DEVICE_COOKIE = "helios_device"
 NO_FACTOR = "none"
 NO_TENANT = UUID(int=0)
@@ -57,22 +56,25 @@ REHASH = text(
 async def login(body: SignIn, request: Request, services: State) -> Response:
     """Gives an access token (10 min) and a refresh token. Wrong tenant, e-mail and password are answered alike, in the
     same time. A browser that has signed in before is known by a cookie, and nobody else's failures shut it out."""
-    async with in_line():
+    async with in_line(await _place(services, body, request)):
         return await _log_in(body, request, services)
 
 
-@asynccontextmanager
-async def in_line() -> AsyncIterator[None]:
-    """A few at a time: hashing is what takes the time, and a rush that waits here holds no connection meanwhile."""
-    try:
-        async with asyncio.timeout(WAIT_S):
-            await AT_A_TIME.acquire()
-    except TimeoutError:
-        raise Problem("dependency_unavailable", "Too many are signing in at once.", retry_after_s=5) from None
-    try:
-        yield
-    finally:
-        AT_A_TIME.release()
+async def _place(services: Services, body: SignIn, request: Request) -> Place:
+    """Where to stand in line. Only who has a cookie is looked up for it."""
+    cookie = request.cookies.get(DEVICE_COOKIE, "")
+    if cookie:
+        user = await find_user(services, await find_tenant(services, body.tenant), body.email)
+        keys = await services.keyring.tenant(user.tenant_id) if user is not None else None
+        if (device := _known_device(keys, user, cookie)) is not None:
+            return True, device
+    return False, address_of(request.scope)
+
+
+def _known_device(keys: TenantKeys | None, user: Any | None, cookie: str) -> str | None:
+    if user is None or keys is None or not cookie:
+        return None
+    return lockout.known_device(keys, user.id, cookie)
 
 
 async def _log_in(body: SignIn, request: Request, services: Services) -> Response:
@@ -138,9 +140,7 @@ async def find_user(services: Services, tenant_id: UUID, email: str) -> Any | No
 def _subject(body: SignIn, keys: TenantKeys | None, user: Any | None, cookie: str) -> str:
     """What this attempt is counted for: the account as strangers name it, or the account's known device."""
     stranger = lockout.account(body.tenant, body.email)
-    if user is None or keys is None or not cookie:
-        return stranger
-    nonce = lockout.known_device(keys, user.id, cookie)
+    nonce = _known_device(keys, user, cookie)
     return stranger if nonce is None else lockout.device(stranger, nonce)
 
 

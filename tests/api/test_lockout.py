@@ -13,6 +13,8 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from api.auth import line
+from api.problems import Problem
 from helios.embedded.supervisor import Stack
 from helios.identity import lockout
 from helios.identity.lockout import FREE_FAILURES, MOST_S, Lockout
@@ -82,6 +84,47 @@ async def test_a_known_device_is_counted_too(bank: Api, stranger: httpx.AsyncCli
         assert (await login(bank, **WRONG)).status_code == 401
     assert_problem(await login(bank), code="account_locked")
     assert (await login(bank, stranger)).status_code == 200
+
+
+async def test_a_known_device_does_not_wait_for_a_flood_from_its_own_address(
+    bank: Api, stranger: httpx.AsyncClient
+) -> None:
+    """By the order of the answers: the device's comes while most of the flood still waits."""
+    assert (await login(bank)).status_code == 200  # leaves the cookie
+    done: list[int] = []
+
+    async def guess(number: int) -> None:
+        done.append((await login(bank, stranger, email=f"nobody-{number}@example.com", **WRONG)).status_code)
+
+    flood = [asyncio.create_task(guess(number)) for number in range(24)]
+    async with asyncio.timeout(20):
+        while not done:
+            await asyncio.sleep(0.01)
+    assert (await login(bank)).status_code == 200
+    assert len(done) < len(flood) / 2
+    await asyncio.gather(*flood)
+    assert set(done) == {401}
+
+
+async def test_of_one_address_so_many_wait_to_sign_in_and_the_next_is_told_to_come_again() -> None:
+    flood, known, held = (False, "flood"), (True, "device"), asyncio.Event()
+    served: list[tuple[bool, str]] = []
+
+    async def come(place: tuple[bool, str]) -> None:
+        async with line.in_line(place):
+            served.append(place)
+            await held.wait()
+
+    tasks = [asyncio.create_task(come(flood)) for _ in range(line.AT_A_TIME + line.WAITING_MOST)]
+    await asyncio.sleep(0)
+    with pytest.raises(Problem) as refused:
+        await come(flood)
+    assert (refused.value.code, refused.value.status) == ("dependency_unavailable", 503)
+    tasks.append(asyncio.create_task(come(known)))
+    await asyncio.sleep(0)
+    held.set()
+    await asyncio.gather(*tasks)
+    assert served.index(known) == line.AT_A_TIME
 
 
 async def test_a_device_cookie_is_good_for_its_own_account_only(bank: Api, stranger: httpx.AsyncClient) -> None:

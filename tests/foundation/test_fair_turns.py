@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import UUID, uuid4
 
-from helios.fair_turns import FairTurns
+import pytest
+
+from helios.fair_turns import FairTurns, TooManyWaiting
 
 NOISY, QUIET, OTHER = uuid4(), uuid4(), uuid4()
 NAMES = {NOISY: "noisy", QUIET: "quiet", OTHER: "other"}
@@ -14,8 +17,8 @@ NAMES = {NOISY: "noisy", QUIET: "quiet", OTHER: "other"}
 class Work:
     """Steps that each last until they are ended by name, and the order in which they began."""
 
-    def __init__(self, places: int) -> None:
-        self.turns = FairTurns(places)
+    def __init__(self, places: int, **bounds: Any) -> None:
+        self.turns: FairTurns[UUID] = FairTurns(places, **bounds)
         self.began: list[str] = []
         self._ends: list[asyncio.Event] = []
 
@@ -81,3 +84,24 @@ async def test_a_place_is_never_lost_to_somebody_who_gave_up() -> None:
     await last
     assert gone_while_waiting.cancelled()
     assert gone_when_served.cancelled()
+
+
+async def test_whom_we_prefer_goes_first_as_long_as_he_holds_no_more_than_the_others() -> None:
+    work = Work(1, preferred=lambda who: who == QUIET)
+    tasks = await work.come(NOISY, NOISY, OTHER, QUIET, QUIET)
+    await work.end_one()
+    assert work.began == ["noisy", "quiet"]
+    for _ in range(4):
+        await work.end_one()
+    await asyncio.gather(*tasks)
+
+
+async def test_of_one_so_many_wait_and_no_more() -> None:
+    work = Work(1, waiting_most=2)
+    tasks = await work.come(NOISY, NOISY, NOISY, NOISY, QUIET)
+    with pytest.raises(TooManyWaiting):
+        await tasks[3]
+    for _ in range(4):
+        await work.end_one()
+    await asyncio.gather(*tasks[:3], tasks[4])
+    assert work.began == ["noisy", "quiet", "noisy", "noisy"]
