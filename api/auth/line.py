@@ -14,8 +14,9 @@ from api.problems import Problem
 from helios.fair_turns import FairTurns, TooManyWaiting
 
 AT_A_TIME = 4
-WAITING_MOST = 60
-"""Of one address: about eight seconds of two cores. An office behind one address comes that far."""
+WAITING_MOST = 200
+"""Of one address: what two cores do in the time that one waits at most. A bank whose staff sit behind one address comes
+that far on a Monday."""
 WAIT_S = 30
 BUSY = "Too many are signing in at once."
 Place = tuple[bool, str]
