@@ -23,7 +23,7 @@ OPERATIONS = operations()
 
 @pytest.fixture(scope="module")
 async def crowd(stack: Stack, database: Database, keyring: Keyring) -> AsyncIterator[Crowd]:
-    made = Crowd(stack.servers.api_url, database, keyring.root, each=2)
+    made = Crowd(stack.servers.api_url, database, keyring.root, each=1)
     yield made
     await made.close()
 
