@@ -23,6 +23,7 @@ ERRORS = "Problem"
 """The schema of every error: a new code in it changes no operation."""
 SECRET = "asks for a secret that no case can guess"
 SET_UP = "asks for a provider that is set up"
+TRAINED = "asks for intents that were trained"
 SECOND = "asks for what another person did before"
 OUT_OF_REACH = {
     "POST /v1/auth/login": SECRET,
@@ -44,6 +45,10 @@ OUT_OF_REACH = {
     "POST /v1/privacy/legal-holds/{hold_id}/confirm": SECOND,
     "GET /v1/privacy/requests/{request_id}/export": SECOND,
     "POST /v1/tickets/{ticket_id}/meet": "asks for a clock by its name",
+    "POST /v1/analytics/knowledge-gaps/{gap_id}/draft": "asks for a gap that three customers met",
+    "POST /v1/intents/{version}/publish": TRAINED,
+    "POST /v1/intents/{version}/rollback": TRAINED,
+    "GET /v1/intents/{version}/confusion.svg": TRAINED,
     "GET /v1/conversations/{conversation_id}/events": "answers for ever: asked of conversations that do not exist only",
 }
 """Why no case of an operation can end well. Of every other one some must."""
