@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sqlalchemy import text
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.masking import spans_of
 from activities.reading import StoredMessage, question_of, read_messages, read_thread, settings_of
 from activities.resources import Resources
-from activities.screening import screen
+from activities.screening import Screened, screen
 from helios import facts
 from helios.crypto import Keys
 from helios.detection.redaction import tokenise
@@ -105,23 +105,12 @@ async def _look_into(resources: Resources, begun: Begun) -> Understanding:
             found = await asyncio.to_thread(_about, resources, found, screened.reason)
         spoken = settings_of(begun.thread).language_for(begun.language)
         passages = await retrieve(resources, begun.ref, found, spoken)
-    return Understanding(
-        turn=begun.ref.turn,
-        state="begun",
-        language=begun.language,
-        intent=found.intent.name,
-        intent_confidence=round(found.intent.confidence, 4),
-        situations=list(screened.situations),
-        verdict=screened.verdict,
-        situation=screened.situation,
+    return replace(
+        _seen(begun, "begun", found, screened),
         reason=screened.reason,
         passages=passages,
         generators=settings_of(begun.thread).chain(tuple(resources.generators)),
         wants_draft=screened.wants_draft,
-        policy_version=begun.policy.version,
-        redaction_version=begun.thread.redaction_version,
-        intents_version=SHIPPED_VERSION if begun.intents is None else begun.thread.intents_version,
-        channel=shown_channel(begun.thread.channel),
         step_ms=_milliseconds(started, classified_at, screened_at),
     )
 
@@ -131,9 +120,14 @@ async def _listen_in(resources: Resources, begun: Begun) -> Understanding:
     question, masked, history = words_of(begun)
     found = await classify(resources, question, history, begun.language, begun.intents)
     screened = screen(question, masked, found.question_vector, begun.policy)
+    return replace(_seen(begun, "with_human", found, screened), status=begun.thread.status)
+
+
+def _seen(begun: Begun, state: Literal["begun", "with_human"], found: Classified, screened: Screened) -> Understanding:
+    """What is known of a turn whoever answers it."""
     return Understanding(
         turn=begun.ref.turn,
-        state="with_human",
+        state=state,
         language=begun.language,
         intent=found.intent.name,
         intent_confidence=round(found.intent.confidence, 4),
@@ -143,7 +137,6 @@ async def _listen_in(resources: Resources, begun: Begun) -> Understanding:
         policy_version=begun.policy.version,
         redaction_version=begun.thread.redaction_version,
         intents_version=SHIPPED_VERSION if begun.intents is None else begun.thread.intents_version,
-        status=begun.thread.status,
         channel=shown_channel(begun.thread.channel),
     )
 
