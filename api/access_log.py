@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -25,6 +25,9 @@ from api.routes import template
 from helios import audit
 from helios.database import Database
 from helios.tokens import Identity
+
+if TYPE_CHECKING:
+    from api.backends import Backend
 
 log = structlog.get_logger()
 
@@ -97,14 +100,14 @@ class AccessLog:
     def note(self, scope: Scope, status: int) -> None:
         """What became of a request, if it is known whose it was: any refusal, and what is sensitive."""
         state = scope.get("state", {})
-        identity: Identity | None = state.get("identity")
-        if identity is None:
+        who: Identity | Backend | None = state.get("identity") or state.get("backend")
+        if who is None:
             return
-        told = (identity.kind, identity.id, scope.get("method", "WEBSOCKET"), template(scope), status)
+        told = (who.kind, who.id, scope.get("method", "WEBSOCKET"), template(scope), status)
         if status in REFUSALS:
-            self.count(identity.tenant_id, Entry("access.refused", *told))
-        elif identity.kind == "user" and state.get("permission") in SENSITIVE:
-            self.count(identity.tenant_id, Entry("access.granted", *told, _subject(scope)))
+            self.count(who.tenant_id, Entry("access.refused", *told))
+        elif who.kind == "user" and state.get("permission") in SENSITIVE:
+            self.count(who.tenant_id, Entry("access.granted", *told, _subject(scope)))
 
     def count(self, tenant_id: UUID, entry: Entry) -> None:
         self._windows.setdefault(tenant_id, Window()).add(entry)

@@ -74,9 +74,9 @@ async def _callers(services: Services, scope: Scope) -> dict[LimitScope, str]:
     """Who stands behind a request, by the credentials that its route takes: others beside them change nothing."""
     found: dict[LimitScope, str] = {"address": address_of(scope)}
     sent = Headers(scope=scope)
-    if scope["path"] in TAKE_API_KEYS:
-        api_key = sent.get("x-api-key", "")
-        tenant_id = await services.walls.tenant_of_key(api_key) if api_key else None
+    api_key = sent.get("x-api-key", "")
+    if api_key and TAKE_API_KEYS.fullmatch(scope["path"]):
+        tenant_id = await services.walls.tenant_of_key(api_key)
         if tenant_id is not None:
             found["tenant"] = str(tenant_id)
             found["api_key"] = token_hash(api_key).hex()[:32]

@@ -1,26 +1,27 @@
-"""`POST /v1/customer-tokens`: a tenant's own backend signs its customers in."""
+"""`/v1/customer-tokens`: a tenant's own backend signs its customers in, and ends what they were given."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from api.access_log import Entry
 from api.auth.answers import NO_STORE
+from api.authentication import Bearer, caller
+from api.backends import ApiKey, Backend, backend
 from api.cleaning import clean, clean_map
 from api.conversation_examples import CUSTOMER_TOKEN
 from api.described import described
 from api.models import CustomerToken
-from api.problems import Problem
+from api.problems import Problem, not_found
 from api.state import Services, State
 from api.validation import StrictRoute
-from helios import audit
-from helios.crypto import token_hash
+from helios import audit, ended_tokens
 from helios.customer_keys import customer_keys
 from helios.ids import new_id
 from helios.tokens import CUSTOMER_LIFETIME, Identity
@@ -32,20 +33,23 @@ PROFILE = "customers.profile_ct"
 
 SCOPE = "customer_tokens"
 AUDIENCES_MAX = 20
-API_KEY = text(
-    "SELECT last_used_at > now() - interval '1 minute' AS noted FROM api_keys WHERE tenant_id = :tenant_id "
-    "AND id = :id AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AND :scope = ANY(scopes)"
-)
-# Once a minute at most: a busy backend would else write one row over and over.
-API_KEY_USED = text(
-    "UPDATE api_keys SET last_used_at = now() WHERE tenant_id = :tenant_id AND id = :id "
-    "AND (last_used_at IS NULL OR last_used_at <= now() - interval '1 minute')"
-)
 SET_PROFILE = text(
     "UPDATE customers SET profile_ct = :profile, audiences = :audiences, locale = coalesce(:locale, locale) "
     "WHERE tenant_id = :tenant_id AND id = :id"
 )
-API_KEY_TENANT = text("SELECT tenant_id, api_key_id FROM api_key_index WHERE key_hash = :key_hash")
+
+by_admin = caller("customer_tokens.end")
+
+
+async def whose(request: Request, services: State, bearer: Bearer, api_key: ApiKey = None) -> Identity | Backend:
+    """A backend where a key is sent, else a member of staff."""
+    if api_key is not None:
+        return await backend(services, request, api_key, SCOPE)
+    return await by_admin(request, services, bearer)
+
+
+whose.permission = "customer_tokens.end"  # type: ignore[attr-defined]
+Ender = Annotated[Identity | Backend, Depends(whose)]
 
 
 @router.post(
@@ -59,19 +63,36 @@ API_KEY_TENANT = text("SELECT tenant_id, api_key_id FROM api_key_index WHERE key
     ),
 )
 async def create_customer_token(
-    body: CustomerToken,
-    services: State,
-    api_key: Annotated[str | None, Header(alias="X-API-Key", max_length=256)] = None,
+    body: CustomerToken, request: Request, services: State, api_key: ApiKey = None
 ) -> Response:
-    """A tenant's backend signs one of its customers in. The same `external_id` is the same customer."""
-    tenant_id, key_id = await _api_key(services, api_key)
-    return JSONResponse(await sign_customer_in(services, tenant_id, body, ("api_key", key_id)), headers=NO_STORE)
+    """A tenant's backend signs one of its customers in. The same `external_id` is the same customer. No token outlives
+    the key that it was asked for with."""
+    by = await backend(services, request, api_key, SCOPE)
+    return JSONResponse(await sign_customer_in(services, by.tenant_id, body, by), headers=NO_STORE)
+
+
+@router.delete(
+    "/customer-tokens/{customer_id}",
+    summary="End a customer's access",
+    **described(None, "unauthenticated", "invalid_api_key", "forbidden", "not_found", status=204, about="Ended"),
+)
+async def end_customer_tokens(customer_id: UUID, services: State, by: Ender) -> Response:
+    """Ends every token that the customer was given until now, at once, and closes their streams and sockets within 5 s.
+    With the tenant's API key, or by an admin. The next token that the backend asks for is good: end the session
+    there first."""
+    async with services.database.tenant(by.tenant_id) as connection:
+        actor: tuple[audit.ActorType, UUID | None] = (by.kind, by.id)
+        if not await ended_tokens.end(connection, by.tenant_id, customer_id, reason="ended_by_tenant", actor=actor):
+            not_found()
+    services.ended_tokens.look_again(by.tenant_id)
+    return Response(status_code=204)
 
 
 async def sign_customer_in(
-    services: Services, tenant_id: UUID, body: CustomerToken, actor: tuple[audit.ActorType, UUID | None]
+    services: Services, tenant_id: UUID, body: CustomerToken, by: Backend | None
 ) -> dict[str, Any]:
-    """Finds or makes the customer, and signs a token for them."""
+    """Finds or makes the customer, and signs a token for them. `by` None: nobody's backend asked, we did."""
+    actor: tuple[audit.ActorType, UUID | None] = ("system", None) if by is None else (by.kind, by.id)
     keys = await services.keyring.tenant(tenant_id)
     customer_id = new_id()
     index = keys.blind_index(body.external_id, "customers.external_id")
@@ -107,36 +128,22 @@ async def sign_customer_in(
             },
         )
         await audit.record(connection, tenant_id, "auth.customer_token", actor=actor, subject=("customer", found))
-    api_key_id = actor[1] if actor[0] == "api_key" else None
+    api_key_id = None if by is None else by.id
     identity = Identity(tenant_id, found, "customer", frozenset({"customer"}), found, api_key_id=api_key_id)
+    lasts = _lifetime(by)
     return {
-        "access_token": services.tokens.sign(identity, CUSTOMER_LIFETIME),
+        "access_token": services.tokens.sign(identity, lasts),
         "token_type": "Bearer",
-        "expires_in": int(CUSTOMER_LIFETIME.total_seconds()),
+        "expires_in": int(lasts.total_seconds()),
         "customer_id": str(found),
     }
 
 
-async def _api_key(services: Services, api_key: str | None) -> tuple[UUID, UUID]:
-    if api_key is None:
-        raise Problem("invalid_api_key")
-    async with services.database.platform() as connection:
-        row = (await connection.execute(API_KEY_TENANT, {"key_hash": token_hash(api_key)})).one_or_none()
-    if row is None:
-        raise Problem("invalid_api_key")
-    tenant = await services.tenants.get(row.tenant_id)
-    if tenant is None or not tenant.open:
-        raise Problem("tenant_suspended" if tenant is not None and not tenant.deleted else "invalid_api_key")
-    where = {"tenant_id": row.tenant_id, "id": row.api_key_id}
-    async with services.database.tenant(row.tenant_id) as connection:
-        live = (await connection.execute(API_KEY, {**where, "scope": SCOPE})).one_or_none()
-        if live is None:  # revoked, too old, or for something else
-            refused = Entry("access.refused", "api_key", row.api_key_id, "POST", "/v1/customer-tokens", 401)
-            services.access.count(row.tenant_id, refused)
-            raise Problem("invalid_api_key")
-        if not live.noted:
-            await connection.execute(API_KEY_USED, where)
-    return row.tenant_id, row.api_key_id
+def _lifetime(by: Backend | None) -> timedelta:
+    """An hour, and not longer than its key's."""
+    if by is None or by.expires_at is None:
+        return CUSTOMER_LIFETIME
+    return max(timedelta(), min(CUSTOMER_LIFETIME, by.expires_at - datetime.now(UTC)))
 
 
 def _audiences(body: CustomerToken) -> list[str]:

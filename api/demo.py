@@ -25,4 +25,4 @@ async def demo_session(body: CustomerToken, services: State) -> Response:
         found = (await connection.execute(DEMO_TENANT, {"slug": services.settings.demo_tenant})).scalar_one_or_none()
     if not services.settings.demo_page or found is None:
         not_found()
-    return JSONResponse(await sign_customer_in(services, found, body, ("system", None)), headers=NO_STORE)
+    return JSONResponse(await sign_customer_in(services, found, body, None), headers=NO_STORE)

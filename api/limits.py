@@ -58,7 +58,7 @@ MEANS = {
 }
 
 READS = ("GET", "HEAD", "OPTIONS")
-TAKE_API_KEYS = frozenset({"/v1/customer-tokens"})
+TAKE_API_KEYS = re.compile(r"/v1/customer-tokens(/[^/]+)?")
 """Who sends a key is known by it there, and everywhere else by an access token."""
 UNLIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
 """Probes: they must say what is wrong also when much is."""

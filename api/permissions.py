@@ -51,6 +51,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "users.read": frozenset({"admin", "supervisor", "compliance_officer", "auditor"}),
     "users.manage": frozenset({"admin"}),
     "api_keys.manage": frozenset({"admin"}),
+    "customer_tokens.end": frozenset({"admin"}),
     "privacy.read": frozenset({"admin", "compliance_officer", "auditor"}),
     "privacy.manage": frozenset({"admin", "compliance_officer"}),
     "records.read": frozenset({"compliance_officer"}),
@@ -87,7 +88,10 @@ OPERATORS_SETTINGS = frozenset({"limits", "hours", "languages"})
 """What a platform admin may change of a tenant that has an active admin. Any other setting would open a way to the
 tenant's data, or belongs to its own people."""
 
-SCOPES: dict[str, str] = {"customer_tokens": "Sign the tenant's customers in with `POST /v1/customer-tokens`"}
+SCOPES: dict[str, str] = {
+    "customer_tokens": "Sign the tenant's customers in with `POST /v1/customer-tokens`, and end their access with "
+    "`DELETE /v1/customer-tokens/{customer_id}`"
+}
 """What an API key may be for."""
 
 

@@ -1,4 +1,5 @@
-"""Customers' access tokens that end before their time: the customer signed out, or the API key behind them was revoked.
+"""Customers' access tokens that end before their time: the customer signed out, the tenant ended their access, or the
+API key behind them was revoked.
 
 Both are rows in PostgreSQL that are written anyway. A process reads what is new of a tenant once in `FRESH_S`, and asks
 nobody in between: a customer's request costs no round trip more, and nothing is lost with a Valkey that forgets. Where
@@ -33,16 +34,28 @@ MARKS = text(
     """
 )
 # By the clock that tokens are signed by: the next one is later than this, whatever the server's clock says.
-END = text("UPDATE customers SET tokens_ended_at = :now WHERE tenant_id = :tenant_id AND id = :id")
+END = text(
+    "UPDATE customers SET tokens_ended_at = :now WHERE tenant_id = :tenant_id AND id = :id AND erased_at IS NULL"
+)
 
 
-async def end(connection: AsyncConnection, tenant_id: UUID, customer_id: UUID, *, reason: str) -> None:
-    """Ends every token that this customer has; new ones are good."""
-    await connection.execute(END, {"tenant_id": tenant_id, "id": customer_id, "now": datetime.now(UTC)})
-    who: tuple[audit.ActorType, UUID] = ("customer", customer_id)
+async def end(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    customer_id: UUID,
+    *,
+    reason: str,
+    actor: tuple[audit.ActorType, UUID | None],
+) -> bool:
+    """Ends every token that this customer has; new ones are good. False where the tenant has no such customer."""
+    done = await connection.execute(END, {"tenant_id": tenant_id, "id": customer_id, "now": datetime.now(UTC)})
+    if done.rowcount == 0:
+        return False
+    subject = ("customer", customer_id)
     await audit.record(
-        connection, tenant_id, "customer.tokens_ended", actor=who, subject=who, detail={"reason": reason}
+        connection, tenant_id, "customer.tokens_ended", actor=actor, subject=subject, detail={"reason": reason}
     )
+    return True
 
 
 @dataclass(slots=True)

@@ -84,7 +84,8 @@ async def logout(services: State, caller: Anybody) -> Response:
     session: all tokens that the tenant's backend has asked for until now end."""
     async with services.database.tenant(caller.tenant_id) as connection:
         if caller.kind == "customer":
-            await ended_tokens.end(connection, caller.tenant_id, caller.id, reason="logout")
+            await ended_tokens.end(connection, caller.tenant_id, caller.id, reason="logout",
+                                   actor=(caller.kind, caller.id))  # fmt: skip
         else:
             await sessions.revoke(connection, caller.tenant_id, caller.id, caller.session_id, reason="logout",
                                   actor=(caller.kind, caller.id))  # fmt: skip

@@ -284,6 +284,7 @@ async def _conversation(walk: Walk) -> None:
     await walk.do(f"{there}/assign", "supervisor", to, escalation_id=escalation)
     await walk.do(f"{there}/decision", "agent", {"action": "resolve"}, escalation_id=escalation)
     await walk.do(f"{path}/close", customer.headers, {}, **here)
+    await walk.do("DELETE /v1/customer-tokens/{customer_id}", key, customer_id=customer.id)
 
 
 async def _ticket(walk: Walk) -> None:
