@@ -17,7 +17,7 @@ import json
 import os
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +25,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 FORMAT, OF_CUSTOMER = 1, 2
+OF_ROOT, ROOT_MARK = 2, 9
+"""The first byte of what the root key wrapped, and how many bytes name the key."""
 HEADER = struct.Struct(">BI12s")
 CUSTOMER_HEADER = struct.Struct(">B16s12s")
 
@@ -117,14 +119,23 @@ class TenantKeys(Keys):
 
 
 class RootKey:
-    """Wraps tenant keys. The later KMS takes this place."""
+    """Wraps tenant keys. While it is being rotated it is two keys: the first wraps, and each opens what it wrapped.
 
-    __slots__ = ("_cipher",)
+    What is wrapped names its key: 1 byte format (2), 8 bytes of the key's hash, then nonce, ciphertext and tag. Before
+    root keys were rotated there was nothing before the nonce.
+    """
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) != 32:
-            raise CryptoError("HELIOS_ROOT_KEY must be the base64 of exactly 32 bytes")
-        self._cipher = AESGCM(key)
+    __slots__ = ("_again", "_ciphers")
+
+    def __init__(self, *keys: bytes, again: Callable[[], Sequence[bytes]] | None = None) -> None:
+        """`again`: asked for the keys as they are now, before each wrapping, and for one that is not known."""
+        self._ciphers = _ciphers(keys)
+        self._again = again
+
+    @property
+    def mark(self) -> bytes:
+        """What begins each value that the newest key wrapped."""
+        return next(iter(self._ciphers))
 
     def new_tenant_key(self, tenant_id: UUID, version: int) -> bytes:
         """A fresh data key, wrapped."""
@@ -132,16 +143,52 @@ class RootKey:
 
     def wrap(self, key: bytes, tenant_id: UUID, version: int, purpose: str = "") -> bytes:
         """A key that was wrapped for one purpose does not unwrap for another."""
+        self._look_again()
+        mark, cipher = next(iter(self._ciphers.items()))
         nonce = os.urandom(12)
-        return nonce + self._cipher.encrypt(nonce, key, _wrapping(tenant_id, version, purpose))
+        return mark + nonce + cipher.encrypt(nonce, key, _wrapping(tenant_id, version, purpose))
 
     def unwrap(self, wrapped: bytes, tenant_id: UUID, version: int, purpose: str = "") -> bytes:
-        try:
-            return self._cipher.decrypt(wrapped[:12], wrapped[12:], _wrapping(tenant_id, version, purpose))
-        except InvalidTag:
+        about = _wrapping(tenant_id, version, purpose)
+        opened = self._opened(wrapped, about)
+        if opened is None and self._look_again():
+            opened = self._opened(wrapped, about)
+        if opened is None:
             raise CryptoError(
                 f"the key of tenant {tenant_id}, version {version}, does not open: was it made with this root key?"
-            ) from None
+            )
+        return opened
+
+    def _opened(self, wrapped: bytes, about: bytes) -> bytes | None:
+        named = self._ciphers.get(wrapped[:ROOT_MARK])
+        if named is not None:
+            return _decrypted(named, wrapped[ROOT_MARK:], about)
+        tried = (_decrypted(cipher, wrapped, about) for cipher in self._ciphers.values())
+        return next((key for key in tried if key is not None), None)
+
+    def _look_again(self) -> bool:
+        """Whether the keys are others than they were."""
+        now = self._ciphers if self._again is None else _ciphers(self._again())
+        changed = list(now) != list(self._ciphers)
+        self._ciphers = now
+        return changed
+
+
+def _ciphers(keys: Sequence[bytes]) -> dict[bytes, AESGCM]:
+    if not keys or any(len(key) != 32 for key in keys):
+        raise CryptoError("HELIOS_ROOT_KEY must be the base64 of exactly 32 bytes")
+    return {_root_mark(key): AESGCM(key) for key in keys}
+
+
+def _root_mark(key: bytes) -> bytes:
+    return bytes([OF_ROOT]) + hashlib.sha256(b"helios root key|" + key).digest()[: ROOT_MARK - 1]
+
+
+def _decrypted(cipher: AESGCM, sealed: bytes, about: bytes) -> bytes | None:
+    try:
+        return cipher.decrypt(sealed[:12], sealed[12:], about)
+    except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
+        return None
 
 
 def _wrapping(tenant_id: UUID, version: int, purpose: str) -> bytes:

@@ -133,7 +133,12 @@ def _make_room(kept: dict[Any, Any]) -> None:
 
 def root_key(encoded: str) -> RootKey:
     """From HELIOS_ROOT_KEY."""
+    return RootKey(*map(root_bytes, encoded.split(",")))
+
+
+def root_bytes(encoded: str) -> bytes:
+    """One key of HELIOS_ROOT_KEY."""
     try:
-        return RootKey(base64.b64decode(encoded, validate=True))
+        return base64.b64decode(encoded.strip(), validate=True)
     except binascii.Error:
         raise CryptoError("HELIOS_ROOT_KEY must be the base64 of exactly 32 bytes") from None

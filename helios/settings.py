@@ -90,7 +90,10 @@ class Settings(BaseSettings):
 
     # Keys. The embedded stack makes its own under HELIOS_HOME/keys.
     root_key: SecretStr = SecretStr("")
-    """Base64 of 32 bytes: wraps each tenant's key. Or what Vault made of it by `helios keys wrap-root`: `vault:v1:…`"""
+    """Base64 of 32 bytes: wraps each tenant's key. Or what Vault made of it by `helios keys wrap-root`: `vault:v1:…`.
+    While it is rotated two with a comma between: the first wraps, both open."""
+    root_key_file: Path | None = None
+    """A file with what HELIOS_ROOT_KEY would hold, which it goes before. A change of it is taken without a restart."""
     vault_url: str = ""
     """Vault's address, e.g. https://vault.bank.example:8200, where it keeps the root key."""
     vault_mount: str = "transit"
@@ -98,7 +101,8 @@ class Settings(BaseSettings):
     vault_key: str = "helioscs"
     """The name of the key in it."""
     vault_token: SecretStr = SecretStr("")
-    """A token whose policy allows `update` of `decrypt/KEY`; `keys wrap-root` needs `encrypt` and `rewrap` besides."""
+    """A token whose policy allows `update` of `decrypt/KEY`; rotating needs `encrypt`, `rewrap` and `keys/KEY/rotate`
+    besides."""
     token_key: SecretStr = SecretStr("")
     """PEM of the Ed25519 private key that signs access tokens."""
     token_issuer: str = "helioscs"  # noqa: S105 - a name

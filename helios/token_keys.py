@@ -8,15 +8,18 @@ the last token that it signed has ended. So two keys are live after a rotation, 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios import audit
 from helios.crypto import CryptoError, RootKey
@@ -105,16 +108,19 @@ async def rotate(database: Database, root: RootKey, *, revoke_old: bool = False)
         "kept": nothing if revoke_old else KEPT,
     }
     async with database.platform() as connection:
-        tenants = (await connection.execute(TENANTS)).scalars().all()
         added = (await connection.execute(ADD, new)).one()
-        for tenant_id in tenants:
-            await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
-            await audit.record(
-                connection,
-                UUID(str(tenant_id)),
-                "token_key.rotated",
-                actor=("ops", None),
-                subject=("token_key", row_id),
-                detail={"kid": key_id(key.public_key()), "older_revoked": revoke_old},
-            )
+        detail = {"kid": key_id(key.public_key()), "older_revoked": revoke_old}
+        await tell_every_tenant(connection, "token_key.rotated", ("token_key", row_id), detail)
     return Rotated(key_id(key.public_key()), added.active_at, added.older_until)
+
+
+async def tell_every_tenant(
+    connection: AsyncConnection, action: str, subject: tuple[str, UUID | None], detail: Mapping[str, Any]
+) -> None:
+    """Writes what was done to a key of the whole platform to each tenant's audit log, in this transaction."""
+    for tenant_id in (await connection.execute(TENANTS)).scalars().all():
+        await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
+        await audit.record(
+            connection, UUID(str(tenant_id)), action, actor=("ops", None), subject=subject, detail=detail
+        )
+    await connection.execute(SET_TENANT, {"tenant": ""})

@@ -26,9 +26,12 @@ import asyncpg
 from helios.backup.programs import run
 from helios.embedded.errors import StackError
 from helios.embedded.home import Home
+from helios.root_keys import ROTATING
 
 FORMAT = "helioscs-backup/1"
 MANIFEST, DATA, TEMPORAL, CUSTOMER_KEYS = "manifest.json", "helios.dump", "temporal.sqlite", "customer_keys.dump"
+# Until the connection ends: the key that is copied is the one that opens what was dumped.
+NO_ROTATION = f"SELECT pg_try_advisory_lock_shared(hashtextextended('{ROTATING}', 0))"
 
 
 async def make(home: Home, admin_dsn: str, backup: Path, keys: Path) -> dict[str, Any]:
@@ -41,6 +44,8 @@ async def make(home: Home, admin_dsn: str, backup: Path, keys: Path) -> dict[str
         folder.mkdir(mode=0o700, parents=True)
     connection = await asyncpg.connect(admin_dsn)
     try:
+        if not await connection.fetchval(NO_ROTATION):
+            raise StackError("The root key is being rotated (`helios keys rotate --root`): try again when it is over.")
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             snapshot = f"--snapshot={await connection.fetchval('SELECT pg_export_snapshot()')}"
             epoch = await connection.fetchval("SELECT (pg_snapshot_xmax(pg_current_snapshot())::text::bigint >> 32)")
@@ -49,10 +54,10 @@ async def make(home: Home, admin_dsn: str, backup: Path, keys: Path) -> dict[str
             await run("pg_dump", admin_dsn, *archive, "--exclude-table-data=customer_keys", f"--file={backup / DATA}")
             apart = ("--data-only", "--table=customer_keys", f"--file={keys / CUSTOMER_KEYS}")
             await run("pg_dump", admin_dsn, *archive, *apart)
+        for path in home.keys.iterdir():
+            shutil.copy(path, keys / path.name)
     finally:
         await connection.close()
-    for path in home.keys.iterdir():
-        shutil.copy(path, keys / path.name)
     manifest = {
         "format": FORMAT,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),

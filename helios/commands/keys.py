@@ -2,6 +2,10 @@
 and tokens of the key before stay good until they end. `rotate --tenant NAME` makes a new version of that tenant's data
 key, which seals once every process knows it, and wraps the keys of its customers anew: it takes a minute, no restart.
 
+`rotate --root` makes a new root key, wraps all keys with it and retires the old one, without a restart where
+HELIOS_ROOT_KEY_FILE keeps it (the embedded stack); elsewhere in two steps, and it says which. Killed in the middle, it
+goes on when it is started again. `rotate --vault` gives Vault's own key a new version and wraps the root key with it.
+
 `wrap-root` prints HELIOS_ROOT_KEY as Vault keeps it (HELIOS_VAULT_URL): wrapped, or wrapped anew once Vault's own key
 was rotated. Put that into the settings and start the processes again, one by one; both open.
 
@@ -18,6 +22,7 @@ from sqlalchemy import text
 
 from helios import tenant_keys
 from helios.commands.reach import reach
+from helios.commands.root_key import rotate_root, rotate_vault
 from helios.database import Database
 from helios.embedded.errors import StackError
 from helios.kms import root_of, wrapped_root
@@ -29,7 +34,10 @@ TENANT = text("SELECT id FROM tenants WHERE slug = :slug")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=["rotate", "wrap-root"])
-    parser.add_argument("--tenant", metavar="NAME", help="rotate this tenant's data key instead")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--tenant", metavar="NAME", help="rotate this tenant's data key instead")
+    which.add_argument("--root", action="store_true", help="rotate the root key instead")
+    which.add_argument("--vault", action="store_true", help="rotate Vault's key, and wrap the root key with it")
     parser.add_argument("--revoke-old", action="store_true", help="a key has leaked: end its tokens at once")
     parser.add_argument("--json", action="store_true", help="print the new key's id and times as JSON")
 
@@ -37,6 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.action == "wrap-root":
         print(wrapped_root(reach()))
+        return 0
+    if args.root or args.vault:
+        step = asyncio.run((rotate_root if args.root else rotate_vault)(reach()))
+        print(json.dumps(step.as_json()) if args.json else step.text)
         return 0
     if args.tenant:
         version, count = asyncio.run(_rotate_tenant(reach(), args.tenant))

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from helios.embedded.errors import StackError
 from helios.embedded.home import Home
+from helios.embedded.keys import load_keys, root_key_file
+from helios.embedded.postgres import roles
 from helios.settings import Settings, settings
 
 
 def reach() -> Settings:
     """Raises `StackError` where neither the environment nor a running stack says where the database is."""
     config = settings()
-    if config.postgres_dsn.get_secret_value() and config.root_key.get_secret_value():
+    if config.postgres_dsn.get_secret_value() and (config.root_key.get_secret_value() or config.root_key_file):
         return config
     home = Home(config.home.expanduser().absolute())
     try:
         stack = json.loads(home.stack_file.read_text(encoding="utf-8"))
-        key = (home.keys / "root_key").read_text(encoding="utf-8")
+        keys = load_keys(home, has_data=True)
     except (OSError, ValueError):
         raise StackError(
             f"No stack runs here ({home.stack_file} is not there). Start one with `make up`, or set "
@@ -29,7 +32,9 @@ def reach() -> Settings:
         update={
             "home": home.root,
             "postgres_dsn": SecretStr(stack["postgres_dsn"]),
-            "root_key": SecretStr(key),
+            "postgres_owner_dsn": SecretStr(roles(keys, urlsplit(stack["postgres_dsn"]).port or 0).owner),
+            "root_key": SecretStr(keys.root_key),
+            "root_key_file": root_key_file(home),
             "temporal_address": stack["temporal_address"],
             "temporal_namespace": stack["temporal_namespace"],
         }

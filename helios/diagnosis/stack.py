@@ -75,16 +75,16 @@ def _own(path: Path) -> bool:
 
 
 def key_service(settings: Settings) -> Iterator[Finding]:
-    """Where Vault keeps the root key: does it open it?"""
+    """Where Vault or a file keeps the root key: does it open?"""
     from helios.kms import WRAPPED, KmsError, root_of
 
-    if settings.root_key.get_secret_value().startswith(WRAPPED):
+    if settings.root_key_file or settings.root_key.get_secret_value().startswith(WRAPPED):
         try:
             root_of(settings)
         except (KmsError, CryptoError) as error:
             yield Finding("root key", "wrong", "The root key cannot be opened.", str(error))
         else:
-            yield Finding("root key", "ok", "Vault opens it.")
+            yield Finding("root key", "ok", "It opens.")
 
 
 def ports(settings: Settings) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ class Keys:
     postgres_app: str = field(repr=False)
     valkey: str = field(repr=False)
     root_key: str = field(repr=False)
-    """Base64 of 32 bytes: wraps each tenant's key."""
+    """Base64 of 32 bytes: wraps each tenant's key. While it is rotated two of them, with a comma between."""
     token_key: str = field(repr=False)
     """PEM of the Ed25519 private key that signs access tokens."""
 
@@ -68,6 +68,10 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "root_key": _root_key,
     "token_key": _token_key,
 }
+
+
+def root_key_file(home: Home) -> Path:
+    return home.keys / "root_key"
 
 
 def load_keys(home: Home, *, has_data: bool) -> Keys:

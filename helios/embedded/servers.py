@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from helios.embedded.errors import StackError
 from helios.embedded.home import Home
 from helios.embedded.keeper import Keeper, Report, together
-from helios.embedded.keys import Keys, load_keys
+from helios.embedded.keys import Keys, load_keys, root_key_file
 from helios.embedded.ports import LOOPBACK, Claims, Ports, asked_ports, choose_ports, is_free
 from helios.embedded.postgres import create_database, has_data, postgres_part, roles
 from helios.embedded.temporal import NAMESPACE, temporal_part
@@ -58,6 +58,8 @@ class Servers:
             "HELIOS_TEMPORAL_NAMESPACE": self.temporal_namespace,
             "HELIOS_TEMPORAL_UI_URL": self.temporal_ui_url,
             "HELIOS_ROOT_KEY": self.keys.root_key,
+            # Goes before the one above, which a rotation makes old.
+            "HELIOS_ROOT_KEY_FILE": str(root_key_file(self.home)),
             "HELIOS_TOKEN_KEY": self.keys.token_key,
         }
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from helios import kms
 from helios.crypto import CryptoError
 from helios.diagnosis.stack import key_service
+from helios.embedded.keys import write_secret
 from helios.keyring import root_key
-from helios.kms import KmsError, root_of, wrapped_root
+from helios.kms import KmsError, Vault, new_root, root_of, wrapped_root
 from helios.settings import Settings
 from tests.foundation.vault_server import Transit, vault
 
 TOKEN = "hvs.of-a-test"  # of a server that lives as long as one test
+TENANT = UUID(int=7)
 ROOT = base64.b64encode(os.urandom(32)).decode()
 
 
@@ -50,6 +54,52 @@ def test_what_was_sealed_before_opens_with_the_key_that_vault_keeps(server: Tran
     for each in (kept, anew):
         assert root_of(settings(server, each)).unwrap(wrapped, tenant, 1) == root_key(ROOT).unwrap(wrapped, tenant, 1)
     assert server.asked[-3:] == [f"/v1/transit/{verb}/helioscs" for verb in ("rewrap", "decrypt", "decrypt")]
+
+
+def test_vaults_own_key_is_rotated(server: Transit, tmp_path: Path) -> None:
+    file = tmp_path / "root_key"
+    file.write_text(wrapped_root(settings(server, ROOT)))
+    config = settings(server, "", root_key_file=file)
+    wrapped = root_of(config).new_tenant_key(TENANT, 1)
+    Vault(config).rotate()
+    anew = wrapped_root(config)
+    assert anew.startswith("vault:v2:")
+    file.write_text(anew)
+    assert root_of(config).unwrap(wrapped, TENANT, 1)
+    assert len(Vault(config).unwrap(new_root(config))) == 32
+
+
+def test_a_process_takes_a_new_root_key_from_its_file(server: Transit, tmp_path: Path) -> None:
+    """By the values that it meets, and before it wraps any; Vault is asked once for each key."""
+    file, other = tmp_path / "root_key", base64.b64encode(os.urandom(32)).decode()
+    write_secret(file, wrapped_root(settings(server, ROOT)))
+    config = settings(server, "", root_key_file=file)
+    process, kept = root_of(config), file.read_text()
+    old = process.new_tenant_key(TENANT, 1)
+    write_secret(file, f"{wrapped_root(settings(server, other))},{kept}")
+    asked = len(server.asked)
+    new = root_key(other).new_tenant_key(TENANT, 1)
+    assert process.unwrap(new, TENANT, 1)
+    assert process.unwrap(old, TENANT, 1)
+    assert len(server.asked) == asked + 1
+    assert process.new_tenant_key(TENANT, 2).startswith(root_key(other).mark)
+    write_secret(file, other)
+    assert process.new_tenant_key(TENANT, 2).startswith(root_key(other).mark)
+    with pytest.raises(CryptoError):
+        process.unwrap(old, TENANT, 1)
+    file.write_text("vault:v1:unknown")
+    with pytest.raises(CryptoError, match="Vault cannot open"):
+        process.new_tenant_key(TENANT, 2)
+
+
+def test_what_was_wrapped_before_root_keys_had_names_opens() -> None:
+    plain = base64.b64decode(ROOT)
+    nonce, key = os.urandom(12), os.urandom(32)
+    wrapped = nonce + AESGCM(plain).encrypt(nonce, key, f"{TENANT}|1".encode())
+    for ring in (ROOT, f"{base64.b64encode(bytes(32)).decode()},{ROOT}"):
+        assert root_key(ring).unwrap(wrapped, TENANT, 1) == key
+    with pytest.raises(CryptoError):
+        root_key(ROOT).unwrap(b"short", TENANT, 1)
 
 
 def test_a_root_key_of_ones_own_asks_nobody(server: Transit) -> None:
