@@ -77,7 +77,8 @@ async def start(
     found = await sso.configured(services, await _named(services, tenant))
     if challenge is None or not CHALLENGE.fullmatch(challenge):
         raise Problem("invalid_request", "Send `challenge`: the S256 of a verifier, 43 characters of base64url.")
-    begun = await begin(services, request, found, return_to, challenge=challenge)
+    async with told(services, found.tenant_id):
+        begun = await begin(services, request, found, return_to, challenge=challenge)
     return begun.bound(RedirectResponse(begun.url, 303, headers=NO_STORE), request)
 
 
@@ -97,7 +98,8 @@ async def link(body: SsoLink, request: Request, services: State, caller: Anybody
     provider as well. Send it from a page of ours, whose cookie the browser keeps."""
     await require_recent_sign_in(services, caller)
     found = await sso.configured(services, caller.tenant_id)
-    begun = await begin(services, request, found, body.return_to, user_id=caller.id)
+    async with told(services, found.tenant_id, caller.id):
+        begun = await begin(services, request, found, body.return_to, user_id=caller.id)
     return begun.bound(JSONResponse({"url": begun.url}, headers=NO_STORE), request)
 
 
@@ -225,6 +227,14 @@ async def _require_own_answer(
         raise Problem("sso_refused")
 
 
+class ProviderAtFault(Problem):
+    """`reason` is for the tenant's own people: whoever asks without having signed in learns nothing of a provider's."""
+
+    def __init__(self, code: str, reason: str, retry_after_s: int | None = None) -> None:
+        super().__init__(code, retry_after_s=retry_after_s)
+        self.reason = reason
+
+
 @asynccontextmanager
 async def provider() -> AsyncIterator[None]:
     """What the provider did not do is a problem, in words that hold nothing it said."""
@@ -233,22 +243,19 @@ async def provider() -> AsyncIterator[None]:
     except CodeRefused:
         raise Problem("invalid_sso_state", "The provider does not take its code any more: begin again.") from None
     except ProviderAway as error:
-        raise Problem("sso_provider_unavailable", _wrong(error.reason), retry_after_s=5) from None
+        raise ProviderAtFault("sso_provider_unavailable", error.reason, retry_after_s=5) from None
     except (ProviderError, IdTokenError) as error:
-        raise Problem("sso_provider_invalid", _wrong(error.reason)) from None
-
-
-def _wrong(reason: str) -> str:
-    return f"What is wrong with the provider's answer: {reason}."
+        raise ProviderAtFault("sso_provider_invalid", error.reason) from None
 
 
 @asynccontextmanager
-async def told(services: Services, tenant_id: UUID) -> AsyncIterator[None]:
-    """Each sign-in that fails is in the tenant's audit log, by the code of its problem."""
+async def told(services: Services, tenant_id: UUID, user_id: UUID | None = None) -> AsyncIterator[None]:
+    """Each sign-in that fails is in the tenant's audit log, by the code of its problem and what only its own people may
+    know of it. `user_id`: who began it, where that is known."""
     try:
         yield
     except Problem as problem:
-        who: tuple[audit.ActorType, UUID | None] = ("user", None)
+        who: tuple[audit.ActorType, UUID | None] = ("user", user_id)
         detail = {"code": problem.code, **_reason(problem)}
         async with services.database.tenant(tenant_id) as connection:
             await audit.record(connection, tenant_id, "auth.sso_failed", actor=who, subject=who, detail=detail)
@@ -256,7 +263,7 @@ async def told(services: Services, tenant_id: UUID) -> AsyncIterator[None]:
 
 
 def _reason(problem: Problem) -> dict[str, str]:
-    return {"reason": problem.reason} if isinstance(problem, admission.NotAdmitted) else {}
+    return {"reason": problem.reason} if isinstance(problem, admission.NotAdmitted | ProviderAtFault) else {}
 
 
 def cookie_of(state: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from api.problems import MEDIA_TYPE
+from api.problems import CODES, MEDIA_TYPE
 from helios.identity.providers import ProviderError, Providers, open_providers
 from helios.settings import Settings
 from tests.api.problems import assert_problem
@@ -24,14 +24,15 @@ async def test_no_forged_token_signs_anybody_in(bank: Bank, browser: Browser, pr
     for how in FORGED:
         await provider.tell(behave=how)
         refused(await browser.to_page(), how)
-    assert await reasons(bank) == ["sso_provider_invalid"] * len(FORGED)
+    codes = [each["detail"]["code"] for each in await bank.events("auth.sso_failed")]
+    assert codes == ["sso_provider_invalid"] * len(FORGED)
     assert await bank.events("user.registered") == []
     await provider.tell(behave="")
     assert (await browser.me())["roles"] == ["agent"]
 
 
 async def test_a_provider_that_is_away_or_talks_nonsense_is_a_clear_problem_and_comes_back(bank: Bank) -> None:
-    """Nothing of it was read before: what went well is kept for some minutes."""
+    """Nothing of it was read before: what went well is kept for some minutes. Why, the tenant's own people read."""
     async with running_provider() as fresh:
         await set_up(bank.api, bank.id, fresh, provisioning=True, **MAPPED)
         await fresh.next_user(groups=["desk"])
@@ -39,6 +40,7 @@ async def test_a_provider_that_is_away_or_talks_nonsense_is_a_clear_problem_and_
         for how in (*ANSWERS, "other_issuer", "inside"):
             await fresh.tell(behave=f"discovery:{how}")
             refused(await browser.start(), how)
+        assert {"status", "not_json", "other_issuer", "endpoints"} <= set(await reasons(bank))
         await fresh.tell(behave="")
         for where in ("token", "jwks"):
             for how in (*ANSWERS, "hang") if where == "token" else ANSWERS:
@@ -54,13 +56,14 @@ async def test_a_provider_that_is_away_or_talks_nonsense_is_a_clear_problem_and_
 
 
 def refused(answer: httpx.Response, how: str) -> None:
-    """A problem that names the provider as the one at fault, and repeats nothing it said."""
+    """A problem that names the provider as the one at fault, and tells a stranger neither what it said nor why."""
     away = how in ("500", "hang")
     body = answer.json()
     expected = (503, "sso_provider_unavailable") if away else (502, "sso_provider_invalid")
     assert (answer.status_code, body["code"]) == expected, (how, answer.text)
     assert answer.headers["content-type"] == MEDIA_TYPE
     assert not away or int(answer.headers["retry-after"]) > 0
+    assert body["detail"] == CODES[body["code"]].help
     assert "maintenance" not in answer.text
 
 
