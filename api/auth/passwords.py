@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth.answers import NO_STORE, Anybody
+from api.auth.codes import refused_is_noted
 from api.auth.login import NO_TENANT, counted, find_tenant, refuse_if_shut, settle
 from api.described import described
 from api.mailing import mailing
@@ -146,6 +147,12 @@ async def accepted(services: Services, tenant_id: UUID, kind: outbox.Wish, email
 )
 async def reset(body: PasswordReset, services: State) -> Response:
     """Ends all sessions, and opens a locked account again. A second factor is asked for as before."""
+    async with refused_is_noted(services, body.token, "/v1/auth/password/reset"):
+        await _reset(services, body)
+    return Response(status_code=204)
+
+
+async def _reset(services: Services, body: PasswordReset) -> None:
     tenant_id = _tenant_of(body.token)
     async with services.database.tenant(tenant_id) as connection:
         found = await resets.find(connection, body.token)
@@ -165,7 +172,6 @@ async def reset(body: PasswordReset, services: State) -> Response:
         await sessions.revoke_all(connection, tenant_id, user.id, reason="password_reset", actor=who)
     with suppress(RedisError, OSError):  # else the lock ends by itself
         await services.lockout.forget(lockout.account(tenant.slug, user.email))
-    return Response(status_code=204)
 
 
 def _tenant_of(token: str) -> UUID:

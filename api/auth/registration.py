@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from api.auth.answers import NO_STORE
+from api.auth.codes import refused_is_noted
 from api.auth.login import NO_TENANT, find_tenant
 from api.auth.passwords import NEW, TENANT, accepted, require_strong
 from api.cleaning import clean
@@ -64,7 +65,8 @@ async def register(body: Registration, services: State) -> Response:
         assert body.invitation is not None
         assert body.display_name is not None
         assert body.password is not None
-        return await _open_account(services, body.invitation, clean(body.display_name), body.password)
+        async with refused_is_noted(services, body.invitation, "/v1/auth/register"):
+            return await _open_account(services, body.invitation, clean(body.display_name), body.password)
     if given == {"tenant", "email"}:
         assert body.tenant is not None
         assert body.email is not None

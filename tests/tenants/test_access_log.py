@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from sqlalchemy import text
 
 from api.access_log import OTHERS_MOST, ROUTES_MOST, WRITTEN_AT_ONCE, AccessLog, Entry
+from helios import invitations
 from helios.database import Database
+from helios.embedded.supervisor import Stack
 from helios.ids import new_id
+from tests.api.beside import served_beside
 from tests.api.problems import assert_problem
 from tests.api.test_websocket import opened
 from tests.tenants.conftest import Bank
@@ -93,6 +98,34 @@ async def test_the_end_of_a_session_and_of_a_key_are_noted_with_the_whole_route_
     assert_problem(answer, code="invalid_api_key")
     (event,) = await heard(bank, "access.refused", 1, actor_id=key["id"])
     assert (event["actor"]["type"], event["detail"]["route"]) == ("api_key", "/v1/customer-tokens")
+
+
+async def test_guessing_codes_is_noted_by_count_and_without_the_code(bank: Bank, database: Database) -> None:
+    async with database.tenant(bank.id) as connection:
+        made = await invitations.create(
+            connection, bank.id, email="n@x.example", roles=["agent"], actor=("system", None)
+        )
+    known, account = made.token.rpartition(".")[0], {"display_name": "Nora", "password": "six words that only I know"}
+    for secret in ("x", "y", "z"):
+        guess = {"invitation": f"{known}.{secret}", **account}
+        assert_problem(await bank.api.http.post("/v1/auth/register", json=guess), code="invalid_invitation")
+        guess = {"token": f"{known}.{secret}", "new_password": account["password"]}
+        assert_problem(await bank.api.http.post("/v1/auth/password/reset", json=guess), code="invalid_reset_token")
+    events = await heard(bank, "access.refused", 6)
+    counted: Counter[str] = Counter()
+    for each in events:
+        counted[each["detail"]["route"]] += each["detail"]["count"]
+        assert (each["actor"]["id"], each["subject"]["id"], each["detail"]["status"]) == (None, None, 422)
+    assert counted == {"/v1/auth/register": 3, "/v1/auth/password/reset": 3}
+    assert str(made.id) not in str(events)
+
+
+async def test_a_code_that_names_no_tenant_leaves_nothing_to_be_written(stack: Stack) -> None:
+    async with served_beside(stack) as (at, services), httpx.AsyncClient(base_url=at) as client:
+        for code in (f"{uuid4()}.{uuid4()}.x", "x"):
+            guess = {"token": code, "new_password": "six words that only I know"}
+            assert_problem(await client.post("/v1/auth/password/reset", json=guess), code="invalid_reset_token")
+        assert services.access._windows == {}
 
 
 async def test_auditors_filter_and_page_and_others_see_nothing(bank: Bank) -> None:
