@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from limits import RateLimitItem
 from starlette.datastructures import Headers, MutableHeaders
@@ -88,13 +88,19 @@ async def _callers(services: Services, scope: Scope) -> dict[LimitScope, str]:
     return found
 
 
-def address_of(scope: Scope) -> str:
-    """Where the request comes from, hashed; of IPv6 the network, which is what one subscriber has."""
-    host = str((scope.get("client") or ("unknown", 0))[0])
+def client_address(scope: Scope) -> IPv4Address | IPv6Address | None:
+    """Where the request comes from; None where a proxy in front of us said what is no address."""
+    host = str((scope.get("client") or ("", 0))[0])
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        address = ip_address(host.partition("%")[0])
     except ValueError:
-        return token_hash(host).hex()[:32]
-    if address.version == 6:
-        address = address.ipv4_mapped or ipaddress.ip_network((int(address), 64), strict=False).network_address
+        return None
+    return address if address.version == 4 else address.ipv4_mapped or address
+
+
+def address_of(scope: Scope) -> str:
+    """The same, hashed; of IPv6 the network, which is what one subscriber has. All that is no address counts as one."""
+    address = client_address(scope)
+    if address is not None and address.version == 6:
+        address = ip_network((int(address), 64), strict=False).network_address
     return token_hash(str(address)).hex()[:32]

@@ -6,6 +6,7 @@ Each field is the environment variable `HELIOS_<NAME>`; the providers' own varia
 from __future__ import annotations
 
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -64,7 +65,8 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Further hosts that are answered (`Host` header), e.g. of a load balancer. Both unset: any."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
-    """Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, e.g. 10.0.0.0/8."""
+    """Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, e.g. 10.0.0.0/24: proxies,
+    which append the address that they saw, and nothing else."""
     rate_limits: float = Field(default=1.0, ge=0.0)
     """Multiplies every limit of requests (api/limits.py). 0: none is counted."""
     access_log_window_s: float = Field(default=60.0, gt=0.0)
@@ -194,6 +196,14 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """If all were trusted, every caller would choose his own address; a misspelt one uvicorn never matches."""
+        if any(ip_network(each).prefixlen == 0 for each in value):
+            raise ValueError("HELIOS_TRUSTED_PROXIES names addresses or networks of proxies, not everybody")
+        return value
 
     def environment(self) -> dict[str, str]:
         """What was set, as the variables that a child process reads it from again."""

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from api.auth.answers import TOKENS, tokens
 from api.auth.line import Place, in_line
 from api.cleaning import clean
-from api.counting import address_of
+from api.counting import address_of, client_address
 from api.described import described
 from api.models import SignIn
 from api.problems import Problem
@@ -222,5 +222,5 @@ def client_of(request: Request) -> dict[str, str]:
     """By what the owner of a session will know it. Sealed before it is stored."""
     return {
         "user_agent": clean(request.headers.get("user-agent", ""))[:200],
-        "address": request.client.host if request.client else "",
+        "address": str(client_address(request.scope) or ""),
     }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from helios import logs
-from helios.settings import settings
+from helios.settings import Settings, settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +31,11 @@ def run(args: argparse.Namespace) -> int:
         timeout_graceful_shutdown=2,
         ws_max_size=128 * 1024,
         http="api.server:Connection",
-        # Else uvicorn believes whatever comes from this machine.
-        proxy_headers=bool(config.trusted_proxies),
-        forwarded_allow_ips=list(config.trusted_proxies),
+        **proxies(config),
     )
     return 0
+
+
+def proxies(config: Settings) -> dict[str, Any]:
+    """Options for uvicorn: whose word on where a request comes from is taken. Unset, it would take this machine's."""
+    return {"proxy_headers": bool(config.trusted_proxies), "forwarded_allow_ips": list(config.trusted_proxies)}

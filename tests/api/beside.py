@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.state import Services
+from helios.commands.api import proxies
 from helios.embedded.supervisor import Stack
 from helios.settings import Settings
 from tests.api.serving import serving
@@ -45,6 +46,7 @@ async def api_beside(stack: Stack, *, address: str = "127.0.0.1", **changed: Any
 @asynccontextmanager
 async def served_beside(stack: Stack, **changed: Any) -> AsyncIterator[tuple[str, Services]]:
     """The same on a port of its own, for what takes a connection: its address, and what it stands on."""
-    app = create_app(settings_beside(stack, **changed))
-    async with app.router.lifespan_context(app), serving(app) as port:
+    config = settings_beside(stack, **changed)
+    app = create_app(config)
+    async with app.router.lifespan_context(app), serving(app, **proxies(config)) as port:
         yield f"http://127.0.0.1:{port}", app.state.services
