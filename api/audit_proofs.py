@@ -37,7 +37,7 @@ Since = Annotated[int | None, Query(ge=1, le=2**62, description="The size of a c
 
 ROOT = "0qgBmhDc7Y9DmWmHk0kC0n8m3pXz1vYQ5m8s5b0y7Xk="
 NOTE = f"helioscs/audit/{ID}\n42\n{ROOT}\n\n— helioscs/audit/{ID} 5q…\n"
-CHECKPOINT = {"size": 42, "root": ROOT, "note": NOTE, "keys": [f"helioscs/audit/{ID}+e6a8…+AT…"]}
+CHECKPOINT = {"size": 42, "root": ROOT, "note": NOTE, "keys": [f"helioscs/audit/{ID}+e6a8…+AT…"], "key_changes": []}
 PROOF = {
     "event": {"id": ID, "action": "auth.login", "created_at": TIME},
     "canonical": f'{{"action":"auth.login","created_at":"{TIME}","id":"{ID}"}}',
@@ -71,6 +71,7 @@ async def read_checkpoint(services: State, examiner: Examiner, since: Since = No
         "root": _base64(checkpoint.root),
         "note": head.note,
         "keys": [verifier_key(checkpoint.origin, key) for key in keys.public],
+        "key_changes": keys.notes,
     }
     if consistency is not None:
         answer["consistency"] = {"since": since, "path": [_base64(each) for each in consistency]}

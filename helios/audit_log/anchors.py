@@ -1,5 +1,6 @@
-"""Anchors: checkpoints kept where the database's owner cannot change them. They are the log's real protection. The list
-of erasures (`helios.privacy.journal`) is beside them, since it must outlive the database, too.
+"""Anchors: checkpoints kept where the database's owner cannot change them. They are the log's real protection. Beside
+them is what must outlive the database, too: the notes by which one signing key follows another
+(`helios.audit_log.key_chain`), and the list of erasures (`helios.privacy.journal`).
 
 What is written there once is read by who verifies and by a restore only. A folder serves one machine; put it on a
 volume that another account owns, or that is shipped off the machine as it grows. A bucket with object lock
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from helios.settings import Settings
 
 
-Kept = Literal["checkpoints", "erasures"]
+Kept = Literal["checkpoints", "keys", "erasures"]
 
 
 class Anchor(Protocol):

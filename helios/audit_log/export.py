@@ -4,7 +4,8 @@ manifest.json      what it is (`helioscs-audit-export/1`), and the SHA-256 of ev
 events.jsonl       one canonical event a line, in the log's order: the bytes that are hashed
 events.csv         the same for a spreadsheet
 checkpoints.jsonl  every signed checkpoint, oldest first
-keys.json          the public keys that sign
+keys.json          the public keys that sign, oldest first
+key_changes.jsonl  the notes by which each but the first was put in
 proofs.jsonl       for each event its place and the hashes that lead from it to the last checkpoint's root
 verify.py          a verifier that needs Python's standard library only
 """
@@ -52,6 +53,7 @@ class _Log:
     events: Sequence[bytes]
     notes: Sequence[str]
     keys: Sequence[str]
+    key_changes: Sequence[str]
 
 
 class NothingSealed(Exception):
@@ -79,7 +81,8 @@ async def write_export(
         events = [canonical(tenant_id, row) for row in rows]
         keys = await signing_keys(connection, root, tenant_id)
     origin = Checkpoint(tenant_id, 0, b"").origin
-    log = _Log(tenant_id, events, [row.note for row in notes], [verifier_key(origin, key) for key in keys.public])
+    public = [verifier_key(origin, key) for key in keys.public]
+    log = _Log(tenant_id, events, [row.note for row in notes], public, keys.notes)
     await asyncio.to_thread(_write, log, path)
     return len(events)
 
@@ -90,6 +93,7 @@ def _write(log: _Log, path: Path) -> None:
         "events.csv": _table(log.events),
         "checkpoints.jsonl": b"".join(json.dumps(note).encode() + b"\n" for note in log.notes),
         "keys.json": json.dumps(log.keys, indent=2).encode() + b"\n",
+        "key_changes.jsonl": b"".join(json.dumps(note).encode() + b"\n" for note in log.key_changes),
         "proofs.jsonl": b"".join(_proofs(log.events)),
         "verify.py": VERIFIER.read_bytes(),
     }

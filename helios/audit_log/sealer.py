@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import structlog
 from sqlalchemy import text
@@ -32,6 +33,8 @@ BLOCK_LEVEL: Final = 8
 BLOCK: Final = 1 << BLOCK_LEVEL
 """Leaves under a stored inner root: a proof reads a block or two of leaves, and one hash for each other block."""
 
+ANCHORED: Final = WeakKeyDictionary[Anchor, set[str]]()
+"""Which keys' notes this process knows to be there."""
 TAKE_TURNS = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 HEAD = text(
     "SELECT size, frontier, sealed_below FROM audit_checkpoints WHERE tenant_id = :tenant_id ORDER BY size DESC LIMIT 1"
@@ -96,9 +99,10 @@ async def seal(database: Database, root: RootKey, anchor: Anchor | None, tenant_
         sealed = await _seal_batch(connection, root, tenant_id, batch)
     if sealed is None:
         return False
-    note, events = sealed
+    note, key_notes, events = sealed
     if anchor is not None:
         try:
+            await _anchor_keys(anchor, tenant_id, key_notes)
             await anchor.add(tenant_id, note)
         except OSError as error:
             # The next checkpoint holds this one in it; other tenants are not kept waiting.
@@ -108,7 +112,8 @@ async def seal(database: Database, root: RootKey, anchor: Anchor | None, tenant_
 
 async def _seal_batch(
     connection: AsyncConnection, root: RootKey, tenant_id: UUID, batch: int
-) -> tuple[str, int] | None:
+) -> tuple[str, tuple[str, ...], int] | None:
+    """The checkpoint, the notes of the keys up to the one that signed it, and how many events it is of."""
     head = (await connection.execute(HEAD, {"tenant_id": tenant_id})).one_or_none()
     frontier = unpack(head.size, head.frontier) if head is not None else Frontier()
     where = {"tenant_id": tenant_id, "sealed_below": head.sealed_below if head is not None else 0, "batch": batch}
@@ -133,7 +138,18 @@ async def _seal_batch(
             "sealed_below": events[-1].xid + 1,
         },
     )
-    return note, len(events)
+    return note, keys.notes, len(events)
+
+
+async def _anchor_keys(anchor: Anchor, tenant_id: UUID, notes: Sequence[str]) -> None:
+    """A key is known there before the first checkpoint that it signs. Raises `OSError`."""
+    anchored = ANCHORED.setdefault(anchor, set())
+    if not anchored.issuperset(notes):
+        anchored.update(await anchor.notes(tenant_id, "keys"))
+    for note in notes:
+        if note not in anchored:
+            await anchor.add(tenant_id, note, "keys")
+            anchored.add(note)
 
 
 async def _grow(connection: AsyncConnection, tenant_id: UUID, frontier: Frontier, events: Sequence[Any]) -> None:

@@ -1,8 +1,9 @@
 """Verifies an exported audit log: `python3 verify.py` in the unpacked archive. Needs Python's standard library only.
 
-Checks that each file is the one of the manifest, that the events make up the tree whose root each checkpoint signs, and
-that each event's proof leads to the last root. To be sure that the log is the one that was written at its time, compare
-checkpoints.jsonl with those that were anchored outside of the bank's database. Exit code 0: all of it holds.
+Checks that each file is the one of the manifest, that each key was put in by one before it, that the events make up
+the tree whose root each checkpoint signs, and that each event's proof leads to the last root. To be sure that the log
+is the one that was written at its time, compare checkpoints.jsonl with those that were anchored outside of the bank's
+database. Exit code 0: all of it holds.
 
 Ed25519 after RFC 8032, section 6 (for verification, where time need not be constant).
 """
@@ -12,8 +13,10 @@ from __future__ import annotations
 import base64
 import json
 import sys
+from dataclasses import dataclass
 from hashlib import sha256, sha512
 from pathlib import Path
+from typing import Any
 
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -127,16 +130,15 @@ def check(folder: Path) -> tuple[int, int]:
             raise ValueError(f"{name} is not the file of the manifest")
     events = (folder / "events.jsonl").read_bytes().splitlines()
     leaves = [sha256(b"\x00" + event).digest() for event in events]
-    keys = dict(read_key(key) for key in json.loads((folder / "keys.json").read_bytes()))
-    notes = [json.loads(line) for line in (folder / "checkpoints.jsonl").read_bytes().splitlines()]
-    signed = dict(read_note(note, keys) for note in notes)
+    keys = read_keys(json.loads((folder / "keys.json").read_bytes()), read_lines(folder / "key_changes.jsonl"))
+    signed = dict(read_note(note, keys) for note in read_lines(folder / "checkpoints.jsonl"))
     roots = roots_by_size(leaves, set(signed))
     for size in sorted(signed):
         if roots.get(size) != signed[size]:
             raise ValueError(f"the first {size} events are not those that checkpoint {size} signs")
     if not events or max(signed) != len(events):
         raise ValueError(f"there are {len(events)} events, and the last checkpoint signs {max(signed, default=0)}")
-    proofs = [json.loads(line) for line in (folder / "proofs.jsonl").read_bytes().splitlines()]
+    proofs = read_lines(folder / "proofs.jsonl")
     if len(proofs) != len(events):
         raise ValueError("there is not one proof for each event")
     for position, (leaf, proof) in enumerate(zip(leaves, proofs, strict=True)):
@@ -146,22 +148,69 @@ def check(folder: Path) -> tuple[int, int]:
     return len(events), len(signed)
 
 
-def read_key(text: str) -> tuple[bytes, bytes]:
+def read_lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+@dataclass
+class Key:
+    """`above`, `until`: it signs checkpoints of more entries than the one, and of the other at most."""
+
+    version: int
+    name: str
+    public: bytes
+    above: int = 0
+    until: float = float("inf")
+    revoked: bool = False
+
+    def signed(self, name: str, message: str, signature: bytes) -> bool:
+        named = sha256(name.encode() + b"\n\x01" + self.public).digest()[:4]
+        return named == signature[:4] and verify_signature(self.public, message.encode(), signature[4:])
+
+
+def read_keys(texts: list[str], changes: list[str]) -> list[Key]:
+    """The log's keys, oldest first. Each but the first must have been put in by one before it."""
+    if len(changes) != len(texts) - 1:
+        raise ValueError(f"there are {len(texts)} keys, and {len(changes)} were put in after the first")
+    keys = [read_key(texts[0], 1)]
+    for text, change in zip(texts[1:], changes, strict=True):
+        message, signature = read_signed(change)
+        name, version, public, above, by = message.splitlines()
+        key = read_key(text, int(version))
+        key.above = int(above)
+        by, _, revoked = by.partition(" ")
+        before = next((each for each in keys if each.version == int(by) and not each.revoked), None)
+        if before is None or base64.b64decode(public) != key.public or not before.signed(name, message, signature):
+            raise ValueError(f"key {version} was not put in by a key before it")
+        if name != key.name.replace("/audit/", "/audit-key/") or key.name != before.name:
+            raise ValueError(f"key {version} is of another log")
+        before.until, before.revoked = key.above, bool(revoked)
+        keys.append(key)
+    return keys
+
+
+def read_key(text: str, version: int) -> Key:
     name, hashed, body = text.split("+", 2)
     raw = base64.b64decode(body)
     if raw[:1] != b"\x01" or sha256(name.encode() + b"\n" + raw).digest()[:4].hex() != hashed:
         raise ValueError(f"{text} is not an Ed25519 key")
-    return bytes.fromhex(hashed), raw[1:]
+    return Key(version, name, raw[1:])
 
 
-def read_note(note: str, keys: dict[bytes, bytes]) -> tuple[int, bytes]:
+def read_signed(note: str) -> tuple[str, bytes]:
+    """The text that was signed, and 4 bytes of the key's hash with the signature."""
     message, _, signatures = note.partition("\n\n")
-    message += "\n"
-    _, size, root = message.splitlines()
-    signed = base64.b64decode(signatures.split()[-1])
-    public = keys.get(signed[:4])
-    if public is None or not verify_signature(public, message.encode(), signed[4:]):
+    return message + "\n", base64.b64decode(signatures.split()[-1])
+
+
+def read_note(note: str, keys: list[Key]) -> tuple[int, bytes]:
+    message, signature = read_signed(note)
+    name, size, root = message.splitlines()
+    key = next((each for each in keys if each.signed(name, message, signature)), None)
+    if key is None or name != key.name:
         raise ValueError(f"the signature of checkpoint {size} does not hold")
+    if not key.above < int(size) <= key.until:
+        raise ValueError(f"checkpoint {size} is signed by key {key.version}, which does not sign those")
     return int(size), base64.b64decode(root)
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios.audit_log.anchors import Anchor
-from helios.audit_log.checkpoints import CheckpointError, verify
+from helios.audit_log.checkpoints import CheckpointError
+from helios.audit_log.key_chain import KeyChain, KeyChainError
 from helios.audit_log.keys import signing_keys
 from helios.audit_log.merkle import Frontier
 from helios.audit_log.reading import Bad, Verdict, read_parts
@@ -66,12 +66,13 @@ async def verify_log(database: Database, root: RootKey, anchor: Anchor | None, t
     expected = _Expected()
     # Anchors first: what is sealed after they were read is in neither.
     notes = await anchor.notes(tenant_id) if anchor is not None else []
+    key_notes = await anchor.notes(tenant_id, "keys") if anchor is not None else []
     try:
         async with database.tenant(tenant_id, snapshot=True) as connection:
-            keys = await _public_keys(connection, root, tenant_id)
+            keys = await _keys(connection, root, tenant_id)
             checkpoints = (await connection.execute(CHECKPOINTS, {"tenant_id": tenant_id})).all()
             expected.stored = _signed_roots(checkpoints, keys, tenant_id)
-            expected.anchored = anchored_roots(notes, keys, tenant_id)
+            expected.anchored = anchored_roots(notes, _anchored_keys(keys, key_notes), tenant_id)
             await _grow_again(database, connection, tenant_id, expected)
             _hold_against_the_end(expected)
             if checkpoints:
@@ -81,18 +82,29 @@ async def verify_log(database: Database, root: RootKey, anchor: Anchor | None, t
     return Report(tenant_id, Verdict.GOOD, expected.read, "good", anchored=len(expected.anchored))
 
 
-async def _public_keys(connection: AsyncConnection, root: RootKey, tenant_id: UUID) -> list[Ed25519PublicKey]:
+async def _keys(connection: AsyncConnection, root: RootKey, tenant_id: UUID) -> KeyChain:
     try:
-        return (await signing_keys(connection, root, tenant_id)).public
+        return (await signing_keys(connection, root, tenant_id)).chain
     except CryptoError as error:
         raise Bad(Verdict.BAD_SIGNATURE, f"the log's key was replaced: {error}") from error
 
 
-def _signed_roots(checkpoints: Sequence[Any], keys: list[Ed25519PublicKey], tenant_id: UUID) -> dict[int, bytes]:
+def _anchored_keys(keys: KeyChain, notes: Sequence[str]) -> KeyChain:
+    """With those that were lost with a restore; one that is missing at the end was taken out."""
+    try:
+        anchored = keys.followed(notes)
+    except KeyChainError as error:
+        raise Bad(Verdict.BAD_SIGNATURE, f"the keys are not those that were anchored: {error}") from error
+    if anchored.newest > keys.newest:
+        raise Bad(Verdict.AGAINST_ANCHOR, f"key {anchored.newest} of the log was anchored and is not there")
+    return anchored
+
+
+def _signed_roots(checkpoints: Sequence[Any], keys: KeyChain, tenant_id: UUID) -> dict[int, bytes]:
     roots = {}
     for row in checkpoints:
         try:
-            checkpoint = verify(row.note, keys)
+            checkpoint = keys.verify(row.note)
         except CheckpointError as error:
             raise Bad(Verdict.BAD_SIGNATURE, f"checkpoint {row.size}: {error}") from error
         if (checkpoint.tenant_id, checkpoint.size, checkpoint.root) != (tenant_id, row.size, row.root):
@@ -101,12 +113,12 @@ def _signed_roots(checkpoints: Sequence[Any], keys: list[Ed25519PublicKey], tena
     return roots
 
 
-def anchored_roots(notes: Sequence[str], keys: list[Ed25519PublicKey], tenant_id: UUID) -> dict[int, bytes]:
+def anchored_roots(notes: Sequence[str], keys: KeyChain, tenant_id: UUID) -> dict[int, bytes]:
     """After a signed restore the lost entries count no more; the same note at another time would hide a cut."""
     roots: dict[int, bytes] = {}
     for number, note in enumerate(notes, start=1):
         try:
-            checkpoint = verify(note, keys)
+            checkpoint = keys.verify(note)
         except CheckpointError as error:
             # Anchors are out of reach of who changes the database: it is the key that is not the one that signed them.
             raise Bad(Verdict.BAD_SIGNATURE, f"anchored checkpoint {number}: {error}") from error

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from helios import audit
 from helios.audit_log.anchors import Anchor
 from helios.audit_log.checkpoints import Checkpoint, sign
-from helios.audit_log.keys import signing_keys
+from helios.audit_log.keys import TAKE_TURNS, put_in_next, signing_keys
 from helios.audit_log.merkle import Frontier
 from helios.backup.anchored import Anchored, read_anchors
 from helios.database import Database
@@ -71,7 +71,7 @@ async def settle(
     if start_workers is not None:
         await start_workers()
     for known in anchored:
-        await _note_restore(database, keyring, anchors[0], known)
+        await note_restore(database, keyring, anchors[0], known)
     refs = [ref for known in anchored for ref in await _file_erasures(database, known)]
     client = await connect(config, keyring)
     for ref in refs:
@@ -90,11 +90,13 @@ def _require_anchors(anchored: Sequence[Anchored]) -> None:
         )
 
 
-async def _note_restore(database: Database, keyring: Keyring, anchor: Anchor, known: Anchored) -> None:
-    """Ends all sessions, since some of them had been ended; and signs that newer entries are lost, not taken out."""
+async def note_restore(database: Database, keyring: Keyring, anchor: Anchor, known: Anchored) -> None:
+    """Ends all sessions, since some of them had been ended; and signs that newer entries are lost, not taken out. Where
+    the log's key was rotated since, a new one takes the place of the one that is lost."""
     tenant_id = known.tenant_id
     async with database.tenant(tenant_id) as connection:
         where = {"tenant_id": tenant_id}
+        await connection.execute(TAKE_TURNS, {"name": f"audit:{tenant_id}"})
         keys = await signing_keys(connection, keyring.root, tenant_id)
         head = (await connection.execute(HEAD, where)).one_or_none()
         size, root = (head.size, head.root) if head is not None else (0, Frontier().root())
@@ -104,7 +106,10 @@ async def _note_restore(database: Database, keyring: Keyring, anchor: Anchor, kn
             detail={"entries": size, "entries_lost": max(0, known.size - size), "sessions_ended": revoked,
                     "anchor_problems": len(known.problems)},
         )  # fmt: skip
-    if known.size > size and keys.private:
+        trusted = keys.private and not keys.chain.revoked(keys.chain.newest)
+        if trusted and known.newest > keys.chain.newest:
+            await put_in_next(connection, keyring.root, keys, known.newest + 1)
+    if known.size > size and trusted:
         await anchor.add(tenant_id, sign(Checkpoint(tenant_id, size, root, lost=known.size), keys.newest))
 
 

@@ -56,7 +56,7 @@ async def _verify(config: Settings, slug: str | None, *, as_json: bool) -> int:
     worst = Verdict.GOOD
     reports: list[dict[str, Any]] = []
     try:
-        for tenant_id, name in await _tenants(database, slug):
+        for tenant_id, name in await tenants_named(database, slug):
             report = await _verified(database, root, anchor_of(config), tenant_id)
             worst = worst or report.verdict
             reports.append({"tenant": name, **_as_json(report)})
@@ -72,7 +72,7 @@ async def _verify(config: Settings, slug: str | None, *, as_json: bool) -> int:
 async def _export(config: Settings, slug: str, out: Path) -> int:
     database, root = _open(config)
     try:
-        ((tenant_id, _),) = await _tenants(database, slug)
+        ((tenant_id, _),) = await tenants_named(database, slug)
         events = await write_export(database, root, tenant_id, out)
     except NothingSealed as error:
         raise StackError(f"There is nothing to export: {error}.") from None
@@ -96,7 +96,7 @@ def _open(config: Settings) -> tuple[Database, RootKey]:
     return database, root_of(config)
 
 
-async def _tenants(database: Database, slug: str | None) -> Sequence[tuple[UUID, str]]:
+async def tenants_named(database: Database, slug: str | None) -> Sequence[tuple[UUID, str]]:
     async with database.platform() as connection:
         found = [(row.id, row.slug) for row in await connection.execute(TENANTS, {"slug": slug})]
     if slug is not None and not found:

@@ -6,6 +6,8 @@ key, which seals once every process knows it, and wraps the keys of its customer
 HELIOS_ROOT_KEY_FILE keeps it (the embedded stack); elsewhere in two steps, and it says which. Killed in the middle, it
 goes on when it is started again. `rotate --vault` gives Vault's own key a new version and wraps the root key with it.
 
+`rotate --audit` lets a new key sign each tenant's audit log, or that of --tenant: the key before it puts it in.
+
 `wrap-root` prints HELIOS_ROOT_KEY as Vault keeps it (HELIOS_VAULT_URL): wrapped, or wrapped anew once Vault's own key
 was rotated. Put that into the settings and start the processes again, one by one; both open.
 
@@ -21,8 +23,11 @@ import json
 from sqlalchemy import text
 
 from helios import tenant_keys
+from helios.audit_log import keys as log_keys
+from helios.commands.audit import tenants_named
 from helios.commands.reach import reach
 from helios.commands.root_key import rotate_root, rotate_vault
+from helios.crypto import CryptoError
 from helios.database import Database
 from helios.embedded.errors import StackError
 from helios.kms import root_of, wrapped_root
@@ -34,11 +39,14 @@ TENANT = text("SELECT id FROM tenants WHERE slug = :slug")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=["rotate", "wrap-root"])
+    parser.add_argument("--tenant", metavar="NAME", help="this tenant: its data key, with --audit its log's")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--tenant", metavar="NAME", help="rotate this tenant's data key instead")
+    which.add_argument("--audit", action="store_true", help="rotate the key that signs the audit log")
     which.add_argument("--root", action="store_true", help="rotate the root key instead")
     which.add_argument("--vault", action="store_true", help="rotate Vault's key, and wrap the root key with it")
-    parser.add_argument("--revoke-old", action="store_true", help="a key has leaked: end its tokens at once")
+    parser.add_argument(
+        "--revoke-old", action="store_true", help="a key has leaked: its tokens end, its log trusts it no more"
+    )
     parser.add_argument("--json", action="store_true", help="print the new key's id and times as JSON")
 
 
@@ -46,7 +54,14 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "wrap-root":
         print(wrapped_root(reach()))
         return 0
+    if args.audit:
+        put_in = asyncio.run(rotate_logs(reach(), args.tenant, revoke_old=args.revoke_old))
+        lines = [f"  {each['tenant']}: key {each['version']} signs beyond {each['above']} entries." for each in put_in]
+        print(json.dumps(put_in) if args.json else "\n".join(lines))
+        return 0
     if args.root or args.vault:
+        if args.tenant:
+            raise StackError("The root key is of all tenants: leave --tenant out.")
         step = asyncio.run((rotate_root if args.root else rotate_vault)(reach()))
         print(json.dumps(step.as_json()) if args.json else step.text)
         return 0
@@ -86,5 +101,21 @@ async def _rotate_tenant(config: Settings, slug: str) -> tuple[int, int]:
         version = await tenant_keys.rotate(database, root, tenant_id)
         await asyncio.sleep(tenant_keys.SEALS_AFTER_S + 1)
         return version, await tenant_keys.rewrap(database, root, tenant_id)
+    finally:
+        await database.close()
+
+
+async def rotate_logs(config: Settings, slug: str | None, *, revoke_old: bool) -> list[dict[str, object]]:
+    """Of each tenant, or of the one: the key that signs its audit log now."""
+    root = root_of(config)
+    database = Database(config.postgres_dsn.get_secret_value(), pool_size=1, pooled=config.postgres_pooled)
+    try:
+        put_in: list[dict[str, object]] = []
+        for tenant_id, name in await tenants_named(database, slug):
+            key = await log_keys.rotate(database, root, tenant_id, revoke_old=revoke_old)
+            put_in.append({"tenant": name, "version": key.version, "above": key.above})
+        return put_in
+    except CryptoError as error:
+        raise StackError(f"The log's keys are not as they should be: {error}. See `helios audit verify`.") from None
     finally:
         await database.close()

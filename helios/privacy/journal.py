@@ -53,7 +53,8 @@ async def add(anchor: Anchor, connection: AsyncConnection, root: RootKey, tenant
     if not keys.private:
         await add_signing_key(connection, root, tenant_id, 1)
         keys = await signing_keys(connection, root, tenant_id)
-    so_far = read(await anchor.notes(tenant_id, "erasures"), keys.public, tenant_id)
+    known = keys.chain.followed(await anchor.notes(tenant_id, "keys"))
+    so_far = read(await anchor.notes(tenant_id, "erasures"), known.public, tenant_id)
     if customer_id not in so_far.erased:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         entry = f"helioscs/erasures/{tenant_id}\n{so_far.last + 1}\n{customer_id}\n{at}\n"

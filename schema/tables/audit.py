@@ -40,6 +40,8 @@ class AuditKey(SQLModel, table=True):
     version: int = Field(primary_key=True)
     wrapped_key: bytes = Field(sa_type=LargeBinary)
     created_at: datetime = now_column()
+    note: str | None = None
+    """By which the key before put it in (`helios.audit_log.key_chain`); the first has none."""
 
 
 class AuditLeaf(SQLModel, table=True):

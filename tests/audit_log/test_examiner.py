@@ -104,14 +104,22 @@ async def test_the_archive_shows_what_was_changed_in_it(log: Log, tmp_path: Path
     ):
         for path, content in originals.items():
             path.write_bytes(content)
-        (folder / name).write_bytes(originals[folder / name].replace(old, new, 1))
-        if name != "events.csv":  # who forges a file forges the manifest, too
-            manifest = json.loads((folder / "manifest.json").read_bytes())
-            manifest["files"][name] = sha256((folder / name).read_bytes()).hexdigest()
-            (folder / "manifest.json").write_text(json.dumps(manifest))
+        forged = originals[folder / name].replace(old, new, 1)
+        if name == "events.csv":
+            (folder / name).write_bytes(forged)
+        else:
+            forged_manifest(folder, name, forged)
         bad = alone(folder)
         assert bad.returncode == 1, name
         assert said in bad.stdout, (name, bad.stdout)
+
+
+def forged_manifest(folder: Path, name: str, content: bytes) -> None:
+    """Who forges a file forges the manifest, too."""
+    (folder / name).write_bytes(content)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["files"][name] = sha256(content).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def alone(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from helios.audit_log.anchors import Anchor, FolderAnchor
 from helios.audit_log.checkpoints import Checkpoint, sign
+from helios.audit_log.key_chain import KeyChain
 from helios.audit_log.keys import signing_keys
 from helios.audit_log.reading import Verdict
 from helios.audit_log.s3 import S3Anchor
@@ -201,8 +202,8 @@ def test_a_note_of_a_restore_counts_in_its_own_place_only() -> None:
     restored = note(3, lost=9)
     after = [note(3), note(6), note(9), restored, again(6), again(12)]
     once, twice = sha256(b"once").digest(), sha256(b"again").digest()
-    assert anchored_roots(after, [key.public_key()], tenant) == {3: once, 6: twice, 12: twice}
+    assert anchored_roots(after, KeyChain.begin(tenant, key.public_key()), tenant) == {3: once, 6: twice, 12: twice}
     for wrong in ([*after, restored], [note(3), note(6), restored], [note(3), note(6), note(9), again(6)]):
         with pytest.raises(Exception, match="anchored checkpoint") as refused:
-            anchored_roots(wrong, [key.public_key()], tenant)
+            anchored_roots(wrong, KeyChain.begin(tenant, key.public_key()), tenant)
         assert refused.value.verdict is Verdict.AGAINST_ANCHOR  # type: ignore[attr-defined]
