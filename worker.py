@@ -44,7 +44,7 @@ from helios.rounds import SHARE, URGENT, repeat_for_ever
 from helios.rules.replaying import start_replays
 from helios.schedules import Schedules
 from helios.settings import Settings, settings
-from helios.sources import sources_hash
+from helios.sources import build_id
 from helios.sweeper import EVERY_S as SWEEP_S
 from helios.sweeper import sweep
 from helios.temporal import Conversations, connect
@@ -108,11 +108,6 @@ def sandboxed_runner() -> WorkflowRunner:
     )
 
 
-def build_id() -> str:
-    """Which code runs, as Temporal shows it. Left to itself the SDK hashes every module that is loaded, for .4 s."""
-    return sources_hash("activities", "helios", "schema", "workflows")[:16]
-
-
 def steps_of(*groups: object) -> list[Callable[..., Any]]:
     """All that their signatures name: a step that no worker knows would be waited for without end."""
     return [getattr(group, name) for group in groups for name in sorted(_signed(type(group)))]
@@ -129,6 +124,7 @@ def make_worker(config: Settings, client: Client, resources: Resources) -> Worke
         workflows=WORKFLOWS,
         activities=steps_of(Turns(resources), Escalations(resources), Clocks(resources)),
         workflow_runner=workflow_runner(config),
+        # Left to itself the SDK hashes every module that is loaded, for .4 s.
         # Not as a deployment: the server would write one more search attribute for each conversation.
         build_id=build_id(),
         max_cached_workflows=1000,

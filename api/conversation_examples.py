@@ -34,9 +34,9 @@ PROVENANCE = {
     "turns": [{"turn": 1, "attempts": 1, "reply_id": ID, "generation": {"generator": "offline"}}],
 }
 REPLAY = {
-    "agrees": True, "tenant_id": ID, "conversation_id": ID, "erased_at": None,
-    "runs": [{"workflow_id": f"{ID}/conversation/{ID}", "run_id": ID, "events": 31, "builds": ["4f0c2a9e1b7d3c58"],
-              "failure": None}],
+    "agrees": True, "repeated": True, "tenant_id": ID, "conversation_id": ID, "erased_at": None,
+    "runs": [{"workflow_id": f"{ID}/conversation/{ID}", "run_id": ID, "events": 31,
+              "builds": ["0.1.0+4f0c2a9e1b7d3c58"], "failure": None, "advice": None}],
     "turns": [{"turn": 1, "record": {"outcome": "answered", "language": "en", "situations": [], "policy_version": 1},
                "history": "agrees", "differences": [], "people": []}],
 }  # fmt: skip

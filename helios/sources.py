@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
+from helios import VERSION
 from helios.settings import PROJECT
 
 COMPILED = ".pyc"
+
+
+@cache
+def build_id() -> str:
+    """Which code runs, as Temporal's histories keep it: `RELEASE+HASH`, 16 hexadecimal digits of the sources."""
+    return f"{VERSION}+{sources_hash('activities', 'helios', 'schema', 'workflows')[:16]}"
 
 
 def sources_hash(*folders: str, project: Path = PROJECT) -> str:

@@ -1,7 +1,8 @@
 """Replay a conversation for an examiner: how each turn was decided, with the versions of what it rested on.
 
 Runs today's workflow code on the stored history and holds history and record together. Exits with 0 where all agree,
-with 1 where the code would decide otherwise or the accounts differ. Needs a running stack or HELIOS_* settings.
+with 1 where the code would decide otherwise or the accounts differ, with 3 where they agree, but older code took the
+steps, which this one cannot repeat: it names the release that can. Needs a running stack or HELIOS_* settings.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from helios.commands.reach import reach
 from helios.database import Database
 from helios.embedded.errors import StackError
 from helios.every_tenant import ask_every_tenant
-from helios.examiner.replay import Examination, ExaminedTurn, examine
+from helios.examiner.replay import Examination, ExaminedTurn, ReplayedRun, examine
 from helios.keyring import Keyring
 from helios.kms import root_of
 from helios.settings import Settings
@@ -31,6 +32,7 @@ from helios.times import moment
 
 HAS = "SELECT FROM threads WHERE tenant_id = $1 AND id = CAST($2 ->> 'id' AS uuid)"
 ERASED = "erased"
+OTHER_CODE = 3
 MARKS = {"agrees": "[green]agrees[/green]", "differs": "[bold red]DIFFERS[/bold red]"}
 
 
@@ -44,8 +46,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_as_json(examination), indent=2, default=str))
     else:
-        _show(examination)
-    return 0 if examination.agrees else 1
+        show(examination)
+    if not examination.agrees:
+        return 1
+    return 0 if examination.repeated else OTHER_CODE
 
 
 async def _examine(config: Settings, conversation_id: UUID) -> Examination:
@@ -72,13 +76,18 @@ async def _tenant_of(database: Database, conversation_id: UUID) -> UUID:
 
 
 def _as_json(examination: Examination) -> dict[str, Any]:
-    return {"agrees": examination.agrees, **asdict(examination), "erased_at": moment(examination.erased_at)}
+    return {
+        "agrees": examination.agrees,
+        "repeated": examination.repeated,
+        **asdict(examination),
+        "erased_at": moment(examination.erased_at),
+    }
 
 
-def _show(examination: Examination) -> None:
+def show(examination: Examination) -> None:
     for run_ in examination.runs:
         kind = run_.workflow_id.split("/")[1]
-        said = "replayed: the code decides the same" if run_.failure is None else f"FAILED: {run_.failure}"
+        said = "replayed: the code decides the same" if run_.failure is None else escape(_failed(run_))
         console.print(f"{kind} run {run_.run_id}, {run_.events} events, build {', '.join(run_.builds) or '?'}: {said}")
     if examination.erased_at is not None:
         console.print(f"The customer's words were erased on {moment(examination.erased_at)}: what was said, what was "
@@ -87,10 +96,18 @@ def _show(examination: Examination) -> None:
         console.print("Temporal has no history of it any more: only the record is left.")
     for turn in examination.turns:
         console.print(_turn(turn))
-    if examination.agrees:
+    if examination.agrees and not examination.repeated:
+        console.print("[yellow]History and record agree; that other code took the steps is said above.[/yellow]")
+    elif examination.agrees:
         console.print("[green]History, code and record agree, as far as they are still there.[/green]")
     else:
         console.print("[bold red]They do not agree: see above.[/bold red]")
+
+
+def _failed(run_: ReplayedRun) -> str:
+    if run_.advice is None:
+        return f"FAILED: {run_.failure}"
+    return f"not repeated by the code of today, which would take other steps ({run_.failure}). {run_.advice}"
 
 
 def _intent(record: Mapping[str, Any]) -> str:

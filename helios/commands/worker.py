@@ -8,15 +8,20 @@ import os
 import sys
 
 from helios.settings import PROJECT, settings
+from helios.sources import build_id
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="run none; exit with 0 if one on this host was alive in the last 10 s"
     )
+    parser.add_argument("--build", action="store_true", help="run none; print what histories will call this code")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.build:
+        print(build_id())
+        return 0
     if args.check:
         return 0 if asyncio.run(_is_alive()) else 1
     os.execv(sys.executable, [sys.executable, str(PROJECT / "worker.py")])  # noqa: S606 - the same interpreter

@@ -53,7 +53,7 @@ async def runs_of(client: Client, workflow_id: str) -> list[Run]:
     runs = []
     for run_id in found:
         history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
-        runs.append(Run(workflow_id, run_id, history, _builds(history)))
+        runs.append(Run(workflow_id, run_id, history, build_ids(history)))
     return sorted(runs, key=lambda run: run.history.events[0].event_time.ToNanoseconds())
 
 
@@ -82,7 +82,7 @@ async def _listed(client: Client, workflow_id: str) -> AsyncIterator[str]:
         yield execution.run_id
 
 
-def _builds(history: WorkflowHistory) -> tuple[str, ...]:
+def build_ids(history: WorkflowHistory) -> tuple[str, ...]:
     """The worker's own name for its code (the build id), where the history has one."""
     named = (
         event.workflow_task_completed_event_attributes.worker_version.build_id

@@ -1,15 +1,17 @@
 """Replay: runs today's workflow code on a conversation's stored history, and holds history and record together.
 
-That the code comes to the same commands says that it would decide the same today. That the history tells the same as
+That the code comes to the same commands says that it would decide the same today. A history of older code that today's
+does not repeat names the build that does. That the history tells the same as
 the record in PostgreSQL says that nobody changed either.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,13 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from helios.codec import data_converter
+from helios.codec import KeySource, data_converter
 from helios.crypto import CryptoError
 from helios.database import Database
 from helios.examiner.decisions import Decision, Run, decisions, runs_of
 from helios.keyring import Keyring
+from helios.sources import build_id
 from schema.steps import conversation_workflow_id, escalation_workflow_id
 
+SDK_SAYS: Final = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 ERASED_AT = text("SELECT erased_at FROM threads WHERE tenant_id = :tenant_id AND id = :id")
 TURNS = text(
     "SELECT number, outcome, record, draft, attempt, received_at, completed_at FROM turns "
@@ -43,13 +47,18 @@ DECISIONS = text(
 
 @dataclass(frozen=True, slots=True)
 class ReplayedRun:
-    """`failure`: what the code would do otherwise; None where it does the same."""
+    """`failure`: what the code would do otherwise; None where it does the same.
+
+    builds  whose code took the steps, in order: `RELEASE+HASH`, before there were releases a hash alone
+    advice  which release to check out, where it was other code than this one that this one cannot repeat; else None
+    """
 
     workflow_id: str
     run_id: str
     events: int
     builds: tuple[str, ...]
     failure: str | None
+    advice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +84,18 @@ class Examination:
 
     @property
     def agrees(self) -> bool:
-        """Nothing contradicts anything; what is gone contradicts nothing."""
-        return all(run.failure is None for run in self.runs) and all(turn.history != "differs" for turn in self.turns)
+        """Nothing contradicts anything. What is gone contradicts nothing; what other code did is not repeated here."""
+        repeated = all(run.failure is None or run.advice is not None for run in self.runs)
+        return repeated and all(turn.history != "differs" for turn in self.turns)
+
+    @property
+    def repeated(self) -> bool:
+        """Whether this code came to the same steps in every run that is left."""
+        return all(run.failure is None for run in self.runs)
 
 
 @dataclass(slots=True)
-class _Told:
+class Told:
     by_turn: dict[int, Decision] = field(default_factory=dict)
     shredded: bool = False
 
@@ -103,9 +118,9 @@ async def examine(
     conversation = await runs_of(client, conversation_workflow_id(tenant_id, conversation_id))
     others = [run for each in escalations for run in await runs_of(client, escalation_workflow_id(tenant_id, each))]
     told = await _told(conversation, client, keyring)
-    replayed = [await _replay(run, workflows, keyring) for run in (*conversation, *others)]
+    replayed = [await replay(run, workflows, keyring) for run in (*conversation, *others)]
     without = "erased" if erased_at is not None else "gone"
-    turns = [_examined(row, told, people.get(row.number, ()), without) for row in rows]
+    turns = [examined(row, told, people.get(row.number, ()), without) for row in rows]
     return Examination(tenant_id, conversation_id, erased_at, tuple(replayed), tuple(turns))
 
 
@@ -118,14 +133,15 @@ async def _people(connection: AsyncConnection, where: dict[str, Any]) -> dict[in
     return decided
 
 
-async def _told(runs: Sequence[Run], client: Client, keyring: Keyring) -> _Told:
+async def _told(runs: Sequence[Run], client: Client, keyring: Keyring) -> Told:
     try:
-        return _Told(await decisions(runs, data_converter(keyring), client.namespace))
+        return Told(await decisions(runs, data_converter(keyring), client.namespace))
     except CryptoError:
-        return _Told(shredded=True)
+        return Told(shredded=True)
 
 
-async def _replay(run: Run, workflows: Sequence[type], keyring: Keyring) -> ReplayedRun:
+async def replay(run: Run, workflows: Sequence[type], keyring: KeySource) -> ReplayedRun:
+    """Runs the code of today on the history; code that cannot repeat it is an answer, and no error."""
     replayer = Replayer(
         workflows=workflows,
         data_converter=data_converter(keyring),
@@ -134,11 +150,33 @@ async def _replay(run: Run, workflows: Sequence[type], keyring: Keyring) -> Repl
         build_id="examiner",
     )
     result = await replayer.replay_workflow(run.history, raise_on_replay_failure=False)
-    failure = None if result.replay_failure is None else str(result.replay_failure)
-    return ReplayedRun(run.workflow_id, run.run_id, len(run.history.events), run.builds, failure)
+    failure = None if result.replay_failure is None else _said(str(result.replay_failure))
+    advice = None if failure is None else _advice(run)
+    return ReplayedRun(run.workflow_id, run.run_id, len(run.history.events), run.builds, failure, advice)
 
 
-def _examined(row: Any, told: _Told, people: tuple[dict[str, Any], ...], without: str) -> ExaminedTurn:
+def _said(failure: str) -> str:
+    """The SDK's own words, out of the report that it wraps them in."""
+    found = SDK_SAYS.search(failure)
+    return failure if found is None else found[1]
+
+
+def _advice(run: Run) -> str | None:
+    """None where this very code took all of the steps: then it is the history, or the code, that is not as it was."""
+    others = [build for build in run.builds if build != build_id()]
+    if run.builds and not others:
+        return None
+    at = run.history.events[0].event_time.ToDatetime(UTC).isoformat(timespec="seconds")
+    release, _, _ = others[0].rpartition("+") if others else ("", "", "")
+    which = f"release {release}" if release else f"the release that was in use on {at[:10]}"
+    return (
+        f"It was recorded from {at} on by build {', '.join(others) or 'unknown'}; this is build {build_id()}. "
+        f"To repeat it, check out {which}, whose `python -m helios worker --build` prints the former, and replay it "
+        "there, with the settings of here."
+    )
+
+
+def examined(row: Any, told: Told, people: tuple[dict[str, Any], ...], without: str) -> ExaminedTurn:
     """`without`: what is said of a turn that no history tells of."""
     draft = row.draft or {}
     record = {
