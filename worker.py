@@ -19,7 +19,19 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.resources import Resources
-from activities.steps import Clocks, Escalations, Gaps, Intents, Knowledge, PolicyReplays, Privacy, Reports, Turns
+from activities.steps import (
+    Clocks,
+    Corrections,
+    Escalations,
+    FollowUps,
+    Gaps,
+    Intents,
+    Knowledge,
+    PolicyReplays,
+    Privacy,
+    Reports,
+    Turns,
+)
 from activities.warming import warm_up
 from helios import frames, logs
 from helios.audit_log.anchors import anchor_of
@@ -31,6 +43,7 @@ from helios.heartbeat import beat
 from helios.intents.starting import start_trainings
 from helios.keyring import Keyring
 from helios.kms import root_of
+from helios.knowledge.follow_ups import start_follow_ups
 from helios.knowledge.starting import start_what_waits
 from helios.llm.chain import build_chain
 from helios.mail import open_mailer
@@ -53,6 +66,7 @@ from workflows.clock import ClockWorkflow
 from workflows.conversation import ConversationWorkflow
 from workflows.erasure import ErasureWorkflow
 from workflows.escalation import EscalationWorkflow
+from workflows.follow_up import FollowUpWorkflow
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
 from workflows.intent_training import IntentTrainingWorkflow
 from workflows.knowledge_gaps import KnowledgeGapsWorkflow
@@ -67,6 +81,7 @@ WORKFLOWS: Sequence[type] = (ConversationWorkflow, EscalationWorkflow, ClockWork
 BATCH_WORKFLOWS: Sequence[type] = (
     AccessWorkflow,
     ErasureWorkflow,
+    FollowUpWorkflow,
     IngestionWorkflow,
     IntentTrainingWorkflow,
     KnowledgeGapsWorkflow,
@@ -76,6 +91,7 @@ BATCH_WORKFLOWS: Sequence[type] = (
     RetentionWorkflow,
     SyncWorkflow,
 )
+BATCH_STEPS = (Knowledge, FollowUps, Intents, Gaps, Privacy, PolicyReplays, Reports)
 DRAIN = timedelta(seconds=20)
 MAIL_S = 5.0
 """How often mail is looked for that the API could not send: it sends at once what it can."""
@@ -122,7 +138,7 @@ def make_worker(config: Settings, client: Client, resources: Resources) -> Worke
         client,
         task_queue=config.temporal_task_queue,
         workflows=WORKFLOWS,
-        activities=steps_of(Turns(resources), Escalations(resources), Clocks(resources)),
+        activities=steps_of(*(each(resources) for each in (Turns, Escalations, Corrections, Clocks))),
         workflow_runner=workflow_runner(config),
         # Left to itself the SDK hashes every module that is loaded, for .4 s.
         # Not as a deployment: the server would write one more search attribute for each conversation.
@@ -145,7 +161,7 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
         client,
         task_queue=config.temporal_batch_queue,
         workflows=BATCH_WORKFLOWS,
-        activities=steps_of(*(each(resources) for each in (Knowledge, Intents, Gaps, Privacy, PolicyReplays, Reports))),
+        activities=steps_of(*(each(resources) for each in BATCH_STEPS)),
         workflow_runner=workflow_runner(config),
         build_id=build_id(),
         max_cached_workflows=100,
@@ -168,6 +184,7 @@ def rounds(config: Settings, database: Database, keyring: Keyring, client: Clien
         ("clocks", partial(start_clocks, database, client, config), CLOCKS_S, SHARE),
         ("mail", posting, MAIL_S, SHARE),
         ("knowledge", partial(start_what_waits, database, client, config), LOOK_EVERY_S, SHARE),
+        ("follow-ups", partial(start_follow_ups, database, client, config), LOOK_EVERY_S, SHARE),
         ("privacy", partial(start_privacy_requests, database, client, config), LOOK_EVERY_S, SHARE),
         ("intents", partial(start_trainings, database, client, config), LOOK_EVERY_S, SHARE),
         ("policy replays", partial(start_replays, database, client, config), LOOK_EVERY_S, SHARE),

@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.exceptions import ApplicationError
 
 from activities.deciding import deliver_decision
-from activities.opening import Cause, open_escalation_row
+from activities.opening import Cause, Opened, open_escalation_row
 from activities.promises import deadlines, spoken
 from activities.reading import read_thread, settings_of
 from activities.resources import Resources
 from activities.telling import Told, tell
 from helios import audit, facts
+from helios.crypto import Keys
 from helios.facts import Fact
 from helios.texts import text as say
 from schema.steps import (
@@ -34,7 +35,16 @@ from schema.steps import (
 from schema.tables import Decision
 
 OPEN_STATES = ("active",)
-ESCALATION = text("SELECT * FROM escalations WHERE tenant_id = :tenant_id AND id = :escalation_id FOR UPDATE")
+# A correction that a person makes may stand beside the conversation: then it does not wait for it, and its customer
+# hears of it by what that person writes, and by nothing else.
+ESCALATION = text(
+    """
+    SELECT escalations.*, cause LIKE 'correction:%' AND NOT EXISTS (
+        SELECT FROM threads WHERE threads.tenant_id = :tenant_id AND threads.id = conversation_id
+          AND threads.escalation_id = escalations.id) AS unheard
+    FROM escalations WHERE tenant_id = :tenant_id AND id = :escalation_id FOR UPDATE
+    """
+)
 DISPLAY_NAME = text("SELECT display_name FROM users WHERE tenant_id = :tenant_id AND id = :id")
 SET_CLAIM = text(
     "UPDATE escalations SET status = :status, claimed_by = :agent_id, claimed_at = :claimed_at "
@@ -98,16 +108,22 @@ async def open_escalation(resources: Resources, work: OpenEscalation) -> Escalat
         notice = Told(
             thread.completed_turn, "system", f"notice:{cause.key}", say("requested", language, due=due), language
         )
-        told = (await tell(connection, keys, ref.conversation_id, notice))[1]
-        told.append(Fact("escalation.opened", f"opened:{opened.id}", opened.for_customer()))
-        await connection.execute(
-            text("UPDATE threads SET escalation_id = :id WHERE tenant_id = :tenant_id AND id = :conversation"),
-            {**where, "id": opened.id},
-        )
-        told += await _set_conversation(connection, ref, "waiting_human", f"opened:{opened.id}")
-        seq = await facts.append(connection, ref.tenant_id, ref.conversation_id, told)
+        seq = await hand_over(connection, keys, thread, opened, notice)
     await resources.frames.announce(ref.tenant_id, ref.conversation_id, seq)
     return EscalationRef(ref.tenant_id, opened.id)
+
+
+async def hand_over(connection: AsyncConnection, keys: Keys, thread: Any, opened: Opened, notice: Told) -> int:
+    """The conversation waits for this escalation from here on, and its customer is told. Its newest fact."""
+    ref = ConversationRef(thread.tenant_id, thread.id)
+    told = (await tell(connection, keys, thread.id, notice))[1]
+    told.append(Fact("escalation.opened", f"opened:{opened.id}", opened.for_customer()))
+    await connection.execute(
+        text("UPDATE threads SET escalation_id = :id WHERE tenant_id = :tenant_id AND id = :conversation"),
+        {"tenant_id": ref.tenant_id, "conversation": ref.conversation_id, "id": opened.id},
+    )
+    told += await _set_conversation(connection, ref, "waiting_human", f"opened:{opened.id}")
+    return await facts.append(connection, ref.tenant_id, ref.conversation_id, told)
 
 
 async def load_escalation(resources: Resources, ref: EscalationRef) -> EscalationOutcome:
@@ -137,8 +153,11 @@ async def apply_claim(resources: Resources, work: ApplyClaim) -> EscalationOutco
         conversation = ConversationRef(ref.tenant_id, row.conversation_id)
         what = "claimed" if agent_id else "released"
         key = f"{what}:{ref.escalation_id}:{now.isoformat()}"
-        told = [Fact("escalation.claimed", key, _for_customer(row, status, name))] if agent_id else []
-        told += await _set_conversation(connection, conversation, "with_agent" if agent_id else "waiting_human", key)
+        told: list[Fact] = []
+        if not row.unheard:
+            told += [Fact("escalation.claimed", key, _for_customer(row, status, name))] if agent_id else []
+            waits = "with_agent" if agent_id else "waiting_human"
+            told += await _set_conversation(connection, conversation, waits, key)
         seq = await facts.append(connection, ref.tenant_id, row.conversation_id, told)
         await audit.record(
             connection, ref.tenant_id, f"escalation.{what}", actor=("user", claim.actor_id),
@@ -169,7 +188,7 @@ async def apply_decision(resources: Resources, work: ApplyDecision) -> Escalatio
         told += await _after_decision(connection, work, row, stored, status, conversation_status)
         applied = {"tenant_id": ref.tenant_id, "id": stored.id, "message_id": message_id}
         await connection.execute(DECISION_APPLIED, applied)
-        if action == "hand_back":
+        if action == "hand_back" and not row.unheard:
             language = row.language
             notice = Told(row.turn, "system", f"notice:{stored.id}", say("handed_back", language), language)
             told += (await tell(connection, keys, row.conversation_id, notice))[1]
@@ -197,7 +216,7 @@ async def apply_deadline(resources: Resources, work: ApplyDeadline) -> Escalatio
         # The state may have moved on since the timer was set: then there is nothing to warn of.
         expected = deadlines(row.status, row.opened_at, row.due_at, row.breached_at is not None, row.decided_at)
         seq = None
-        warned = kind == "warning" and (await connection.execute(WARNED, _of(ref, row))).scalar_one()
+        warned = kind == "warning" and (row.unheard or (await connection.execute(WARNED, _of(ref, row))).scalar_one())
         if any(each.kind == kind for each in expected) and not warned:
             told = await _passed(connection, keys, row, kind)
             seq = await facts.append(connection, ref.tenant_id, row.conversation_id, told)
@@ -224,6 +243,8 @@ async def _passed(connection: AsyncConnection, keys: Any, row: Any, kind: str) -
         return [Fact("escalation.sla_warning", f"warning:{row.id}", _for_customer(row, row.status, None))]
     if kind == "breach":
         await connection.execute(SET_BREACHED, where)
+        if row.unheard:
+            return []
         notice = Told(row.turn, "assistant", f"notice:breach:{row.id}", say("sla_breached", row.language), row.language)
         told = (await tell(connection, keys, row.conversation_id, notice))[1]
         return [Fact("escalation.sla_breached", f"breached:{row.id}", _for_customer(row, row.status, None)), *told]
@@ -231,6 +252,8 @@ async def _passed(connection: AsyncConnection, keys: Any, row: Any, kind: str) -
     await connection.execute(
         SET_STATUS, {**where, "status": "closed", "decision_id": None, "decided_at": now, "closed_at": now}
     )
+    if row.unheard:
+        return []
     ref = ConversationRef(row.tenant_id, row.conversation_id)
     told = [Fact("escalation.closed", f"closed:{row.id}", _for_customer(row, "closed", None))]
     return told + await _set_conversation(connection, ref, "active", f"closed:{row.id}")
@@ -297,6 +320,8 @@ async def _after_decision(
     await connection.execute(
         SET_STATUS, {**where, "status": status, "decision_id": stored.id, "decided_at": decided, "closed_at": closed}
     )
+    if row.unheard:
+        return []
     name = await _display_name(connection, ref.tenant_id, work.decision.actor_id)
     told = [Fact("escalation.decided", f"decided:{stored.id}", _for_customer(row, status, name))]
     if status == "closed":

@@ -28,7 +28,9 @@ SUMMARY = "escalations.summary_ct"
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a person is needed. `key` is `turn:<n>` or `request:<id>`: the same cause opens one escalation."""
+    """Why a person is needed. `key` is `turn:<n>`, `request:<id>` or `correction:<source>:<version>`: the same cause
+    opens one escalation.
+    """
 
     key: str
     turn: int
@@ -39,6 +41,8 @@ class Cause:
     requested_by: UUID | None = None
     """The member of staff who asked for a person."""
     asked_by: tuple[ActorType, UUID | None] = ("system", None)
+    about: str = ""
+    """What the agent needs to know besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ async def open_ticket(
 
 def _summary(cause: Cause, found: Understanding | None, listed: Situation | None) -> str:
     """What an agent reads first. Built from what was recognised, without a model: it must not invent."""
-    parts = [f"Reason: {cause.reason.replace('_', ' ')}."]
+    parts = [f"Reason: {cause.reason.replace('_', ' ')}.", *([cause.about] if cause.about else [])]
     if listed is not None:
         parts.append(f"Situation {listed.number} ({listed.source}).")
         if listed.person_duties:

@@ -66,6 +66,12 @@ def clocks(ticket: Ticket, received_at: datetime, hours: OfficeHours) -> list[di
 def spoken(moment: datetime, language: str, hours: OfficeHours) -> str:
     """A moment as a customer reads it, in the bank's time zone, e.g. `23 Nov 2026, 10:00 (EST)`."""
     local = moment.astimezone(BusinessHours.of(hours).zone)
+    return f"{spoken_day(moment, language, hours)}, {local:%H:%M} ({local:%Z})"
+
+
+def spoken_day(moment: datetime, language: str, hours: OfficeHours) -> str:
+    """The day of it alone, e.g. `23 Nov 2026`."""
+    local = moment.astimezone(BusinessHours.of(hours).zone)
     month = MONTHS.get(language, MONTHS["en"]).split()[local.month - 1]
     dot = "." if language == "de" else ""
-    return f"{local.day}{dot} {month} {local.year}, {local:%H:%M} ({local:%Z})"
+    return f"{local.day}{dot} {month} {local.year}"

@@ -34,8 +34,9 @@ THREAD = text(
 LOCKED_THREAD = text(f"{THREAD.text} FOR UPDATE OF threads")
 RECENT = text(
     """
-    SELECT id, turn, role, content_ct, masked, created_at FROM messages
-    WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND turn <= :turn AND role <> 'system'
+    SELECT id, turn, CASE role WHEN 'system' THEN 'assistant' ELSE role END AS role, content_ct, masked, created_at
+    FROM messages WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND turn <= :turn
+      AND (role <> 'system' OR origin LIKE 'correction:%')
     ORDER BY turn DESC, created_at DESC, id DESC LIMIT :most
     """
 )
@@ -66,7 +67,9 @@ async def read_thread(connection: AsyncConnection, ref: ConversationRef | TurnRe
 async def read_messages(
     connection: AsyncConnection, keys: Keys, ref: TurnRef, most: int = HISTORY_MESSAGES
 ) -> list[StoredMessage]:
-    """The newest messages up to and with this turn, oldest first."""
+    """The newest messages up to and with this turn, oldest first. Of notices only corrections: whoever goes on must
+    know that an answer was taken back.
+    """
     rows = await connection.execute(
         RECENT,
         {"tenant_id": ref.tenant_id, "conversation_id": ref.conversation_id, "turn": ref.turn, "most": most},

@@ -11,6 +11,7 @@ from datetime import datetime
 from temporalio import activity
 
 from schema.clocks import Ring, TicketRef, Ticking
+from schema.follow_ups import CorrectConversation, Corrected, FollowedUp, FollowUpRef
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
 from schema.intents import Encoded, FailTraining, IntentsRef
 from schema.policy_replay import ReplayBatch, Replayed, ReplayRef
@@ -73,6 +74,15 @@ class EscalationSteps(ABC):
     @activity.defn
     @abstractmethod
     async def apply_deadline(self, work: ApplyDeadline) -> EscalationOutcome: ...
+
+
+class CorrectionSteps(ABC):
+    """What a conversation does about answers whose ground was withdrawn."""
+
+    @activity.defn
+    @abstractmethod
+    async def correct_conversation(self, work: CorrectConversation) -> Corrected:
+        """Tells the customer, or hands it to a person, once. Nothing, where no follow-up asked for it."""
 
 
 class ClockSteps(ABC):
@@ -151,6 +161,15 @@ class KnowledgeSteps(ABC):
     @abstractmethod
     async def publish_version(self, work: Publish) -> bool:
         """Publishes, if that approval still stands. Whether the version is published."""
+
+
+class FollowUpSteps(ABC):
+    """The customers whom a withdrawn version misled."""
+
+    @activity.defn
+    @abstractmethod
+    async def tell_conversations(self, ref: FollowUpRef) -> FollowedUp:
+        """Signals the next conversations that have yet to be corrected, and counts those that are."""
 
 
 class GapSteps(ABC):

@@ -16,9 +16,11 @@ from temporalio.exceptions import ApplicationError
 from activities import (
     access,
     clocks,
+    correcting,
     delivery,
     erasure,
     escalation,
+    following_up,
     gap_answers,
     gap_groups,
     gap_questions,
@@ -30,10 +32,13 @@ from activities import (
     retention,
     understanding,
 )
+from activities.beating import beating
 from activities.resources import Resources
 from activities.signatures import (
     ClockSteps,
+    CorrectionSteps,
     EscalationSteps,
+    FollowUpSteps,
     GapSteps,
     IntentSteps,
     KnowledgeSteps,
@@ -44,6 +49,7 @@ from activities.signatures import (
 )
 from helios.crypto import Shredded
 from schema.clocks import Ring, TicketRef, Ticking
+from schema.follow_ups import CorrectConversation, Corrected, FollowedUp, FollowUpRef
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
 from schema.intents import Encoded, FailTraining, IntentsRef
 from schema.policy_replay import ReplayBatch, Replayed, ReplayRef
@@ -131,6 +137,24 @@ class Escalations(EscalationSteps):
     @activity.defn
     async def apply_deadline(self, work: ApplyDeadline) -> EscalationOutcome:
         return await _run(escalation.apply_deadline, self._resources, work)
+
+
+class Corrections(CorrectionSteps):
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @activity.defn
+    async def correct_conversation(self, work: CorrectConversation) -> Corrected:
+        return await _run(correcting.correct_conversation, self._resources, work)
+
+
+class FollowUps(FollowUpSteps):
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @activity.defn
+    async def tell_conversations(self, ref: FollowUpRef) -> FollowedUp:
+        return await beating(_run(following_up.tell_conversations, self._resources, ref))
 
 
 class Clocks(ClockSteps):

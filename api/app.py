@@ -26,6 +26,7 @@ from api import (
     help_pages,
     intents,
     knowledge,
+    knowledge_follow_ups,
     knowledge_gaps,
     knowledge_search,
     knowledge_sitemaps,
@@ -101,7 +102,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
     conversing = (conversations, messages, sse, websocket, examinations)
     managing = (tenants, tenant_settings, tenant_sso, users, factor_resets, api_keys)
     telling = (audit_events, audit_proofs, reports)
-    knowing = (knowledge, knowledge_versions, knowledge_sitemaps, knowledge_search, knowledge_gaps, gap_drafts)
+    versions = (knowledge_versions, knowledge_follow_ups)
+    knowing = (knowledge, *versions, knowledge_sitemaps, knowledge_search, knowledge_gaps, gap_drafts)
     ruling = (policies, policy_replays, redaction_rules, intents, regulated_tickets)
     asked = (privacy_requests, legal_holds, statutory_records, retention, scheduled_reports)
     around = (operations, codec, demo, help_pages, well_known)

@@ -32,7 +32,9 @@ TURN = {"message": SAID, "reply": MESSAGE, "outcome": "answered", "turn": 1}
 PROVENANCE = {
     "conversation_id": ID,
     "turns": [{"turn": 1, "attempts": 1, "reply_id": ID, "generation": {"generator": "offline"}}],
-}
+    "corrections": [{"source_id": ID, "version": 2, "status": "told", "because": None, "at": TIME, "follow_up_id": ID,
+                     "message_id": ID, "escalation_id": None}],
+}  # fmt: skip
 REPLAY = {
     "agrees": True, "repeated": True, "tenant_id": ID, "conversation_id": ID, "erased_at": None,
     "runs": [{"workflow_id": f"{ID}/conversation/{ID}", "run_id": ID, "events": 31,

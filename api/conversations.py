@@ -22,6 +22,7 @@ from api.models import EscalationRequest, NewConversation, NewFeedback, Nothing
 from api.pagination import Cursor, Limit, page, read_cursor
 from api.presentation import conversation_json, message_json
 from api.problems import Problem, not_found
+from api.provenance import provenance_of
 from api.state import State
 from helios import audit, facts
 from helios.closing import tell_closed
@@ -69,7 +70,6 @@ CLOSE = text(
 )
 TENANT = text("SELECT name, settings FROM tenants WHERE id = :id")
 RATE = text("UPDATE threads SET rating = :rating WHERE tenant_id = :tenant_id AND id = :id")
-TURNS = text("SELECT * FROM turns WHERE tenant_id = :tenant_id AND conversation_id = :id ORDER BY number")
 
 
 @router.post(
@@ -294,11 +294,12 @@ async def close_conversation(
 async def read_provenance(
     conversation_id: UUID, services: State, reader: Annotated[Identity, Depends(caller("provenance.read"))]
 ) -> Response:
-    """How each turn came about: model, prompt hash, passages with versions, verdicts, tokens, cost, time per stage."""
+    """How each turn came about: model, prompt hash, passages with versions, verdicts, tokens, cost, time per stage; and
+    what was done about answers whose ground was withdrawn since.
+    """
     async with services.database.tenant(reader.tenant_id) as connection:
         await visible(connection, reader, conversation_id)
-        rows = (await connection.execute(TURNS, {"tenant_id": reader.tenant_id, "id": conversation_id})).all()
-    return JSONResponse({"conversation_id": str(conversation_id), "turns": [_provenance(row) for row in rows]})
+        return JSONResponse(await provenance_of(connection, reader.tenant_id, conversation_id))
 
 
 async def visible(connection: AsyncConnection, reader: Identity, conversation_id: UUID) -> Any:
@@ -378,14 +379,3 @@ async def _require_message(
     )
     if found.one_or_none() is None:
         not_found()
-
-
-def _provenance(row: Any) -> dict[str, Any]:
-    draft = dict(row.draft or {})
-    return {
-        "turn": row.number,
-        "attempts": row.attempt,
-        "reply_id": str(row.reply_id),
-        **row.record,
-        "generation": draft,
-    }

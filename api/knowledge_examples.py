@@ -6,8 +6,8 @@ from api.conversation_examples import page
 from api.described import ID, TIME
 
 __all__ = [
-    "CITING", "DIFF", "GAPS", "GAPS_STARTED", "GAP_DRAFT", "PASSAGE", "SITEMAP", "SOURCE", "SUBMITTED", "VERSION",
-    "VERSION_WHOLE", "page",
+    "CITING", "DIFF", "FOLLOW_UP", "FOLLOW_UP_TRIED", "GAPS", "GAPS_STARTED", "GAP_DRAFT", "PASSAGE", "SITEMAP",
+    "SOURCE", "SUBMITTED", "VERSION", "VERSION_WHOLE", "page",
 ]  # fmt: skip
 
 SOURCE = {
@@ -32,7 +32,16 @@ DIFF = {
 }  # fmt: skip
 CITING = {
     "id": ID, "conversation_id": ID, "customer_id": ID, "conversation_status": "active", "turn": 1,
-    "role": "assistant", "created_at": TIME,
+    "role": "assistant", "created_at": TIME, "follow_up": "told",
+}  # fmt: skip
+FOLLOW_UP = {
+    "id": ID, "source_id": ID, "version": 2, "status": "running", "conversations": 14, "customers": 12,
+    "planned": {"message": 11, "closed": 2, "legal_hold": 1},
+    "progress": {"pending": 4, "told": 8, "person": 2, "left_out": 0},
+    "requested_by": ID, "created_at": TIME, "finished_at": None,
+}  # fmt: skip
+FOLLOW_UP_TRIED = {
+    **FOLLOW_UP, "id": None, "status": "dry_run", "progress": {}, "requested_by": None, "created_at": None,
 }  # fmt: skip
 SITEMAP = {
     "id": ID, "url": "https://www.meridianbank.example/sitemap.xml", "language": None, "visibility": "public",

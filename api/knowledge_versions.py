@@ -68,9 +68,12 @@ PUBLISHED_BEFORE = text(
 CITING = text(
     """
     SELECT messages.id, messages.conversation_id, messages.turn, messages.role, messages.created_at,
-           threads.customer_id, threads.status
+           threads.customer_id, threads.status, asked.status AS follow_up
     FROM citations JOIN messages ON messages.tenant_id = citations.tenant_id AND messages.id = citations.message_id
     JOIN threads ON threads.tenant_id = messages.tenant_id AND threads.id = messages.conversation_id
+    LEFT JOIN follow_up_conversations AS asked
+      ON asked.tenant_id = citations.tenant_id AND asked.source_id = citations.source_id
+     AND asked.version = citations.version AND asked.conversation_id = threads.id
     WHERE citations.tenant_id = :tenant_id AND citations.source_id = :source_id AND citations.version = :version
       AND (CAST(:at AS timestamptz) IS NULL OR (messages.created_at, messages.id) < (:at, CAST(:after AS uuid)))
     ORDER BY messages.created_at DESC, messages.id DESC LIMIT :most
@@ -134,7 +137,9 @@ async def compare_versions(
 async def list_citations(
     source_id: UUID, number: Number, services: State, reader: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
-    """Every answer that a customer was given and that rests on this version, newest first."""
+    """Every answer that a customer was given and that rests on this version, newest first. `follow_up` is what became
+    of its conversation in a follow-up: `pending`, `told`, `person` or `left_out`; null where nobody asked for one.
+    """
     ref = VersionRef(reader.tenant_id, source_id, number)
     async with services.database.tenant(reader.tenant_id) as connection:
         await find_version(connection, ref)
@@ -199,7 +204,9 @@ async def reject_version(
 async def withdraw_version(
     source_id: UUID, number: Number, services: State, actor: Withdrawer, body: Remarks | None = None
 ) -> Response:
-    """No answer rests on it from now on, and nothing takes its place. `citations` lists the answers that did."""
+    """No answer rests on it from now on, and nothing takes its place. `citations` lists the answers that did, and
+    `follow-ups` tells their customers.
+    """
     ref = VersionRef(actor.tenant_id, source_id, number)
     async with deciding(services, actor) as connection:
         await withdraw(connection, ref, actor.id, _note((body or Remarks()).note))
@@ -262,6 +269,7 @@ def _citing_json(row: Any) -> dict[str, Any]:
         "turn": row.turn,
         "role": row.role,
         "created_at": moment(row.created_at),
+        "follow_up": row.follow_up,
     }
 
 

@@ -262,6 +262,10 @@ class Remarks(Body):
     note: Remark | None = None
 
 
+class NewFollowUp(Body):
+    dry_run: Annotated[StrictBool, Field(description="Only say how many it would be")] = False
+
+
 class SearchFilters(Body):
     source_ids: Annotated[list[UUID], Field(max_length=100)] | None = None
     tags: Annotated[list[Label], Field(max_length=20)] | None = None

@@ -34,6 +34,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "knowledge.write": frozenset({"admin", "knowledge_editor"}),
     "knowledge.approve": frozenset({"admin", "knowledge_approver"}),
     "knowledge.withdraw": frozenset({"admin", "knowledge_approver", "compliance_officer"}),
+    "knowledge.follow_up": frozenset({"admin", "knowledge_approver", "compliance_officer"}),
     "analytics.read": KNOWLEDGE | {"admin", "supervisor", "analyst", "compliance_officer", "auditor"},
     "tickets.read": STAFF,
     "tickets.change": AGENTS | {"compliance_officer"},

@@ -16,6 +16,7 @@ from helios.settings import Settings
 from schema.steps import (
     CONVERSATION_WORKFLOW,
     ConversationState,
+    Correction,
     PostMessage,
     RequestHuman,
     conversation_workflow_id,
@@ -48,6 +49,9 @@ class Conversations:
 
     async def request_human(self, tenant_id: UUID, conversation_id: UUID, request: RequestHuman) -> None:
         await self._signal_with_start(tenant_id, conversation_id, "request_human", request)
+
+    async def correct(self, tenant_id: UUID, conversation_id: UUID, correction: Correction) -> None:
+        await self._signal_with_start(tenant_id, conversation_id, "correct", correction)
 
     async def signal(self, tenant_id: UUID, conversation_id: UUID, name: str, *args: Any) -> bool:
         """A signal to a run that may have ended: False where there is none."""

@@ -219,6 +219,10 @@ class TenantSettings(_Strict):
     ] = ()
     limits: Limits = Limits()
     intents: IntentGate = IntentGate()
+    corrections: Annotated[
+        Literal["message", "person"],
+        Field(description="Who tells customers whose answers rest on withdrawn knowledge, where a message may"),
+    ] = "message"
     self_registration: StrictBool = False
     sso: Annotated[SingleSignOn | None, Field(description="Single sign-on of the staff (OpenID Connect)")] = None
     mfa_required_roles: Annotated[tuple[Staff, ...], Field(max_length=8), AfterValidator(_distinct)] = ()

@@ -70,6 +70,8 @@ class ConversationState:
     requests: list[RequestHuman] = field(default_factory=list)
     """Requests for a human that no step has taken up."""
     closed: bool = False
+    corrections: list[Correction] = field(default_factory=list)
+    """Withdrawn versions of which the customer has yet to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,14 @@ class RequestHuman:
 
     request_id: UUID
     requested_by: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Answers of the conversation rest on a version that was withdrawn."""
+
+    source_id: UUID
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

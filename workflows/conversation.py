@@ -12,12 +12,14 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     from uuid import UUID
 
-    from activities.signatures import EscalationSteps
+    from activities.signatures import CorrectionSteps, EscalationSteps
+    from schema.follow_ups import CorrectConversation
     from schema.steps import (
         CONVERSATION_WORKFLOW,
         ESCALATION_WORKFLOW,
         ConversationRef,
         ConversationState,
+        Correction,
         Delivered,
         EscalationState,
         OpenEscalation,
@@ -29,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
         escalation_workflow_id,
     )
     from schema.visibility import CHANNEL, ESCALATION, INTENT, STATUS, TENANT, shown_intent
-    from workflows.steps import run_step
+    from workflows.steps import StepFailed, run_step
     from workflows.turn import TurnRun
     from workflows.visibility import Story, show
 
@@ -80,6 +82,14 @@ class ConversationWorkflow:
         self._stay_awake()
 
     @workflow.signal
+    def correct(self, correction: Correction) -> None:
+        """Whoever sends it sends it again until it was done, so it may be lost where it came too early: a run whose
+        first one was heard by a worker that did not know it yet takes none to its end.
+        """
+        if workflow.patched("corrections") and correction not in self._state.corrections:
+            self._state.corrections.append(correction)
+
+    @workflow.signal
     def close(self) -> None:
         """The conversation was closed in the database; what is queued is still finished."""
         self._state.closed = True
@@ -97,7 +107,10 @@ class ConversationWorkflow:
         return self._state
 
     def _has_work(self) -> bool:
-        return bool(self._state.requests) or self._state.requested_turn > self._state.done_turn
+        return bool(self._state.requests) or self._has_turn() or bool(self._state.corrections)
+
+    def _has_turn(self) -> bool:
+        return self._state.requested_turn > self._state.done_turn
 
     def _stay_awake(self) -> None:
         self._active_at = workflow.now()
@@ -114,6 +127,10 @@ class ConversationWorkflow:
         if self._state.requests:
             await self._open_escalation(self._state.requests[0])
             self._state.requests.pop(0)
+            return
+        if not self._has_turn():
+            await self._correct(self._state.corrections[0])
+            self._state.corrections.pop(0)
             return
         ref = TurnRef(self._state.tenant_id, self._state.conversation_id, self._state.requested_turn)
         self._turn = TurnRun(ref)
@@ -136,6 +153,21 @@ class ConversationWorkflow:
         if opened is not None:
             show({STATUS: "waiting_human", ESCALATION: str(opened.escalation_id)})
             await self._start_escalation(opened.escalation_id, None)
+
+    async def _correct(self, correction: Correction) -> None:
+        ref = ConversationRef(self._state.tenant_id, self._state.conversation_id)
+        try:
+            corrected = await run_step(CorrectionSteps.correct_conversation, CorrectConversation(ref, correction))
+        except StepFailed:
+            workflow.logger.warning("not corrected")
+            return
+        self._story.tell(f"version {correction.version} of {correction.source_id} withdrawn: {corrected.status}")
+        if corrected.waits:
+            show({STATUS: "waiting_human", ESCALATION: str(corrected.escalation_id)})
+        if corrected.escalation_id is not None:
+            await self._start_escalation(corrected.escalation_id, None)
+        # A run that was started for this alone need not wait for messages that cannot come.
+        self._state.closed = self._state.closed or corrected.closed
 
     async def _start_escalation(self, escalation_id: UUID, understanding: Understanding | None) -> None:
         state = EscalationState(self._state.tenant_id, escalation_id, self._state.conversation_id, understanding)

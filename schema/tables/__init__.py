@@ -11,6 +11,7 @@ from sqlmodel import SQLModel
 from schema.tables.audit import Audit, AuditBlock, AuditCheckpoint, AuditKey, AuditLeaf
 from schema.tables.conversations import ConversationEvent, Feedback, Message, Thread, Turn
 from schema.tables.escalations import Decision, Escalation, Ticket, TicketEvent
+from schema.tables.follow_ups import FollowUp, FollowUpConversation
 from schema.tables.gaps import GapQuestion, KnowledgeGap
 from schema.tables.intents import IntentChunk, IntentModel, IntentSet
 from schema.tables.knowledge import (
@@ -77,6 +78,8 @@ __all__ = [
     "Decision",
     "Escalation",
     "Feedback",
+    "FollowUp",
+    "FollowUpConversation",
     "GapQuestion",
     "IdempotencyKey",
     "IntentChunk",

@@ -66,7 +66,7 @@ class Escalation(OfTenant, table=True):
     conversation_id: UUID
     turn: int
     cause: str
-    """`turn:<n>` or `request:<id>`: the same cause opens one escalation."""
+    """`turn:<n>`, `request:<id>` or `correction:<source>:<version>`: the same cause opens one escalation."""
     status: str = "open"
     priority: str
     queue: str

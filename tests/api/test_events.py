@@ -52,6 +52,8 @@ BY_STEPS = {
     "intents.trained": "train_intents",
     "knowledge.ingested": "finish_ingestion",
     "privacy_request.done": "write_export",
+    "knowledge.follow_up_done": "tell_conversations",
+    "conversation.corrected": "correct_conversation",
     "knowledge_gap.found": "group_questions",
     "knowledge_gap.solved": "look_for_answers",
 }
@@ -258,8 +260,11 @@ async def _knowledge(walk: Walk, versions: list[dict[str, Any]]) -> None:
         await walk.do(decide, "knowledge_approver", {}, number=number, **source)
     await walk.do("POST /v1/analytics/knowledge-gaps/refresh")
     await look(walk.api, lambda gaps: [each["status"] for each in gaps] == ["solved"], by="admin")
+    # What rests on the newest is followed up when that is withdrawn.
+    await (await (await walk.api.customer()).open()).say("What is the fee?")
     await walk.do(f"{path}/rollback", "knowledge_approver", **source)
-    await walk.do(f"{path}/versions/{{number}}/withdraw", "knowledge_approver", {}, number=1, **source)
+    for what in ("withdraw", "follow-ups"):
+        await walk.do(f"{path}/versions/{{number}}/{what}", "knowledge_approver", {}, number=3, **source)
     await walk.do("DELETE /v1/knowledge/sources/{source_id}", **source)
 
 

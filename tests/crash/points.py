@@ -66,7 +66,16 @@ DECISIONS = (
     Point("escalation", ESCALATION, "deliver_decision", "after", "the decision's words"),
     Point("escalation", ESCALATION, "apply_decision", "after", "all; the step's result is not recorded"),
 )
-POINTS = {point.name: point for point in (*BOUNDARIES, *FRAMES, *DECISIONS)}
+TELLING = (
+    Point("follow-up", "helios.temporal", "Conversations.correct", "after", "the signal, which is not noted"),
+    Point("follow-up", "activities.following_up", "tell_conversations", "before", "that it was asked for"),
+)
+CORRECTIONS = (
+    Point("correction", "activities.correcting", "correct_conversation", "before", "the signal"),
+    Point("correction", "activities.correcting", "_note", "after", "the signal: the correction is not committed"),
+    Point("correction", "activities.correcting", "correct_conversation", "after", "all; the result is not recorded"),
+)
+POINTS = {point.name: point for point in (*BOUNDARIES, *FRAMES, *DECISIONS, *TELLING, *CORRECTIONS)}
 
 
 def is_local(conversation_id: UUID) -> bool:

@@ -43,6 +43,12 @@ HARD_TO_COME_BY = (
     "INSERT INTO gap_questions (tenant_id, conversation_id, turn, gap_id, cause, language, question_ct, vector_ct, "
     "embedder) SELECT tenant_id, threads.id, 99, gap.id, 'declined', 'en', '', '', '' FROM gap "
     "JOIN threads USING (tenant_id) LIMIT 1",
+    "WITH asked AS (INSERT INTO follow_ups (tenant_id, id, source_id, version, requested_by) "
+    "SELECT tenant_id, :id, source_id, version, :user_id FROM knowledge_versions WHERE tenant_id = :tenant_id LIMIT 1 "
+    "RETURNING tenant_id, id, source_id, version) "
+    "INSERT INTO follow_up_conversations (tenant_id, source_id, version, conversation_id, follow_up_id, status) "
+    "SELECT tenant_id, source_id, version, threads.id, asked.id, 'told' FROM asked JOIN threads USING (tenant_id) "
+    "LIMIT 1",
     "INSERT INTO knowledge_pages (tenant_id, id, kind, url, registered_by, next_check_at) "
     "VALUES (:tenant_id, :id, 'page', 'https://bank.example/hours', :user_id, now() + interval '1 day')",
 )

@@ -19,8 +19,10 @@ from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from schema.follow_ups import Corrected
 from schema.steps import (
     Claim,
+    Correction,
     Deadline,
     Decide,
     EscalationState,
@@ -37,6 +39,7 @@ from tests.workflows.conftest import Stage, acting, time_skipping_server
 from tests.workflows.scripted import AGENT, CONVERSATION, ESCALATION, TENANT
 
 FOLDER = Path(__file__).parent / "golden"
+WITHDRAWN = UUID("01900000-0000-7000-8000-0000000000d2")
 DECISION = UUID("01900000-0000-7000-8000-0000000000d1")
 Scene = Callable[[Stage], Awaitable[WorkflowHandle[Any, Any]]]
 
@@ -99,6 +102,21 @@ async def escalated(stage: Stage) -> WorkflowHandle[Any, Any]:
     return handle
 
 
+async def corrected(stage: Stage) -> WorkflowHandle[Any, Any]:
+    """An answer whose ground is withdrawn: one version is told of, twice asked for; of another a person tells."""
+    await _done(await stage.say(1), 1)
+    handle = await stage.say(1)
+    for version in (1, 1, 2):
+        await handle.signal("correct", Correction(WITHDRAWN, version))
+        while len(stage.steps.calls["correct_conversation"]) < version:
+            await asyncio.sleep(0.02)
+        stage.steps.on_correct = lambda work: Corrected("person", ESCALATION, waits=True)
+    while (await handle.query("get_state"))["corrections"]:
+        await asyncio.sleep(0.02)
+    await handle.signal("close")
+    return handle
+
+
 async def decided(stage: Stage) -> WorkflowHandle[Any, Any]:
     """An escalation with a draft: claimed, a warning passes, edited, refused once, resolved."""
     now = await stage.environment.get_current_time()
@@ -119,9 +137,12 @@ async def decided(stage: Stage) -> WorkflowHandle[Any, Any]:
     return handle
 
 
-SCENES: dict[str, Scene] = {scene.__name__: scene for scene in (answered, failed_over, stopped, escalated, decided)}
-# Recorded by code that is gone, for conversations that it began: never to be recorded again.
-OLDER = ("decided_with_local_draft",)
+SCENES: dict[str, Scene] = {
+    scene.__name__: scene for scene in (answered, failed_over, stopped, escalated, corrected, decided)
+}
+# Recorded by code that is gone, for conversations that it began: never to be recorded again. The last one heard of a
+# correction before it knew of any.
+OLDER = ("decided_with_local_draft", "told_too_early")
 ALL = (*SCENES, *OLDER, *golden_batch.SCENES)
 
 

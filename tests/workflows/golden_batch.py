@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from schema.clocks import CLOCK_WORKFLOW, clock_workflow_id
+from schema.follow_ups import FOLLOW_UP_WORKFLOW, follow_up_workflow_id
 from schema.ingestion import (
     INGESTION_WORKFLOW,
     PUBLICATION_WORKFLOW,
@@ -30,12 +31,14 @@ from schema.reports import REPORTS_WORKFLOW, reports_id
 from tests.workflows.conftest import sandboxed
 from tests.workflows.scripted import TENANT
 from tests.workflows.scripted_batch import (
+    FOLLOW_UP,
     INTENTS,
     REPLAY,
     REQUEST,
     TICKET,
     VERSION,
     OneTicket,
+    ScriptedFollowUps,
     ScriptedGaps,
     ScriptedKnowledge,
     ScriptedPrivacy,
@@ -82,6 +85,12 @@ def reported(now: datetime) -> Scene:
 def grouped(now: datetime) -> Scene:
     """Two batches of questions that nothing answered."""
     return Scene(GAPS_WORKFLOW, gaps_id(TENANT), ScriptedGaps())
+
+
+def followed_up(now: datetime) -> Scene:
+    """Three conversations, which take their time."""
+    steps = ScriptedFollowUps(0, 0, 2, 3)
+    return Scene(FOLLOW_UP_WORKFLOW, follow_up_workflow_id(FOLLOW_UP), steps, (FOLLOW_UP,))
 
 
 def rang(now: datetime) -> Scene:
@@ -136,8 +145,8 @@ def synced(now: datetime) -> Scene:
 SCENES: dict[str, Callable[[datetime], Scene]] = {
     scene.__name__: scene
     for scene in (
-        fetched, erased, retained, reported, grouped, rang, policy_replayed, policy_not_replayed, ingested,
-        not_ingested, published, synced, intents_trained, intents_not_trained,
+        fetched, erased, retained, reported, grouped, followed_up, rang, policy_replayed, policy_not_replayed,
+        ingested, not_ingested, published, synced, intents_trained, intents_not_trained,
     )
 }  # fmt: skip
 

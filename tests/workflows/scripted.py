@@ -12,9 +12,10 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.signatures import EscalationSteps, TurnSteps
+from activities.signatures import CorrectionSteps, EscalationSteps, TurnSteps
 from helios.crypto import TenantKeys
 from helios.customer_keys import CustomerKeys
+from schema.follow_ups import CorrectConversation, Corrected
 from schema.steps import (
     ApplyClaim,
     ApplyDeadline,
@@ -56,7 +57,7 @@ class FixedKeys:
         return self._keys
 
 
-class Scripted(TurnSteps, EscalationSteps):
+class Scripted(TurnSteps, EscalationSteps, CorrectionSteps):
     """`on_*` answer a step; `calls` has what each was asked."""
 
     def __init__(self) -> None:
@@ -66,6 +67,7 @@ class Scripted(TurnSteps, EscalationSteps):
         )
         self.on_generate: Callable[[Generate], Generated] = lambda work: Generated("complete")
         self.on_deliver: Callable[[Deliver], Delivered] = self._deliver
+        self.on_correct: Callable[[CorrectConversation], Corrected] = lambda work: Corrected("told")
         self.generation_waits: asyncio.Event | None = None
         self.status = "open"
         self.draft_decided = False
@@ -75,7 +77,7 @@ class Scripted(TurnSteps, EscalationSteps):
     @property
     def all(self) -> list[Callable[..., Any]]:
         return [self.understand, self.generate, self.deliver, self.open_escalation, self.load_escalation,
-                self.apply_claim, self.apply_decision, self.apply_deadline]  # fmt: skip
+                self.apply_claim, self.apply_decision, self.apply_deadline, self.correct_conversation]  # fmt: skip
 
     @activity.defn
     async def understand(self, turn: TurnRef) -> Understanding:
@@ -101,6 +103,11 @@ class Scripted(TurnSteps, EscalationSteps):
     async def open_escalation(self, work: OpenEscalation) -> EscalationRef | None:
         self.calls["open_escalation"].append(work)
         return EscalationRef(TENANT, ESCALATION)
+
+    @activity.defn
+    async def correct_conversation(self, work: CorrectConversation) -> Corrected:
+        self.calls["correct_conversation"].append(work)
+        return self.on_correct(work)
 
     @activity.defn
     async def load_escalation(self, ref: EscalationRef) -> EscalationOutcome:

@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.signatures import (
     ClockSteps,
+    FollowUpSteps,
     GapSteps,
     IntentSteps,
     KnowledgeSteps,
@@ -18,12 +19,14 @@ from activities.signatures import (
 )
 from helios.ticket_clocks import Clocks, rung, ticking
 from schema.clocks import Ring, TicketRef, Ticking
+from schema.follow_ups import FollowedUp, FollowUpRef
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
 from schema.intents import Encoded, FailTraining, IntentsRef
 from schema.policy_replay import Place, ReplayBatch, Replayed, ReplayRef
 from schema.privacy import RequestRef, TenantRef
 from tests.workflows.scripted import TENANT
 
+FOLLOW_UP = FollowUpRef(TENANT, UUID("01900000-0000-7000-8000-0000000000e3"))
 INTENTS = IntentsRef(TENANT, 2)
 TICKET = TicketRef(TENANT, UUID("01900000-0000-7000-8000-0000000000f1"))
 VERSION = VersionRef(TENANT, UUID("01900000-0000-7000-8000-0000000000d1"), 1)
@@ -208,6 +211,19 @@ class ScriptedReports(ReportSteps):
     async def make_next_report(self, ref: TenantRef) -> bool:
         self._due -= 1
         return self._due >= 0
+
+
+class ScriptedFollowUps(FollowUpSteps):
+    """Three conversations, of which so many are done when it looks."""
+
+    def __init__(self, *done: int) -> None:
+        self.looks = 0
+        self._done = list(done)
+
+    @activity.defn
+    async def tell_conversations(self, ref: FollowUpRef) -> FollowedUp:
+        self.looks += 1
+        return FollowedUp(3, self._done.pop(0))
 
 
 class ScriptedGaps(GapSteps):

@@ -12,7 +12,8 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from schema.steps import ConversationState, Delivered, Generated, RequestHuman, Stop, TurnRef, Understanding
+from schema.follow_ups import CorrectConversation, Corrected
+from schema.steps import ConversationState, Correction, Delivered, Generated, RequestHuman, Stop, TurnRef, Understanding
 from tests.workflows.conftest import Stage
 from tests.workflows.scripted import CONVERSATION, ESCALATION, TENANT
 
@@ -209,3 +210,51 @@ async def test_a_long_history_continues_as_new_with_its_state(stage: Stage) -> N
         await stage.say(turn)
     await delivered(stage, turn)
     assert [each.ref.turn for each in stage.steps.calls["deliver"]] == list(range(1, turn + 1))
+
+
+async def corrections(stage: Stage, count: int) -> None:
+    async with asyncio.timeout(20):
+        while len(stage.steps.calls["correct_conversation"]) < count:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_correction_waits_until_the_turn_has_ended(stage: Stage) -> None:
+    delivered_before: list[int] = []
+
+    def correct(_: CorrectConversation) -> Corrected:
+        delivered_before.append(len(stage.steps.calls["deliver"]))
+        return Corrected("told")
+
+    stage.steps.on_correct = correct
+    stage.steps.generation_waits = asyncio.Event()
+    handle = await stage.say(1)
+    async with asyncio.timeout(20):
+        while not stage.steps.calls["generate"]:
+            await asyncio.sleep(0.02)
+    await handle.signal("correct", Correction(CONVERSATION, 1))
+    stage.steps.generation_waits.set()
+    await corrections(stage, 1)
+    assert delivered_before == [1]
+
+
+async def test_of_an_erased_customer_the_correction_is_dropped_and_the_rest_goes_on(stage: Stage) -> None:
+    def erased(_: CorrectConversation) -> Corrected:
+        raise ApplicationError("erased", type="customer_erased", non_retryable=True)
+
+    stage.steps.on_correct = erased
+    handle = await stage.say(1)
+    await turn_done(handle, 1)
+    await handle.signal("correct", Correction(CONVERSATION, 1))
+    await corrections(stage, 1)
+    assert (await turn_done(await stage.say(2), 2)).corrections == []
+
+
+async def test_the_run_of_a_closed_conversation_ends_with_its_correction(stage: Stage) -> None:
+    """It was started for that alone; the escalation that it opened goes on."""
+    stage.steps.on_correct = lambda _: Corrected("person", ESCALATION, closed=True)
+    handle = await stage.say(1, ConversationState(TENANT, CONVERSATION, requested_turn=1, done_turn=1))
+    await handle.signal("correct", Correction(CONVERSATION, 1))
+    with stage.environment.auto_time_skipping_disabled():
+        await handle.result()
+    assert len(stage.steps.calls["correct_conversation"]) == 1
+    assert await escalation_status(stage) is WorkflowExecutionStatus.RUNNING

@@ -1,0 +1,44 @@
+"""How the turns of a conversation came about, and what was done about answers whose ground was withdrawn since."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from helios.times import moment
+
+TURNS = text("SELECT * FROM turns WHERE tenant_id = :tenant_id AND conversation_id = :id ORDER BY number")
+CORRECTIONS = text(
+    "SELECT * FROM follow_up_conversations WHERE tenant_id = :tenant_id AND conversation_id = :id "
+    "AND status <> 'pending' ORDER BY done_at, source_id, version"
+)
+
+
+async def provenance_of(connection: AsyncConnection, tenant_id: UUID, conversation_id: UUID) -> dict[str, Any]:
+    where = {"tenant_id": tenant_id, "id": conversation_id}
+    return {
+        "conversation_id": str(conversation_id),
+        "turns": [_turn(row) for row in await connection.execute(TURNS, where)],
+        "corrections": [_correction(row) for row in await connection.execute(CORRECTIONS, where)],
+    }
+
+
+def _turn(row: Any) -> dict[str, Any]:
+    return {
+        "turn": row.number,
+        "attempts": row.attempt,
+        "reply_id": str(row.reply_id),
+        **row.record,
+        "generation": dict(row.draft or {}),
+    }
+
+
+def _correction(row: Any) -> dict[str, Any]:
+    ids = {name: getattr(row, name) for name in ("source_id", "follow_up_id", "message_id", "escalation_id")}
+    return {
+        **{name: str(value) if value is not None else None for name, value in ids.items()},
+        **{"version": row.version, "status": row.status, "because": row.because, "at": moment(row.done_at)},
+    }
