@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0026_follow_ups"
-down_revision = "0025_root_key_rotation"
+revision = "0027_follow_ups"
+down_revision = "0026_audit_key_notes"
 
 RUNS, CONVERSATIONS = "follow_ups", "follow_up_conversations"
 MINE = "tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid"
