@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -61,6 +62,7 @@ from helios.sources import build_id
 from helios.sweeper import EVERY_S as SWEEP_S
 from helios.sweeper import sweep
 from helios.temporal import Conversations, connect
+from schema.intents import training_queue
 from workflows.access import AccessWorkflow
 from workflows.clock import ClockWorkflow
 from workflows.conversation import ConversationWorkflow
@@ -170,6 +172,18 @@ def make_batch_worker(config: Settings, client: Client, resources: Resources) ->
     )
 
 
+def make_training_worker(config: Settings, client: Client, resources: Resources) -> Worker:
+    """A training takes minutes: it holds up another one, and nothing else."""
+    return Worker(
+        client,
+        task_queue=training_queue(config.temporal_batch_queue),
+        activities=[Intents(resources).train_intents],
+        build_id=build_id(),
+        max_concurrent_activities=1,
+        graceful_shutdown_timeout=DRAIN,
+    )
+
+
 Round = tuple[str, Callable[[], Awaitable[int | None]], float, float]
 
 
@@ -207,7 +221,10 @@ async def run(config: Settings) -> None:
         asyncio.create_task(beat(valkey)),
         *(asyncio.create_task(repeat_for_ever(valkey, *each)) for each in rounds(config, database, keyring, client)),
     ]
-    async with make_worker(config, client, resources), make_batch_worker(config, client, resources):
+    workers = [make(config, client, resources) for make in (make_worker, make_batch_worker, make_training_worker)]
+    async with AsyncExitStack() as running:
+        for each in workers:
+            await running.enter_async_context(each)
         log.info("worker ready", generators=list(resources.generators))
         await stop.wait()
         log.info("worker drains")

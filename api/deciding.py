@@ -12,7 +12,8 @@ from api.state import Services
 from helios.refusals import Refused
 from helios.tokens import Identity
 
-REFUSALS = {code: code for code in ("not_found", "four_eyes", "version_conflict", "ticket_conflict", "gate_not_passed")}
+REFUSALS = {code: code for code in ("not_found", "four_eyes", "version_conflict", "ticket_conflict", "gate_not_passed",
+                                 "training_busy")}  # fmt: skip
 """Every code of `Refused`, all of them published."""
 
 

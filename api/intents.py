@@ -50,8 +50,8 @@ FORM = {"multipart/form-data": {"schema": {
     "example": {"file": "intent,text\nschool_fees,Can I pay the school fees here?", "base": "shipped"}}
 }  # fmt: skip
 SUBMIT = described(
-    examples.DRAFT, "forbidden", "payload_too_large", "unsupported_media_type", status=202, body=examples.BODY,
-    about="The draft, which is being trained",
+    examples.DRAFT, "forbidden", "training_busy", "payload_too_large", "unsupported_media_type", status=202,
+    body=examples.BODY, about="The draft, which is being trained",
 )  # fmt: skip
 SUBMIT["openapi_extra"]["requestBody"]["content"].update(FORM)
 

@@ -85,6 +85,7 @@ CODES: dict[str, Code] = {
     "gap_too_small": Code(409, "Too few customers asked this", "Words of customers are shown, and made a draft of, where at least `customers_min` of them asked. Write the article yourself, or wait."),
     "ticket_conflict": Code(409, "The ticket's state, or a regulation, does not allow this", "`detail` says what stands in the way. Read the ticket again: its clocks say which run, and docs/clocks.md which can be extended to which."),
     "rule_not_allowed": Code(422, "The rules may not be changed like this", "`errors` names each place. The safety minimum cannot be lowered or switched off, and what means nothing for a situation is refused: see docs/policies.md."),
+    "training_busy": Code(409, "Enough versions are being trained", "Wait until one of them is trained, or reject one: `GET /v1/intents` lists them."),
     "gate_not_passed": Code(409, "The version does worse than it may", "`detail` says in what. Look at its `report`, mend its examples, or publish with `force` and a `note` that says why."),
     "knowledge_withdrawn": Code(409, "The draft rests on knowledge that is not in force any more", "Edit the draft, or answer in your own words."),
     "four_eyes": Code(403, "A second person must approve this", "Whose draft or request it is may not approve it."),

@@ -18,6 +18,7 @@ from temporalio.client import (
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
+from helios.batch_priorities import batch_priority
 from helios.database import Database
 from helios.settings import Settings
 from helios.temporal import CALL_TIMEOUT
@@ -77,6 +78,7 @@ class Schedules:
             task_queue=self._queue,
             typed_search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT, str(tenant_id))]),
             static_summary=each.summary,
+            priority=batch_priority(each.workflow, tenant_id),
         )
         spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=each.every)], jitter=each.jitter)
         try:

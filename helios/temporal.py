@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.service import RetryConfig, RPCError
 
+from helios.batch_priorities import batch_priority
 from helios.codec import data_converter
 from helios.keyring import Keyring
 from helios.settings import Settings
@@ -95,5 +96,6 @@ async def start_batch(
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT, str(tenant_id))]),
         static_summary=summary,
+        priority=batch_priority(workflow, tenant_id),
         rpc_timeout=CALL_TIMEOUT,
     )

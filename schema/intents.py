@@ -37,6 +37,11 @@ class FailTraining:
     """One of `FAILURES`."""
 
 
+def training_queue(batch_queue: str) -> str:
+    """Where the step that computes for minutes waits: on the batch queue it would hold up everybody's."""
+    return f"{batch_queue}-training"
+
+
 def intent_training_workflow_id(ref: IntentsRef) -> str:
     """The codec reads the tenant from the first part, to choose its key."""
     return f"{ref.tenant_id}/intent-training/{ref.version}"

@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import IntentSteps
-    from schema.intents import FAILURES, INTENT_TRAINING_WORKFLOW, Encoded, FailTraining, IntentsRef
+    from schema.intents import FAILURES, INTENT_TRAINING_WORKFLOW, Encoded, FailTraining, IntentsRef, training_queue
     from workflows.steps import BATCH_PATIENT, BATCH_STEP_WITHIN, run_batch_step
 
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ class IntentTrainingWorkflow:
             workflow.set_current_details(f"encoding: {encoded.done} of {encoded.total} examples")
             encoded = await _step(IntentSteps.encode_examples, ref)
         workflow.set_current_details(f"training on {encoded.total} examples")
-        await _step(IntentSteps.train_intents, ref, TRAIN_WITHIN)
+        await _step(IntentSteps.train_intents, ref, TRAIN_WITHIN, training_queue(workflow.info().task_queue))
         workflow.set_current_details("waits for a second person")
 
 
@@ -49,10 +49,11 @@ async def _step(
     step: Callable[[Any, IntentsRef], Coroutine[Any, Any, Result]],
     ref: IntentsRef,
     within: timedelta = BATCH_STEP_WITHIN,
+    queue: str | None = None,
 ) -> Result:
     return await workflow.execute_activity_method(
-        step, ref, start_to_close_timeout=within, heartbeat_timeout=HEARTBEAT, retry_policy=BATCH_PATIENT,
-        summary=step.__name__,
+        step, ref, task_queue=queue, start_to_close_timeout=within, heartbeat_timeout=HEARTBEAT,
+        retry_policy=BATCH_PATIENT, summary=step.__name__,
     )  # fmt: skip
 
 

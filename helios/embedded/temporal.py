@@ -19,6 +19,8 @@ SEARCH_ATTRIBUTES = tuple(key.name for key in visibility.KEYS)
 """Keywords, readable in Temporal's own store."""
 DYNAMIC_CONFIG = {
     "matching.enableFairness": "true",
+    # Who goes first is decided within a partition. Four are still read: an older home may have tasks in them.
+    "matching.numTaskqueueWritePartitions": "1",
     # A closed workflow is deleted once these queues have said that they are past its end: 30 s by default.
     "history.transferProcessorUpdateAckInterval": '"1s"',
     "history.visibilityProcessorUpdateAckInterval": '"1s"',

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.ids import new_id
-from helios.intents.drafting import draft_intents
+from helios.intents.drafting import TRAININGS_MOST, draft_intents
 from helios.intents.examples import CHUNK, Example
 from helios.intents.starting import start_training
 from helios.keyring import Keyring
@@ -140,3 +140,19 @@ async def test_a_training_goes_on_where_a_dead_worker_left_it(
     async with database.tenant(bank.tenant_id) as connection:
         kept = list(await connection.scalars(text("SELECT vectors FROM intent_chunks ORDER BY number")))
     assert (len(kept), kept[0] == vectors, len(kept[1])) == (2, True, len(vectors) // 20)
+
+
+async def test_a_tenant_cannot_pile_up_trainings(bank: Bank, database: Database, keyring: Keyring) -> None:
+    """The same request again is no further one, and a version that is rejected makes room."""
+    keys = await keyring.tenant(bank.tenant_id)
+    refs = [DraftRef(bank.tenant_id, new_id(), new_id()) for _ in range(TRAININGS_MOST)]
+    said = [Example(f"{word} {n}", (word,)) for word in ("fees", "trees") for n in range(5)]
+    async with database.tenant(bank.tenant_id) as connection:
+        made = [await draft_intents(connection, keys, ref, said, [], None) for ref in (*refs, refs[0])]
+    assert made[0] == made[-1]
+    body = {"base": "none", "intents": OWN}
+    assert_problem(await bank.draft("admin", kind=KIND, **body), code="training_busy")
+    for version in made[:-1]:
+        assert (await bank.decide(version, "reject", kind=KIND)).json()["status"] == "rejected"
+    version = await draft(bank)
+    assert (await bank.decide(version, "reject", kind=KIND)).json()["status"] == "rejected"

@@ -7,16 +7,18 @@ from uuid import uuid4
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from schema.intents import INTENT_TRAINING_WORKFLOW, intent_training_workflow_id
+from schema.intents import INTENT_TRAINING_WORKFLOW, intent_training_workflow_id, training_queue
 from tests.workflows.conftest import sandboxed
 from tests.workflows.scripted_batch import INTENTS, ScriptedTraining
-from worker import steps_of
 from workflows.intent_training import IntentTrainingWorkflow
 
 
 async def train(environment: WorkflowEnvironment, steps: ScriptedTraining) -> None:
     queue = f"batch-{uuid4()}"
-    async with sandboxed(environment.client, queue, [IntentTrainingWorkflow], steps_of(steps)):
+    async with (
+        sandboxed(environment.client, queue, [IntentTrainingWorkflow], [steps.encode_examples, steps.fail_training]),
+        sandboxed(environment.client, training_queue(queue), [], [steps.train_intents]),
+    ):
         await environment.client.execute_workflow(
             INTENT_TRAINING_WORKFLOW, INTENTS, id=intent_training_workflow_id(INTENTS), task_queue=queue
         )
