@@ -31,8 +31,8 @@ up: setup ## install, start everything, play one conversation, keep serving
 demo: setup ## play the scripted tour against a stack of its own
 	@$(WATCH) exec $(HELIOS) demo
 
-test: setup ## run the whole test suite against two real embedded stacks, side by side
-	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: setup ## run the whole test suite against three real embedded stacks, side by side
+	@.venv/bin/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: setup ## linters, formatting, types, structure
 	@$(MAKE) --no-print-directory --jobs --output-sync=target lint types structure

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
 
 from helios.commands.up import start_application
 from helios.database import Database
@@ -18,13 +19,18 @@ from helios.keyring import Keyring, root_key
 from helios.settings import Settings
 from tests.caller import Api
 from tests.neighbour import Neighbour, make_neighbour
+from tests.side_by_side import SideBySide
 
 
 def pytest_configure() -> None:
-    """Two runs side by side begin with different ports: both would find the usual ones free in the same moment."""
+    """Runs side by side begin with different ports: both would find the usual ones free in the same moment."""
     beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     usual = {name: port + 10 * beside for name, port in asdict(ports.USUAL).items()}
     ports.USUAL = ports.Ports(**usual)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:
+    return SideBySide(config, log)
 
 
 @pytest.fixture(scope="session")
