@@ -75,7 +75,7 @@ async def deliver(resources: Resources, work: Deliver) -> Delivered:
         thread = await read_thread(connection, ref, lock=True)
         turn = (await connection.execute(TURN, _where(work))).one()
         if thread.completed_turn >= ref.turn:
-            return Delivered(turn.outcome, _uuid(turn.record.get("escalation_id")))
+            return Delivered(turn.outcome, _uuid(turn.record.get("escalation_id")), raised=_may_press(work))
         if work.outcome == "answered" and turn.rests_on_withdrawn:
             # Withdrawn while the answer was being written: what had been released is taken back, a person looks.
             work = replace(work, outcome="held", reason="knowledge_withdrawn")
@@ -137,7 +137,12 @@ async def _end_turn(
     status = "waiting_human" if escalation is not None else thread.status
     await _close_books(connection, policy, work, thread, turn, escalation_id, unhelpful, status)
     # Also where it was open before: a worker that died may not have started its workflow.
-    return Delivered(work.outcome, escalation_id, unhelpful >= UNHELPFUL_TURNS), seq
+    return Delivered(work.outcome, escalation_id, unhelpful >= UNHELPFUL_TURNS, _may_press(work)), seq
+
+
+def _may_press(work: Deliver) -> bool:
+    """The same when it is delivered again, after the row has been changed."""
+    return work.forwarded and work.situation is not None
 
 
 async def _hand_over(

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.opening import open_ticket
+from activities.promises import due_at
 from activities.reading import settings_of
 from helios import audit
 from helios.detection.situations import Situation
@@ -22,10 +23,10 @@ HAS_TICKET = text(
     "SELECT EXISTS (SELECT FROM tickets WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id "
     "AND kind = :kind AND closed_at IS NULL)"
 )
-# Names sort as they press: P0 before P4. The answer time that the customer was told stays.
+# Names sort as they press: P0 before P4. Nobody waits longer than they were told.
 RAISE = text(
-    "UPDATE escalations SET priority = :priority WHERE tenant_id = :tenant_id AND id = :id "
-    "AND status <> 'closed' AND priority > :priority RETURNING id"
+    "UPDATE escalations SET priority = :priority, due_at = least(due_at, :due_at) WHERE tenant_id = :tenant_id "
+    "AND id = :id AND status <> 'closed' AND priority > :priority RETURNING due_at"
 )
 DUE = text("SELECT due_at FROM escalations WHERE tenant_id = :tenant_id AND id = :id")
 
@@ -48,7 +49,7 @@ async def begin_duties(
     if work.situation is None or thread.escalation_id is None:
         return None
     listed = policy.situation(work.situation)
-    await _raise(connection, work, thread.escalation_id, listed)
+    await _raise(connection, work, thread, listed, turn.received_at)
     ticket_id = await _ticket(connection, work, thread, turn, listed)
     if thread.status != "waiting_human" or (ticket_id is None and listed.priority != URGENT):
         return None
@@ -56,13 +57,18 @@ async def begin_duties(
     return Begun((await connection.execute(DUE, where)).scalar_one(), ticket_id)
 
 
-async def _raise(connection: AsyncConnection, work: Deliver, escalation_id: UUID, listed: Situation) -> None:
-    where = {"tenant_id": work.ref.tenant_id, "id": escalation_id, "priority": listed.priority}
-    if (await connection.execute(RAISE, where)).one_or_none() is not None:
+async def _raise(
+    connection: AsyncConnection, work: Deliver, thread: Any, listed: Situation, received_at: datetime
+) -> None:
+    due = due_at(listed.priority, received_at, settings_of(thread).hours)
+    where = {"tenant_id": work.ref.tenant_id, "id": thread.escalation_id, "priority": listed.priority, "due_at": due}
+    raised = (await connection.execute(RAISE, where)).one_or_none()
+    if raised is not None:
         await audit.record(
             connection, work.ref.tenant_id, "escalation.raised", actor=("system", None),
-            subject=("escalation", escalation_id),
-            detail={"turn": work.ref.turn, "priority": listed.priority, "situation": listed.number},
+            subject=("escalation", thread.escalation_id),
+            detail={"turn": work.ref.turn, "priority": listed.priority, "situation": listed.number,
+                    "due_at": raised.due_at.isoformat()},
         )  # fmt: skip
 
 

@@ -176,6 +176,8 @@ class Delivered:
     outcome: Outcome
     escalation_id: UUID | None = None
     offers_human: bool = False
+    raised: bool = False
+    """What was said may press more than what the escalation was opened for: its clock is to be looked at again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from uuid import UUID
@@ -144,6 +144,15 @@ class ConversationWorkflow:
         if delivered.escalation_id is not None:
             wanted = understanding if delivered.outcome == "escalated" else None
             await self._start_escalation(delivered.escalation_id, wanted)
+            if delivered.raised:
+                await self._tell_escalation(delivered.escalation_id)
+
+    async def _tell_escalation(self, escalation_id: UUID) -> None:
+        name = escalation_workflow_id(self._state.tenant_id, escalation_id)
+        try:
+            await workflow.get_external_workflow_handle(name).signal("look_again")
+        except ApplicationError:
+            workflow.logger.info("the escalation has ended")
 
     async def _open_escalation(self, request: RequestHuman) -> None:
         ref = ConversationRef(self._state.tenant_id, self._state.conversation_id)

@@ -99,6 +99,13 @@ class EscalationWorkflow:
     def validate_release(self, claim: Claim) -> None:
         self._refuse_if_closed()
 
+    @workflow.signal
+    async def look_again(self) -> None:
+        """What the customer said meanwhile may have brought its deadlines nearer."""
+        async with self._one_at_a_time:
+            if not self._state.closed:
+                self._changed("looked at again", await run_step(EscalationSteps.load_escalation, self._ref))
+
     @workflow.query
     def get_state(self) -> EscalationState:
         return self._state

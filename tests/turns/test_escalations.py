@@ -81,8 +81,10 @@ async def test_a_regulated_notice_starts_its_clock_while_a_person_is_waited_for(
 async def test_whoever_is_in_danger_hears_of_help_while_a_person_is_waited_for_and_is_first(api: Api) -> None:
     customer = await (await api.customer()).open()
     await customer.say("I want to talk to a human being, please.")
+    escalation, agent = f"/v1/escalations/{(await customer.get()).json()['escalation_id']}", await api.staff("agent")
+    before = (await api.http.get(escalation, headers=agent)).json()
     await customer.say("I want to kill myself")
     last = (await customer.messages())[-1]
     assert (last["role"], "988" in last["content"]) == ("system", True), last
-    escalation = f"/v1/escalations/{(await customer.get()).json()['escalation_id']}"
-    assert (await api.http.get(escalation, headers=await api.staff("agent"))).json()["priority"] == "P0"
+    asked = (await api.http.get(escalation, headers=agent)).json()
+    assert (asked["priority"], asked["due_at"] < before["due_at"]) == ("P0", True)

@@ -12,9 +12,19 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from api.escalations import UPDATE_WITHIN_S
-from schema.steps import Claim, Deadline, Decide, EscalationOutcome, EscalationState, Generated, Understanding
+from schema.steps import (
+    Claim,
+    Deadline,
+    Decide,
+    Delivered,
+    EscalationOutcome,
+    EscalationState,
+    Generated,
+    Understanding,
+)
 from tests.workflows.conftest import Stage
 from tests.workflows.scripted import AGENT, CONVERSATION, ESCALATION, TENANT
+from tests.workflows.test_conversation import turn_done
 
 
 def refusal(error: WorkflowUpdateFailedError) -> str | None:
@@ -106,6 +116,21 @@ async def test_deadlines_pass_in_their_order_and_at_their_time(stage: Stage) -> 
     assert [each.deadline.kind for each in stage.steps.calls["apply_deadline"]] == ["warning"]
     await stage.environment.sleep(timedelta(hours=2))
     assert [each.deadline.kind for each in stage.steps.calls["apply_deadline"]] == ["warning", "breach"]
+    await handle.execute_update("decide", Decide(uuid4(), "resolve", AGENT))
+
+
+async def test_what_presses_more_brings_its_clock_forward(stage: Stage) -> None:
+    """The customer says it in a turn of the conversation, while a person is waited for."""
+    now = await stage.environment.get_current_time()
+    stage.steps.deadlines = [Deadline("breach", now + timedelta(hours=8))]
+    handle = await stage.escalate()
+    assert (await handle.query("get_state", result_type=EscalationState)).deadlines == stage.steps.deadlines
+    stage.steps.deadlines = [Deadline("breach", now + timedelta(minutes=15))]
+    stage.steps.on_understand = lambda ref: Understanding(ref.turn, "with_human")
+    stage.steps.on_deliver = lambda work: Delivered("escalated", ESCALATION, raised=True)
+    await turn_done(await stage.say(1), 1)
+    await stage.environment.sleep(timedelta(hours=1))
+    assert [each.deadline.kind for each in stage.steps.calls["apply_deadline"]] == ["breach"]
     await handle.execute_update("decide", Decide(uuid4(), "resolve", AGENT))
 
 
