@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 
 from api import conversation_examples as examples
 from api.acceptance import Accepted, accept
-from api.authentication import caller
+from api.authentication import caller, why_ended
 from api.described import described, json_content, text_content
 from api.hub import Subscription
 from api.idempotency import IdempotentRoute, resource_id
@@ -97,6 +97,8 @@ async def post_message(
     if wait:
         async with services.hub.subscribe(customer.tenant_id, conversation_id) as subscription:
             result = await _await_turn(services, customer, conversation_id, accepted, subscription, wait)
+        if (ended := await why_ended(services, customer)) is not None:
+            raise ended  # a minute is long enough to sign out, or to be signed out, in
         if result is not None:
             return JSONResponse(result)
     return JSONResponse(accepted_json(accepted.message_id, accepted.turn), 202)

@@ -13,7 +13,8 @@ import httpx
 import jwt
 import pytest
 
-from api import authentication, sse
+from api import authentication, messages, sse
+from api.hub import Subscription
 from helios import ended_tokens
 from helios.crypto import token_hash
 from helios.embedded.supervisor import Stack
@@ -180,6 +181,23 @@ async def test_a_stream_and_a_socket_end_with_the_customers_access(
             await api.http.delete(f"/v1/customer-tokens/{customer.id}", headers=key)
         assert await _errors(answer) == ["unauthenticated"]
         assert (await closing(socket))[1] == 4401
+
+
+async def test_a_customer_whose_access_ends_while_waiting_gets_no_answer(
+    stack: Stack, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_tokens, "FRESH_S", 0.0)
+    customer, go_on = await (await api.customer()).open(), messages._something_happened
+
+    async def sign_out_first(subscription: Subscription, deadline: float) -> bool:
+        await api.http.post("/v1/auth/logout", headers=customer.headers)
+        return await go_on(subscription, deadline)
+
+    monkeypatch.setattr(messages, "_something_happened", sign_out_first)
+    async with api_beside(stack) as client:
+        body, waiting = {"content": "What are the fees?"}, {"wait": 50}
+        answer = await client.post(f"{customer.path}/messages", params=waiting, json=body, headers=customer.headers)
+    assert_problem(answer, code="unauthenticated")
 
 
 async def _opening(client: httpx.AsyncClient, customer: Customer, by: str) -> tuple[str, dict[str, str]]:
