@@ -1,4 +1,4 @@
-"""Codes that come by mail, `TENANT.ID.SECRET`: that one was refused stands in the access log of the tenant it names.
+"""Codes that are good once, `TENANT…SECRET`: that one was refused stands in the access log of the tenant it names.
 
 Counted there, so that guessing shows as one event with a high count. Nothing of the code is kept.
 """
@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from api.access_log import Entry
 from api.problems import Problem
 from api.state import Services
-from helios.invitations import parse
+from helios.identity.single_use import tenant_of
 
-REFUSED = ("invalid_invitation", "invalid_reset_token")
+REFUSED = ("invalid_invitation", "invalid_reset_token", "invalid_sso_code")
 
 
 @asynccontextmanager
@@ -21,9 +21,8 @@ async def refused_is_noted(services: Services, code: str, route: str) -> AsyncIt
     try:
         yield
     except Problem as problem:
-        claimed = parse(code)
+        claimed = tenant_of(code) if problem.code in REFUSED else None
         # Whoever guesses names any tenant he likes: only of one that exists can there be an event.
-        if problem.code in REFUSED and claimed is not None and await services.tenants.get(claimed[0]) is not None:
-            refused = Entry("access.refused", "user", None, "POST", route, problem.status)
-            services.access.count(claimed[0], refused)
+        if claimed is not None and await services.tenants.get(claimed) is not None:
+            services.access.count(claimed, Entry("access.refused", "user", None, "POST", route, problem.status))
         raise

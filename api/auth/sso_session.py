@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from api import sso
 from api.auth.answers import NO_STORE, TOKENS, Anybody, tokens
+from api.auth.codes import refused_is_noted
 from api.auth.login import client_of, counted
 from api.auth.mfa import prove_code
 from api.auth.sso import proves
@@ -49,6 +50,11 @@ async def exchange(body: SsoCode, request: Request, services: State) -> Response
     """Takes the code of `#sso_code=` once, from the page that knows the verifier. Where the account has a second factor
     here and the provider did not say that it asked for one (`amr` with `mfa`), `otp` is needed as in `login`; the code
     stays good until it is right."""
+    async with refused_is_noted(services, body.code, "/v1/auth/sso/token"):
+        return await _exchange(body, request, services)
+
+
+async def _exchange(body: SsoCode, request: Request, services: Services) -> Response:
     keys = await _keys_of(services, body.code)
     async with counted():
         waiting = await sso.codes(services).look(keys, body.code)

@@ -111,12 +111,14 @@ async def test_guessing_codes_is_noted_by_count_and_without_the_code(bank: Bank,
         assert_problem(await bank.api.http.post("/v1/auth/register", json=guess), code="invalid_invitation")
         guess = {"token": f"{known}.{secret}", "new_password": account["password"]}
         assert_problem(await bank.api.http.post("/v1/auth/password/reset", json=guess), code="invalid_reset_token")
-    events = await heard(bank, "access.refused", 6)
+        guess = {"code": f"{bank.id.hex}.{secret}", "verifier": "v" * 43}
+        assert_problem(await bank.api.http.post("/v1/auth/sso/token", json=guess), code="invalid_sso_code")
+    events = await heard(bank, "access.refused", 9)
     counted: Counter[str] = Counter()
     for each in events:
         counted[each["detail"]["route"]] += each["detail"]["count"]
         assert (each["actor"]["id"], each["subject"]["id"], each["detail"]["status"]) == (None, None, 422)
-    assert counted == {"/v1/auth/register": 3, "/v1/auth/password/reset": 3}
+    assert counted == {"/v1/auth/register": 3, "/v1/auth/password/reset": 3, "/v1/auth/sso/token": 3}
     assert str(made.id) not in str(events)
 
 
