@@ -25,7 +25,7 @@ from api.tenant_walls import Walls
 
 METHODS = "GET, POST, PUT, PATCH, DELETE"
 # No API key among them: it belongs into a backend, never into a page.
-HEADERS = "Accept, Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id"
+HEADERS = "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id"
 EXPOSED = (
     "Content-Disposition, ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 )
