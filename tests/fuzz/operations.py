@@ -44,6 +44,7 @@ OUT_OF_REACH = {
     "POST /v1/privacy/requests/{request_id}/approve": SECOND,
     "POST /v1/privacy/legal-holds/{hold_id}/confirm": SECOND,
     "GET /v1/privacy/requests/{request_id}/export": SECOND,
+    "POST /v1/users/{user_id}/mfa/reset": "asks for somebody who has a second factor",
     "POST /v1/tickets/{ticket_id}/meet": "asks for a clock by its name",
     "POST /v1/analytics/knowledge-gaps/{gap_id}/draft": "asks for a gap that three customers met",
     "POST /v1/intents/{version}/publish": TRAINED,
