@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import text
 
@@ -73,8 +73,8 @@ def caller(permission: str) -> Callable[..., Awaitable[Identity]]:
 
 
 def asked_by(route: object) -> Iterator[str]:
-    """The permissions that a route's dependencies ask for."""
-    dependants = [route.dependant] if isinstance(route, APIRoute) else []
+    """The permissions that a route's dependencies ask for, or itself."""
+    dependants = [route.dependant] if isinstance(route, APIRoute | APIWebSocketRoute) else []
     while dependants:
         each = dependants.pop()
         if (permission := getattr(each.call, "permission", None)) is not None:

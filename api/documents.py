@@ -14,7 +14,7 @@ from fastapi.routing import iter_route_contexts
 
 from api.authentication import asked_by
 from api.limits import LIMITS, MEANS, OPEN_STREAMS, Scope
-from api.permissions import GRANTS, OPERATORS_SETTINGS, PERMISSIONS, ROLES, SEPARATE
+from api.permissions import GRANTS, OPERATORS_SETTINGS, PERMISSIONS, ROLES, SCOPES, SEPARATE
 from api.problems import CODES
 
 STYLE = (
@@ -93,8 +93,8 @@ def _permissions(app: FastAPI) -> str:
     asking: dict[str, list[str]] = {}
     for context in iter_route_contexts(app.routes):
         for permission in asked_by(context.route):
-            for method in sorted(context.methods or ()):
-                asking.setdefault(permission, []).append(f"<code>{method} {_text(str(context.path))}</code>")
+            for method in sorted(context.methods or {"WebSocket"}):
+                asking.setdefault(permission, []).append(f"<code>{method} {_text(str(context.path_format))}</code>")
     rows = [
         (f"<code>{name}</code>", "<br>".join(asking.get(name, ())), *("yes" if role in roles else "" for role in ROLES))
         for name, roles in PERMISSIONS.items()
@@ -112,7 +112,9 @@ def _permissions(app: FastAPI) -> str:
         "<h2>What the operator changes in a tenant that has an admin</h2><p>Of its settings a platform_admin changes "
         f"{', '.join(sorted(OPERATORS_SETTINGS))} and no other, and invites no further admin.</p>"
     )
-    return _page("Permissions", intro, whole + giving + separate + operator)
+    keys = [(f"<code>{name}</code>", _text(about)) for name, about in SCOPES.items()]
+    scopes = f"<h2>What an API key may do</h2>{_table(('Scope', 'What it is for'), keys)}"
+    return _page("Permissions", intro, whole + scopes + giving + separate + operator)
 
 
 def _page(title: str, intro: str, body: str) -> str:

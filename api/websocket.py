@@ -47,6 +47,9 @@ async def converse(socket: WebSocket, conversation_id: UUID) -> None:
             await socket.close(code)
 
 
+converse.permission = "conversations.read"  # type: ignore[attr-defined]
+
+
 async def _converse(services: Services, socket: WebSocket, conversation_id: UUID, refusals: Refusals) -> int:
     """Both directions, until one ends; the code to close with."""
     try:

@@ -19,7 +19,9 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.app import create_app
 from api.authentication import asked_by
-from api.permissions import PERMISSIONS, ROLES
+from api.documents import _permissions
+from api.models import NewApiKey
+from api.permissions import PERMISSIONS, ROLES, SCOPES
 from api.problems import CODES
 from docs import settings_page
 from helios.commands import COMMANDS
@@ -69,7 +71,7 @@ def operations() -> Iterator[tuple[str, set[str]]]:
         held = set(asked_by(route))
         for method in sorted(context.methods or {"WS"}):
             if method != "HEAD":
-                yield f"{method} {context.path}", held
+                yield f"{method} {context.path_format}", held
 
 
 def pages() -> set[str]:
@@ -84,6 +86,14 @@ def test_every_operation_asks_for_a_permission_or_is_public_on_purpose() -> None
     assert open_to_all - pages() == set(PUBLIC)
     assert len(seen) - len(open_to_all) > 15
     assert set().union(*seen.values()) <= set(PERMISSIONS)
+
+
+def test_the_page_of_permissions_shows_every_operation_that_asks_and_what_keys_may_do() -> None:
+    page = _permissions(create_app(Settings()))
+    asking = {name.replace("WS ", "WebSocket ") for name, held in operations() if held}
+    assert [name for name in asking if f"<code>{name}</code>" not in page] == []
+    assert all(f"<code>{scope}</code>" in page for scope in SCOPES)
+    assert NewApiKey.model_json_schema()["properties"]["scopes"]["items"]["const"] in SCOPES
 
 
 def test_no_request_waits_for_a_thread() -> None:
@@ -104,9 +114,10 @@ def _called() -> Iterator[Any]:
 
 
 def test_a_websocket_asks_for_a_permission_itself() -> None:
-    """It answers in its own protocol, so its check is no dependency."""
-    assert [name for name, held in operations() if name.startswith("WS ") and not held] == [
-        "WS /v1/conversations/{conversation_id}/ws"
+    """It answers in its own protocol, so its check is no dependency: it says which one it asks for."""
+    (opens,) = {ast.literal_eval(call.args[2]) for call in calls(tree(Path("api/websocket.py")), "require_stream")}
+    assert [(name, held) for name, held in operations() if name.startswith("WS ")] == [
+        ("WS /v1/conversations/{conversation_id}/ws", {opens})
     ]
     asked = {ast.literal_eval(call.args[0]) for call in calls(tree(Path("api/socket_frames.py")), "allows")}
     assert asked
