@@ -267,7 +267,7 @@ async def _look_at_the_whole(answer: Answer) -> None:
 
 async def _finish(resources: Resources, keys: Keys, work: Generate, answer: Answer) -> Generated:
     """Keeps the draft, so that delivery has it and a later attempt finds the work done."""
-    draft = _draft_record(work, answer)
+    draft = _draft_record(keys, work, answer)
     ref = work.ref
     words = answer.withheld if answer.refusal is not None else answer.released
     async with resources.database.tenant(ref.tenant_id) as connection:
@@ -301,7 +301,7 @@ async def _finish(resources: Resources, keys: Keys, work: Generate, answer: Answ
     return _generated(draft)
 
 
-def _draft_record(work: Generate, answer: Answer) -> dict[str, Any]:
+def _draft_record(keys: Keys, work: Generate, answer: Answer) -> dict[str, Any]:
     finished = answer.finished
     model = finished.model if finished else ""
     passages = answer.prompt.passages
@@ -316,7 +316,8 @@ def _draft_record(work: Generate, answer: Answer) -> dict[str, Any]:
         "last_frame": answer.last_frame,
         "generator": work.generator,
         "model": model,
-        "prompt_hash": prompt_hash(answer.prompt, model or work.generator),
+        # Of the customer's words, too, and the audit log keeps it: so it is of no use to anybody once they are erased.
+        "prompt_hash": keys.fingerprint(prompt_hash(answer.prompt, model or work.generator), "prompt").hex(),
         "input_tokens": finished.input_tokens if finished else 0,
         "cached_input_tokens": finished.cached_input_tokens if finished else 0,
         "output_tokens": finished.output_tokens if finished else 0,

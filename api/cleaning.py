@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from helios.crypto import Keys
 from helios.detection import secrets
 
 Scalar = str | int | float | bool
@@ -21,11 +20,6 @@ def clean(value: str) -> str:
 def clean_map(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """The same for a flat map: names, texts, and numbers, which may be a card's as well."""
     return {clean(name): _scalar(value) for name, value in values.items()}
-
-
-def clean_id(keys: Keys, value: str, where: str) -> str:
-    """An id that a caller chose, as it may be stored: itself, or an index of it where it holds a secret."""
-    return value if not secrets.find(value) else f"#{keys.blind_index(value, where).hex()}"
 
 
 def _scalar(value: Scalar) -> Scalar:

@@ -31,6 +31,7 @@ from benchmarks.environment import child
 from benchmarks.machine import facts
 from helios import audit
 from helios.audit_log.anchors import FolderAnchor
+from helios.audit_log.keys import rotate
 from helios.audit_log.reading import Verdict
 from helios.audit_log.sealer import EVERY_S, seal, seal_all
 from helios.audit_log.verifier import verify_log
@@ -175,6 +176,8 @@ async def measure_mutations(bench: Bench, mutations: int, number: int, say: Call
                 await audit.record(connection, bench.tenant_id, "bench.written", actor=("system", None),
                                    subject=("conversation", uuid4()), detail=told)  # fmt: skip
         await bench.seal(batch=100)
+        if events == 290:
+            await rotate(bench.database, ROOT, bench.tenant_id)
     for n in range(mutations):
         way = WAYS[n % len(WAYS)]
         async with put_back(bench.admin):

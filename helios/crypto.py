@@ -60,6 +60,10 @@ class Keys(ABC):
     def blind_index(self, value: str, where: str) -> bytes:
         """An HMAC to look a value up by without storing it. The same value in two columns has two indexes."""
 
+    @abstractmethod
+    def fingerprint(self, value: str, where: str) -> bytes:
+        """An HMAC that tells the same from another while the key lives: after an erasure nobody can try guesses."""
+
     def seal_text(self, value: str, where: str, row: object) -> bytes:
         return self.seal(value.encode(), where, row)
 
@@ -113,6 +117,9 @@ class TenantKeys(Keys):
 
     def blind_index(self, value: str, where: str) -> bytes:
         return hmac.digest(self._index_key, f"{where}|{value}".encode(), "sha256")
+
+    def fingerprint(self, value: str, where: str) -> bytes:
+        return self.blind_index(value, f"fingerprint|{where}")
 
     def _context(self, where: str, row: object, version: int) -> bytes:
         return f"{self.tenant_id}|{where}|{row}|{version}".encode()

@@ -9,6 +9,7 @@ What was sealed under the tenant's key, before customers had keys of their own, 
 
 from __future__ import annotations
 
+import hmac
 import os
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -54,12 +55,13 @@ DESTROY = text(
 class CustomerKeys(Keys):
     """One of a customer's keys, with the tenant's beside it for what is older."""
 
-    __slots__ = ("_cipher", "_tenant", "customer_id", "key_id", "tenant_id")
+    __slots__ = ("_cipher", "_print_key", "_tenant", "customer_id", "key_id", "tenant_id")
 
     def __init__(self, tenant: TenantKeys, customer_id: UUID, key_id: UUID | None, key: bytes | None) -> None:
         """`key` None: it was destroyed."""
         self._tenant = tenant
         self._cipher = AESGCM(key) if key is not None else None
+        self._print_key = hmac.digest(key, b"helios fingerprint", "sha256") if key is not None else None
         self.tenant_id = tenant.tenant_id
         self.customer_id = customer_id
         self.key_id = key_id
@@ -93,6 +95,12 @@ class CustomerKeys(Keys):
 
     def blind_index(self, value: str, where: str) -> bytes:
         return self._tenant.blind_index(value, where)
+
+    def fingerprint(self, value: str, where: str) -> bytes:
+        """Raises `Shredded`."""
+        if self._print_key is None:
+            raise Shredded(f"{where}: the customer was erased")
+        return hmac.digest(self._print_key, f"{where}|{value}".encode(), "sha256")
 
     def _context(self, where: str, row: object) -> bytes:
         return f"{self.tenant_id}|{where}|{row}|{self.key_id}".encode()

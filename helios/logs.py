@@ -33,10 +33,10 @@ def configure(level: str, process: str) -> None:
 class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         cause = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        # The message's template and not the message: its arguments may hold what a log must not.
-        structlog.get_logger().log(
-            record.levelno, "library", logger=record.name, message=str(record.msg)[:200], error=cause
-        )
+        # The message's template and not the message: its arguments may hold what a log must not. And of that one line:
+        # asyncio writes what a task failed of, in its own words, into the second.
+        said = str(record.msg).partition("\n")[0][:200]
+        structlog.get_logger().log(record.levelno, "library", logger=record.name, message=said, error=cause)
 
 
 def _without_exception_text(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

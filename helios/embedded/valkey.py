@@ -50,6 +50,8 @@ def _configuration(home: Home, keys: Keys, port: int) -> str:
         "dir": f'"{home.valkey}"',
         "appendonly": "yes",
         "appendfsync": "everysec",
+        # What is sealed does not shrink; and who searches for a word finds it, were it there.
+        "rdbcompression": "no",
         "save": '""',
         "maxmemory": MEMORY,
         "maxmemory-policy": "volatile-ttl",

@@ -97,7 +97,7 @@ def contain(text: str) -> str:
 
 
 def prompt_hash(prompt: Prompt, model: str) -> str:
-    """SHA-256 (hex) of everything the model was asked, for a turn's provenance.
+    """SHA-256 (hex) of everything the model was asked, the customer's words among it: not to be kept without a key.
 
     Two prompts share a hash when model, version of the wording, limits and every word sent are the same.
     """

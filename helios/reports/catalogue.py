@@ -144,7 +144,7 @@ REPORTS: Mapping[str, Report] = {
                 "situation": "The number of the situation, if one was found",
                 "generator": "Which generator wrote the draft",
                 "model": "Its model",
-                "prompt_hash": "SHA-256 of the prompt",
+                "prompt_hash": "HMAC-SHA-256 of the prompt, under a key that goes with the customer",
                 "policy_version": "The policies that the turn began with",
                 "opened_at": "When a person was asked",
                 "decided_at": "When it was decided",

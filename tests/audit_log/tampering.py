@@ -18,11 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from helios.audit_log.checkpoints import Checkpoint, sign
 from helios.audit_log.entries import COLUMNS, canonical
+from helios.audit_log.key_chain import LogKey, put_in
 from helios.audit_log.merkle import Frontier, leaf_hash
 from helios.audit_log.reading import Verdict
 from helios.crypto import RootKey
 
 TABLES = ("audits", "audit_keys", "audit_leaves", "audit_blocks", "audit_checkpoints")
+LAST = "SELECT * FROM audit_checkpoints WHERE tenant_id = $1 ORDER BY size DESC LIMIT 1"
 Forge = Callable[[asyncpg.Connection, UUID, random.Random], Awaitable[int | None]]
 
 
@@ -197,6 +199,29 @@ async def rewrite_everything_but_the_key(admin: asyncpg.Connection, tenant: UUID
     await _rewrite(admin, tenant, draw, Ed25519PrivateKey.generate())
 
 
+async def put_a_key_of_ones_own_in(admin: asyncpg.Connection, tenant: UUID, draw: random.Random) -> None:
+    """A new end of the log under a key that nobody put in."""
+    key = Ed25519PrivateKey.generate()
+    version = 1 + await admin.fetchval("SELECT max(version) FROM audit_keys WHERE tenant_id = $1", tenant)
+    last = await admin.fetchrow(LAST, tenant)
+    note = put_in(tenant, LogKey(version, key.public_key(), last["size"] - 1, version - 1), key)
+    wrapped = RootKey(draw.randbytes(32)).wrap(key.private_bytes_raw(), tenant, version, "audit")
+    add = "INSERT INTO audit_keys (tenant_id, version, wrapped_key, note) VALUES ($1, $2, $3, $4)"
+    await admin.execute(add, tenant, version, wrapped, note)
+    signed = sign(Checkpoint(tenant, last["size"], last["root"]), key)
+    change = "UPDATE audit_checkpoints SET note = $3 WHERE tenant_id = $1 AND size = $2"
+    await admin.execute(change, tenant, last["size"], signed)
+
+
+async def take_the_newest_key_out(admin: asyncpg.Connection, tenant: UUID, draw: random.Random) -> None:
+    """With all that it has signed: the log ends where the key before it ended."""
+    newest = await admin.fetchrow("SELECT * FROM audit_keys WHERE tenant_id = $1 ORDER BY version DESC LIMIT 1", tenant)
+    above = int(newest["note"].splitlines()[3])
+    await admin.execute("DELETE FROM audit_keys WHERE tenant_id = $1 AND version = $2", tenant, newest["version"])
+    await admin.execute("DELETE FROM audit_leaves WHERE tenant_id = $1 AND position >= $2", tenant, above)
+    await admin.execute("DELETE FROM audit_checkpoints WHERE tenant_id = $1 AND size > $2", tenant, above)
+
+
 async def change_a_checkpoint(admin: asyncpg.Connection, tenant: UUID, draw: random.Random) -> None:
     change = draw.choice(
         (
@@ -271,6 +296,8 @@ WAYS = (
     _way(cut_entries_off, Verdict.GAP),
     _way(rewrite_everything_with_a_key_of_ones_own, Verdict.BAD_SIGNATURE),
     _way(rewrite_everything_but_the_key, Verdict.BAD_SIGNATURE),
+    _way(put_a_key_of_ones_own_in, Verdict.BAD_SIGNATURE),
+    _way(take_the_newest_key_out, Verdict.AGAINST_ANCHOR),
     _way(change_a_checkpoint, Verdict.BAD_SIGNATURE),
     _way(change_a_block, Verdict.TAMPERED),
 )

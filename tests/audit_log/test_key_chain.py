@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
+from helios.audit_log.anchors import FolderAnchor
 from helios.audit_log.checkpoints import Checkpoint, CheckpointError, read, sign
 from helios.audit_log.export import write_export
 from helios.audit_log.key_chain import KeyChain, KeyChainError, LogKey, put_in
@@ -74,6 +75,21 @@ async def test_each_key_signs_in_its_time_and_the_log_tells_of_the_change(log: L
         forged_manifest(folder, name, forged.encode())
         assert said in alone(folder).stdout
         forged_manifest(folder, name, was.encode())
+    await rotated_by_command(log)
+
+
+async def rotated_by_command(log: Log) -> None:
+    """Of one log, and of all."""
+    slug = await log.admin.fetchval("SELECT slug FROM tenants WHERE id = $1", log.tenant_id)
+    root = SecretStr(base64.b64encode(bytes(32)).decode())
+    config = Settings(postgres_dsn=SecretStr(log.database.dsn), root_key=root)
+    for version, named in enumerate((slug, None), start=4):
+        assert await rotate_logs(config, named, revoke_old=False) == [{"tenant": slug, "version": version, "above": 12}]
+    await log.seal()
+    report = await log.verify()
+    assert (report.verdict, report.size) == (Verdict.GOOD, 14)
+    with pytest.raises(StackError, match="no tenant with the short name"):
+        await rotate_logs(config, "nobody", revoke_old=False)
 
 
 def changed_keys(log: Log, keys: list[Ed25519PrivateKey]) -> str:
@@ -138,9 +154,12 @@ async def test_a_chain_that_was_forged_in_the_database_is_found_and_named(log: L
     assert (await log.verify()).verdict is Verdict.GOOD
 
 
-async def test_a_key_that_came_after_the_backup_is_followed_by_another(log: Log) -> None:
+async def test_a_key_that_came_after_the_backup_is_followed_by_another(log: Log, tmp_path: Path) -> None:
     """Its private half is lost: the newest one of the backup puts in the next, as its audit log says."""
     await rotated(log, 3)
+    anchor = log.anchor
+    await revoked_since(log, tmp_path / "revoked")
+    log.anchor = anchor
     keyring, customers = Keyring(log.root, log.database), [uuid4(), uuid4()]
     async with put_back(log.admin):  # at its end everything is as it was before the rotation
         await rotate(log.database, log.root, log.tenant_id)
@@ -163,8 +182,9 @@ async def test_a_key_that_came_after_the_backup_is_followed_by_another(log: Log)
     assert (len(again.erased), again.problems) == (3, [])
 
 
-async def test_after_a_revocation_an_older_backup_is_not_trusted(log: Log) -> None:
-    await rotated(log, 3)
+async def revoked_since(log: Log, folder: Path) -> None:
+    """The key of the backup was revoked after it was made: its restore is not trusted."""
+    log.anchor = FolderAnchor(folder)
     async with put_back(log.admin):
         await rotate(log.database, log.root, log.tenant_id, revoke_old=True)
         await log.record(4)
@@ -198,18 +218,3 @@ def test_what_is_no_note_about_keys_is_refused(note: str) -> None:
     for each in (note, put_in(uuid4(), LogKey(2, key.public_key(), 0, 1), key)):
         with pytest.raises(KeyChainError, match="is none of this log"):
             KeyChain.begin(TENANT, key.public_key()).followed([each])
-
-
-async def test_the_command_rotates_the_key_of_one_log_or_of_all(log: Log) -> None:
-    await rotated(log, 3)
-    slug = await log.admin.fetchval("SELECT slug FROM tenants WHERE id = $1", log.tenant_id)
-    config = Settings(
-        postgres_dsn=SecretStr(log.database.dsn), root_key=SecretStr(base64.b64encode(bytes(32)).decode())
-    )
-    for version, named in enumerate((slug, None), start=2):
-        assert await rotate_logs(config, named, revoke_old=False) == [{"tenant": slug, "version": version, "above": 3}]
-    await log.seal()
-    report = await log.verify()
-    assert (report.verdict, report.size) == (Verdict.GOOD, 5)
-    with pytest.raises(StackError, match="no tenant with the short name"):
-        await rotate_logs(config, "nobody", revoke_old=False)

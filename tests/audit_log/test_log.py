@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from helios import audit
 from helios.audit_log.checkpoints import CheckpointError, read, verify
-from helios.audit_log.keys import signing_keys
+from helios.audit_log.keys import rotate, signing_keys
 from helios.audit_log.merkle import is_consistent, leaf_hash, root_from_inclusion
 from helios.audit_log.proofs import checkpoint_of, last_checkpoint, prove_consistency, prove_event
 from helios.audit_log.reading import Verdict
@@ -86,6 +86,8 @@ async def test_every_falsification_is_found(log: Log) -> None:
     for events in (3, 290, 17, 40):
         await log.record(events)
         await log.seal(batch=100)
+        if events == 290:
+            await rotate(log.database, log.root, log.tenant_id)
     for number in range(MUTATIONS):
         way = WAYS[number % len(WAYS)]
         async with put_back(log.admin):

@@ -30,7 +30,7 @@ async def planted(stack: Stack, word: str) -> AsyncIterator[None]:
         try:
             log.write_text(f"{word}\n", encoding="utf-8")
             await admin.execute("CREATE TABLE planted AS SELECT $1::text AS word", word)
-            await valkey.set("planted", word)
+            await valkey.set("planted", f"{'a word among others ' * 40}{word}")
             run = await client.start_workflow("Nobody", word, id=str(uuid4()), task_queue="nobody")
             yield
             await run.terminate()
@@ -48,3 +48,4 @@ async def test_a_word_in_the_clear_is_found_in_every_store(stack: Stack, word: s
     kinds = {place.split("/")[0].split()[0] for place in found}
     assert kinds == {"table", "valkey", "postgres", "temporal", "logs"}
     assert any("pg_wal" in place for place in found)
+    assert "valkey b'planted'" in found
