@@ -30,7 +30,7 @@ class Keeper:
 
 def authenticated(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
     right = isinstance(data, LoginPassword) and (data.login.decode(), data.password.decode()) == (USER, PASSWORD)
-    return AuthResult(success=right)
+    return AuthResult(success=right, handled=False)
 
 
 async def serve(how: str, certificate: str, folder: Path) -> None:
