@@ -75,16 +75,26 @@ def _own(path: Path) -> bool:
 
 
 def key_service(settings: Settings) -> Iterator[Finding]:
-    """Where Vault or a file keeps the root key: does it open?"""
-    from helios.kms import WRAPPED, KmsError, root_of
+    """Where the root key is kept: does it open, and is its rotation over?"""
+    from helios.embedded.keys import root_key_file
+    from helios.kms import KmsError, kept_roots, root_of
 
-    if settings.root_key_file or settings.root_key.get_secret_value().startswith(WRAPPED):
-        try:
-            root_of(settings)
-        except (KmsError, CryptoError) as error:
-            yield Finding("root key", "wrong", "The root key cannot be opened.", str(error))
-        else:
-            yield Finding("root key", "ok", "It opens.")
+    if not settings.root_key_file and not settings.root_key.get_secret_value():
+        file = root_key_file(Home(settings.home.expanduser().absolute()))
+        if not _is_there(file):
+            return
+        settings = settings.model_copy(update={"root_key_file": file})
+    try:
+        root_of(settings)
+        keys = len(kept_roots(settings))
+    except (KmsError, CryptoError) as error:
+        yield Finding("root key", "wrong", "The root key cannot be opened.", str(error))
+        return
+    if keys > 1:
+        unfinished = "Its rotation is not over: the older key opens still."
+        yield Finding("root key", "wrong", unfinished, "Go on with it: python -m helios keys rotate --root")
+    else:
+        yield Finding("root key", "ok", "It opens.")
 
 
 def ports(settings: Settings) -> Iterator[Finding]:

@@ -92,6 +92,16 @@ def test_a_process_takes_a_new_root_key_from_its_file(server: Transit, tmp_path:
         process.new_tenant_key(TENANT, 2)
 
 
+def test_a_rotation_that_broke_off_is_named(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert list(key_service(Settings(home=home))) == []
+    (home / "keys").mkdir(parents=True)
+    for kept, verdict in ((ROOT, "ok"), (f"{base64.b64encode(bytes(32)).decode()},{ROOT}", "wrong"), ("x", "wrong")):
+        write_secret(home / "keys" / "root_key", kept)
+        (finding,) = key_service(Settings(home=home))
+        assert (finding.verdict, "keys rotate --root" in finding.fix) == (verdict, "," in kept)
+
+
 def test_what_was_wrapped_before_root_keys_had_names_opens() -> None:
     plain = base64.b64decode(ROOT)
     nonce, key = os.urandom(12), os.urandom(32)

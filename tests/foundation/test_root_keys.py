@@ -138,13 +138,21 @@ async def test_a_value_that_no_root_key_opens_stops_the_rotation_and_the_old_key
     await admin.execute(change, bank.tenant_id, kept)
 
 
-async def test_where_somebody_else_keeps_the_key_the_command_says_what_to_set(config: Settings) -> None:
+async def test_where_somebody_else_keeps_the_key_the_command_says_what_to_set(
+    admin: asyncpg.Connection, config: Settings
+) -> None:
     elsewhere = config.model_copy(update={"root_key": SecretStr(kept_roots(config)[0]), "root_key_file": None})
     step = await rotate_root(elsewhere)
     assert step.settings is not None
     new, old = step.settings.split(",")
     assert (old, root_key(new).mark != root_key(old).mark) == (kept_roots(config)[0], True)
     assert "start every process again" in step.text
+    assert config.root_key_file is not None
+    write_secret(config.root_key_file, f"{old},{new}")  # every process knows both, as after such a start
+    last = await rotate_root(elsewhere.model_copy(update={"root_key": SecretStr(step.settings)}))
+    assert (last.settings, last.keys > 0) == (new, True)
+    assert not await admin.fetchval("SELECT count(*) FROM tenant_keys WHERE substr(wrapped_key, 1, 9) <> $1",
+                                    root_key(new).mark)  # fmt: skip
     with pytest.raises(StackError, match="set HELIOS_POSTGRES_OWNER_DSN"):
         await rotate_root(elsewhere.model_copy(update={"postgres_owner_dsn": SecretStr("")}))
     with pytest.raises(StackError, match="Vault does not keep the root key"):
