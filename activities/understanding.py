@@ -20,8 +20,8 @@ from helios import facts
 from helios.crypto import Keys
 from helios.detection.redaction import tokenise
 from helios.intents.document import SHIPPED_VERSION
-from helios.knowledge.query import contextual_query
-from helios.knowledge.retrieval import audiences_in, search
+from helios.knowledge.retrieval import PASSAGES, audiences_in, search
+from helios.knowledge.several import interleaved, queries_of
 from helios.llm.base import PastMessage
 from helios.models.intent import Intent, IntentClassifier
 from helios.rules.policy import Policy, policy_of
@@ -55,11 +55,12 @@ class Begun:
 @dataclass(frozen=True, slots=True)
 class Classified:
     intent: Intent
-    query: str
-    vector: np.ndarray
-    """Of the query: (384,) float32, unit length."""
+    queries: tuple[str, ...]
+    """One for each thing that is asked."""
+    vectors: np.ndarray
+    """Of the queries: (queries, 384) float32, unit length."""
     question_vector: np.ndarray
-    """Of the question alone, likewise: what intent and screening look at."""
+    """Of the whole question, likewise: what intent and screening look at."""
 
 
 async def understand(resources: Resources, requested: TurnRef) -> Understanding:
@@ -160,13 +161,13 @@ async def classify(
 
     `intents`: the tenant's own, where it has some.
     """
-    completed = contextual_query(question, history, language)
-    query = await asyncio.to_thread(_without_personal_data, resources, completed, language)
-    # The pass that found the names in a message gave its vector, too; a second one is for what the history completed.
-    texts = [question] if completed == question else [question, query]
+    completed = queries_of(question, history, language)
+    queries = tuple([await asyncio.to_thread(_without_personal_data, resources, each, language) for each in completed])
+    # The pass that found the names in a message gave its vector, too; others are for what the history completed.
+    texts = [question] if completed == (question,) else [question, *queries]
     vectors = await asyncio.to_thread(resources.encoder.embed, texts)
     intent = (intents or resources.intents).classify(vectors[0], question)
-    return Classified(intent, query, vectors[-1], vectors[0])
+    return Classified(intent, queries, vectors[-len(queries) :], vectors[0])
 
 
 def _without_personal_data(resources: Resources, query: str, language: str) -> str:
@@ -176,14 +177,18 @@ def _without_personal_data(resources: Resources, query: str, language: str) -> s
 
 def _about(resources: Resources, found: Classified, situation: str) -> Classified:
     """To be searched for by the name of the situation too: articles call "a payment I did not make" by its name."""
-    query = f"{situation.replace('_', ' ')}: {found.query}"
-    return replace(found, query=query, vector=resources.encoder.embed([query])[0])
+    query = f"{situation.replace('_', ' ')}: {' '.join(found.queries)}"
+    return replace(found, queries=(query,), vectors=resources.encoder.embed([query]))
 
 
 async def retrieve(resources: Resources, ref: TurnRef, found: Classified, language: str) -> list[ScoredPassage]:
     async with resources.database.tenant(ref.tenant_id) as connection:
         audiences = await audiences_in(connection, ref.tenant_id, ref.conversation_id)
-        return await search(connection, ref.tenant_id, found.query, found.vector, language, audiences)
+        rankings = [
+            await search(connection, ref.tenant_id, query, vector, language, audiences)
+            for query, vector in zip(found.queries, found.vectors, strict=True)
+        ]
+    return interleaved(rankings, PASSAGES)
 
 
 def _milliseconds(started: float, classified_at: float, screened_at: float) -> dict[str, int]:

@@ -53,8 +53,8 @@ class TurnState(TypedDict, total=False):
     verdict: str
     situation: int | None
     reason: str
-    query: str
-    vector: bytes
+    queries: list[str]
+    vectors: bytes
     intent: str
     intent_confidence: float
     passages: list[tuple[str, float]]
@@ -106,16 +106,17 @@ class Steps:
             "verdict": screened.verdict,
             "situation": screened.situation,
             "reason": screened.reason,
-            "query": found.query,
-            "vector": found.vector.astype(np.float32).tobytes(),
+            "queries": list(found.queries),
+            "vectors": found.vectors.astype(np.float32).tobytes(),
             "intent": found.intent.name,
             "intent_confidence": found.intent.confidence,
         }
 
     async def retrieval(self, state: TurnState) -> TurnState:
         intent = Intent(state["intent"], state["intent_confidence"])
-        vector = np.frombuffer(state["vector"], np.float32)
-        found = Classified(intent, state["query"], vector, vector)  # retrieval looks at the query's alone
+        queries = tuple(state["queries"])
+        vectors = np.frombuffer(state["vectors"], np.float32).reshape(len(queries), -1)
+        found = Classified(intent, queries, vectors, vectors[0])  # retrieval looks at the queries' alone
         passages = await understanding.retrieve(self._resources, _ref(state), found, state["language"])
         return {"passages": [(str(each.chunk_id), each.score) for each in passages]}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ from helios.knowledge.terms import fold, terms, tokens
 from helios.llm.base import Finished, TextDelta
 
 if TYPE_CHECKING:
+    from helios.knowledge.candidates import Part
     from helios.llm.base import Prompt
     from helios.models.embedder import TextEncoder
     from helios.models.intent import IntentClassifier
@@ -64,20 +65,21 @@ class OfflineGenerator:
         """There is nothing to give back."""
 
     def _answer(self, prompt: Prompt) -> tuple[str, bool]:
-        texts = _texts_for(prompt.language)
+        texts = texts_for(prompt.language)
         courtesy = _courtesy(prompt)
         if courtesy is not None:
             return texts[courtesy].format(bank=prompt.bank_name), True
-        selection = select_sentences(prompt, self._encoder, self._foreign(prompt))
+        selection = select_sentences(prompt, self._encoder, partial(self._foreign, prompt.language))
         if not selection.quotes:
             return texts["no_answer"].format(bank=prompt.bank_name), False
-        return _with_citations(selection), True
+        missing = [texts["no_answer_part"].format(which=texts[f"part_{place}"]) for place in selection.unanswered]
+        return " ".join([_with_citations(selection), *missing]), True
 
-    def _foreign(self, prompt: Prompt) -> float:
+    def _foreign(self, language: str, part: Part) -> float:
         """How likely the question belongs to no intent; the intents are known in English only."""
-        if self._intents is None or prompt.question_vector is None or prompt.language != "en":
+        if self._intents is None or part.vector is None or language != "en":
             return USUAL_FOREIGN
-        return self._intents.foreign(prompt.question_vector, prompt.question)
+        return self._intents.foreign(part.vector, part.text)
 
 
 def _with_citations(selection: Selection) -> str:
@@ -102,7 +104,7 @@ def _table() -> dict[str, dict[str, object]]:
 
 
 @lru_cache(maxsize=32)
-def _texts_for(language: str) -> dict[str, str]:
+def texts_for(language: str) -> dict[str, str]:
     texts = _table()["texts"]
     chosen = texts.get(language, texts["en"])
     if not isinstance(chosen, dict):

@@ -8,6 +8,7 @@ import yaml
 from evals.answers.bank import Bank, demo_bank
 from helios.knowledge.evidence import SIGNS, SUPPORT_SIGNS, weights_of
 from helios.knowledge.extraction import select_sentences
+from helios.knowledge.query import MAX_PARTS
 from helios.llm.base import Finished, Generator, Passage, PastMessage, Prompt, TextDelta
 from helios.models.intent import IntentClassifier
 from helios.offline import OfflineGenerator
@@ -193,3 +194,34 @@ def _passage(bank: Bank, *sentences: str) -> Passage:
 
 def _prompt(bank: Bank, question: str, *passages: Passage) -> Prompt:
     return Prompt("Meridian Bank", "en", question, bank.encoder.embed([question])[0], passages, ())
+
+
+async def test_several_questions_are_answered_from_several_articles(bank: Bank, generator: OfflineGenerator) -> None:
+    prompt = bank.prompt("What does a business account cost a month? How long do you keep recordings of phone calls?")
+    text, finished = await answer(generator, prompt)
+    assert finished.supported
+    assert "15 dollars a month" in text
+    assert "3 years" in text
+
+
+@pytest.mark.parametrize(
+    ("question", "which"),
+    [
+        ("What does a business account cost a month? Do you sell bitcoin?", "second"),
+        ("Do you sell bitcoin? What does a business account cost a month?", "first"),
+    ],
+)
+async def test_which_of_several_questions_has_no_answer_is_said(
+    bank: Bank, generator: OfflineGenerator, question: str, which: str
+) -> None:
+    text, finished = await answer(generator, bank.prompt(question))
+    assert finished.supported
+    assert "15 dollars a month" in text
+    assert text.endswith(NO_ANSWER["en"]["no_answer_part"].format(which=NO_ANSWER["en"][f"part_{which == 'second':d}"]))
+
+
+@pytest.mark.parametrize("language", NO_ANSWER)
+def test_as_many_questions_are_counted_as_a_message_may_have(language: str) -> None:
+    counted = [NO_ANSWER[language][f"part_{place}"] for place in range(MAX_PARTS)]
+    assert len(set(counted)) == MAX_PARTS
+    assert "{which}" in NO_ANSWER[language]["no_answer_part"]

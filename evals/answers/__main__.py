@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from evals.answers.suites import measure, tell
+from evals.answers import several, suites
+from evals.answers.bank import demo_bank
 from helios.settings import PROJECT
 
 PAGE: Final = PROJECT / "docs" / "answers.md"
@@ -19,7 +20,9 @@ What answers reach without a language model, written by `python -m evals.answers
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    PAGE.write_text(f"{HEAD}\n{tell(measure())}", encoding="utf-8")
+    judged, as_one = suites.judge_of(demo_bank()), suites.judge_of(demo_bank(), as_one=True)
+    parts = [HEAD, suites.tell(suites.measure(judged)), several.tell(several.measure(judged, as_one))]
+    PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from helios.knowledge.embedding import embed_article
 from helios.knowledge.query import contextual_query
 from helios.knowledge.ranking import rank_passages, word_overlap
 from helios.knowledge.retrieval import NEAREST, PASSAGES, WORDED
+from helios.knowledge.several import interleaved, queries_of
 from helios.llm.base import Passage, PastMessage, Prompt
 from helios.models.embedder import Embedder
 from helios.settings import PROJECT, settings
@@ -50,17 +52,29 @@ class Bank:
                 )
                 self._passages.append((passage, chunk.vector))
 
-    def prompt(self, question: str, language: str = "en", history: tuple[PastMessage, ...] = ()) -> Prompt:
-        """The prompt of one turn, with the passages that a customer's answer may rest on."""
-        query = contextual_query(question, history, language)
-        vector = self.encoder.embed([query])[0]
+    def prompt(
+        self, question: str, language: str = "en", history: tuple[PastMessage, ...] = (), *, as_one: bool = False
+    ) -> Prompt:
+        """The prompt of one turn, with the passages that a customer's answer may rest on.
+
+        `as_one`: one search for the whole message, however many questions it has.
+        """
+        whole = contextual_query(question, history, language)
+        queries = (whole,) if as_one else queries_of(question, history, language)
+        rankings = [self._ranked(query, vector, language) for query, vector in self._encoded(queries)]
+        vector = self.encoder.embed([whole])[0]
+        return Prompt(NAME, language, question, vector, tuple(interleaved(rankings, PASSAGES)), history)
+
+    def _encoded(self, queries: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+        return zip(queries, self.encoder.embed(list(queries)), strict=True)
+
+    def _ranked(self, query: str, vector: np.ndarray, language: str) -> tuple[Passage, ...]:
         scored = [replace(p, score=float(v @ vector)) for p, v in self._passages if p.language == language]
         scored.sort(key=lambda passage: -passage.score)
         overlap = word_overlap(scored, query, language)
         worded = sorted(range(len(scored)), key=lambda index: -overlap[index])[:WORDED]
         candidates = [scored[index] for index in sorted({*range(min(NEAREST, len(scored))), *worded})]
-        passages = rank_passages(candidates, query, vector, language, PASSAGES)
-        return Prompt(NAME, language, question, vector, passages, history)
+        return rank_passages(candidates, query, vector, language, PASSAGES)
 
 
 @lru_cache(maxsize=1)

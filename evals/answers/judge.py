@@ -51,12 +51,13 @@ class Verdict:
 
     @property
     def right(self) -> bool:
+        return not self.declined and not self.invented and self.holds(self.question)
+
+    def holds(self, question: Question) -> bool:
+        """Whether the answer quotes the question's article and holds its facts."""
         said = self.answer.casefold()
-        return (
-            not self.declined
-            and not self.invented
-            and any(article in self.question.articles for article in self.cited)
-            and all(fact.casefold() in said for fact in self.question.facts)
+        return any(article in question.articles for article in self.cited) and all(
+            fact.casefold() in said for fact in question.facts
         )
 
 

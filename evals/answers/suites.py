@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from evals.answers.bank import Bank, demo_bank
+from evals.answers.bank import Bank
 from evals.answers.judge import (
     Question,
     Verdict,
@@ -21,11 +22,14 @@ from helios.offline import OfflineGenerator
 from helios.settings import settings
 
 
-def measure() -> list[list[str]]:
+def judge_of(bank: Bank, *, as_one: bool = False) -> Callable[[Sequence[Question]], list[Verdict]]:
+    """Lets the demo bank's offline generator answer questions, and applies the rules. `as_one`: see `Bank.prompt`."""
+    generator = OfflineGenerator(bank.encoder, intents=IntentClassifier.load(settings(), bank.encoder))
+    return partial(_judged, bank, generator, as_one)
+
+
+def measure(judged: Callable[[Sequence[Question]], list[Verdict]]) -> list[list[str]]:
     """Right, declined and invented, by suite."""
-    bank = demo_bank()
-    intents = IntentClassifier.load(settings(), bank.encoder)
-    generator = OfflineGenerator(bank.encoder, intents=intents)
     hard = hard_paraphrases()
     suites = {
         "customers' questions": customers_questions(),
@@ -36,7 +40,7 @@ def measure() -> list[list[str]]:
         "fresh questions": customers_questions("fresh_questions"),
         "fresh outside": [Question(text, (), ()) for text in outside_questions("fresh_outside")],
     }
-    return [_row(name, _judged(bank, generator, questions)) for name, questions in suites.items()]
+    return [_row(name, judged(questions)) for name, questions in suites.items()]
 
 
 def tell(rows: Sequence[Sequence[str]]) -> str:
@@ -51,10 +55,10 @@ def tell(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _judged(bank: Bank, generator: OfflineGenerator, questions: Sequence[Question]) -> list[Verdict]:
+def _judged(bank: Bank, generator: OfflineGenerator, as_one: bool, questions: Sequence[Question]) -> list[Verdict]:
     async def every() -> list[Verdict]:
         return [
-            await judge(generator, bank.prompt(one.text, one.language, one.history), one, bank.slugs)
+            await judge(generator, bank.prompt(one.text, one.language, one.history, as_one=as_one), one, bank.slugs)
             for one in questions
         ]
 

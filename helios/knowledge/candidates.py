@@ -44,6 +44,10 @@ class Part:
     kinds: frozenset[str]
     offer: bool
     """Asks whether there is a thing at all: "do you sell gold?"."""
+    text: str = ""
+    """With what it takes along."""
+    place: int = 0
+    """Among the questions of the message, from 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +83,8 @@ def parts_of(prompt: Prompt, encoder: TextEncoder | None) -> list[Part]:
             vector = encoder.embed([query])[0]
         if weighted:
             offer = words_of(language).offer.search(fold(text)) is not None
-            parts.append(Part(weighted, vector, kinds, offer))
+            whole = query if len(texts) > 1 else prompt.question
+            parts.append(Part(weighted, vector, kinds, offer, whole, index))
     return parts
 
 

@@ -7,23 +7,23 @@ measured in docs/answers.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from helios.knowledge.candidates import Candidate, Quote, candidates_of, parts_of
+from helios.knowledge.candidates import Candidate, Part, Quote, candidates_of, parts_of
 from helios.knowledge.evidence import SIGNS, Weights, signs, support_signs, weights_of
 from helios.knowledge.terms import Floats
 
 if TYPE_CHECKING:
-    from helios.llm.base import Prompt
+    from helios.llm.base import Passage, Prompt
     from helios.models.embedder import TextEncoder
 
 MAX_SENTENCES: Final = 4
-MAX_SENTENCES_OF_PART: Final = 2
-PART_MARGIN: Final = 0.5
+MAX_SENTENCES_OF_PART: Final = 3
+PART_MARGIN: Final = 0.75
 """Of several questions each gets a shorter answer: this share of the usual margin."""
 OTHER_ARTICLE: Final = 0.5
 """The share of the margin for sentences of another article than the best one's: they rarely belong to the answer."""
@@ -45,10 +45,14 @@ class Selection:
     quotes: tuple[Quote, ...]
     support: float
     """Probability that the passages answer the question, 0..1."""
+    unanswered: tuple[int, ...] = ()
+    """Of several questions, those that nothing answers while something answers another: their places, from 0."""
 
 
-def select_sentences(prompt: Prompt, encoder: TextEncoder | None = None, foreign: float = USUAL_FOREIGN) -> Selection:
-    """The sentences that answer the prompt's question. `foreign` is the probability that it belongs to no intent.
+def select_sentences(
+    prompt: Prompt, encoder: TextEncoder | None = None, foreign: Callable[[Part], float] = lambda _: USUAL_FOREIGN
+) -> Selection:
+    """The sentences that answer the prompt's question. `foreign` is the probability that a part of it has no intent.
 
     `encoder` lets each part of a question have a vector of its own, and passages without vectors have theirs. The
     same prompt always gives the same selection.
@@ -58,17 +62,21 @@ def select_sentences(prompt: Prompt, encoder: TextEncoder | None = None, foreign
     parts = parts_of(prompt, encoder)
     articles = [prompt.passages[one.passage].source_id for one in candidates]
     chosen: list[Candidate] = []
-    support = 0.0
-    for part in parts if candidates else ():
-        rows = signs(part, candidates, prompt.passages, prompt.language)
+    support, unanswered = 0.0, []
+    for part, passages in zip(parts, _as_each_sees_them(parts, prompt.passages), strict=True) if candidates else ():
+        rows = signs(part, candidates, passages, prompt.language)
         scores = rows @ weights.signs
         if chosen:
             scores += _new(rows, weights, [one in chosen for one in candidates])
-        part_support = _logistic(float(weights.support @ support_signs(part, rows, int(scores.argmax()), foreign)))
+        part_support = _logistic(
+            float(weights.support @ support_signs(part, rows, int(scores.argmax()), foreign(part)))
+        )
         support = max(support, part_support)
         if part_support >= SUPPORTED:
             add_best(chosen, candidates, articles, scores, *_allowance(len(parts), weights))
-    return Selection(_in_reading_order(chosen), support)
+        else:
+            unanswered.append(part.place)
+    return Selection(_in_reading_order(chosen), support, tuple(unanswered) if chosen else ())
 
 
 def _new(rows: Floats, weights: Weights, told: Sequence[bool]) -> Floats:
@@ -76,6 +84,23 @@ def _new(rows: Floats, weights: Weights, told: Sequence[bool]) -> Floats:
     kind = rows[:, SIGNS.index("kind")]
     added: Floats = weights.signs[SIGNS.index("kind")] * kind - weights.margin * (np.array(told) & (kind == 0))
     return added
+
+
+def _as_each_sees_them(parts: Sequence[Part], passages: Sequence[Passage]) -> list[Sequence[Passage]]:
+    """The passages with the score that each has for a part: one that was found for another part is less near to it.
+
+    How much less is told by their sentences, whose vectors are at hand.
+    """
+    means = [held.mean(axis=0) for one in passages if (held := one.sentence_vectors) is not None and len(held)]
+    asked = [part.vector for part in parts if part.vector is not None]
+    if len(parts) == 1 or len(asked) < len(parts) or len(means) < len(passages):
+        return [passages] * len(parts)
+    near = np.maximum(np.array(asked) @ np.array(means).T, 0.0)
+    shares = near / np.maximum(near.max(axis=0), 1e-6)
+    return [
+        [replace(one, score=one.score * float(share)) for one, share in zip(passages, row, strict=True)]
+        for row in shares
+    ]
 
 
 def _allowance(parts: int, weights: Weights) -> tuple[int, float]:

@@ -25,6 +25,17 @@ async def test_an_answer_is_streamed_and_cited(api: Api) -> None:
     assert heard.turns == [{"turn": 1, "outcome": "answered"}]
 
 
+async def test_two_questions_in_one_message_are_answered_from_two_articles(api: Api) -> None:
+    customer = await (await api.customer()).open()
+    answer = await customer.say("How long do you keep recordings of phone calls? What does a replacement card cost?")
+    reply = answer.json()["reply"]
+    assert {each["title"] for each in reply["citations"]} >= {
+        "Getting a replacement card",
+        "Recording of telephone calls and video",
+    }
+    assert "3 years" in reply["content"]
+
+
 async def test_resuming_after_any_event_gives_exactly_the_rest(api: Api) -> None:
     customer = await (await api.customer()).open()
     await customer.say("How do I block my card?")
