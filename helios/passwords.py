@@ -28,7 +28,10 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
 
 
-THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2", initializer=_step_back)
+# On half of the cores at most: what wakes up for a request finds one without a hash on it. A hash that runs is not
+# taken off its core at once, however low its priority, and a request waits for several processes one after the other.
+AT_ONCE = min(4, max(1, (os.cpu_count() or 2) // 2))
+THREADS = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="argon2", initializer=_step_back)
 # Checked for unknown accounts, so that their answer takes as long as a known one's.
 NOBODY = HASHER.hash("nobody has this password")
 
