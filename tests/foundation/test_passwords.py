@@ -44,11 +44,10 @@ async def test_broken_hashes_let_nobody_in() -> None:
 
 
 async def test_many_sign_ins_do_not_hold_up_the_loop() -> None:
-    began, worst = time.perf_counter(), 0.0
-    checks = asyncio.gather(*(check_password("wrong", None) for _ in range(8)))
+    """It goes round and round meanwhile: a hash on the loop would let it round once."""
+    rounds, checks = 0, asyncio.gather(*(check_password("wrong", None) for _ in range(8)))
     while not checks.done():
-        began = time.perf_counter()
         await asyncio.sleep(0)
-        worst = max(worst, time.perf_counter() - began)
+        rounds += 1
     assert not any(await checks)
-    assert worst < 0.25
+    assert rounds > 100
