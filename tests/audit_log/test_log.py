@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from helios import audit
-from helios.audit_log.checkpoints import CheckpointError, read, verify
+from helios.audit_log.checkpoints import CheckpointError, read
 from helios.audit_log.keys import rotate, signing_keys
 from helios.audit_log.merkle import is_consistent, leaf_hash, root_from_inclusion
 from helios.audit_log.proofs import checkpoint_of, last_checkpoint, prove_consistency, prove_event
@@ -113,7 +113,7 @@ async def test_events_and_checkpoints_are_proven_from_the_stored_tree(log: Log) 
     async with log.database.tenant(log.tenant_id) as connection:
         keys = await signing_keys(connection, log.root, log.tenant_id)
         head = await last_checkpoint(connection, log.tenant_id)
-        root = verify(head.note, keys.public).root
+        root = keys.chain.verify(head.note).root
         rows = (await connection.execute(text("SELECT event_id, position FROM audit_leaves ORDER BY position"))).all()
         for row in [*random.Random(1).sample(rows, 40), *(rows[place] for place in (0, 255, 256, 511, 512, -1))]:
             proven = await prove_event(connection, log.tenant_id, row.event_id)
