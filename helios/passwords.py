@@ -25,7 +25,7 @@ HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=
 def _step_back() -> None:
     """A thread of this pool takes what the others leave: a rush of sign-ins must not slow every other route."""
     if sys.platform == "linux":  # where threads have a priority of their own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 # On half of the cores at most: what wakes up for a request finds one without a hash on it. A hash that runs is not
