@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from api.app import create_app
-from helios.settings import Settings
+from tests import published_document
 
 OF_EVERYBODY = frozenset({"report"})
 """Names in a path that every tenant has alike."""
@@ -41,7 +40,7 @@ class Operation:
 
 @lru_cache(maxsize=1)
 def operations() -> tuple[Operation, ...]:
-    document = create_app(Settings()).openapi()
+    document = published_document.document()
     return tuple(_read(document))
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from api.app import create_app
 from api.problems import CODES, MEDIA_TYPE
 from docs import postman
-from helios.settings import PROJECT, Settings
+from helios.settings import PROJECT
 from tests.api.operations import resolved
 from tests.caller import Api
+from tests.published_document import document
 
-DOCUMENT = create_app(Settings()).openapi()
+DOCUMENT = document()
 WELL = ("2", "3")
 OPERATIONS = {
     f"{verb.upper()} {path}": operation

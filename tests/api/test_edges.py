@@ -18,19 +18,18 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from api import errors, server
-from api.app import create_app
 from api.bodies import Bodies
 from api.compression import COMPRESSED
 from api.problems import CODES, MEDIA_TYPE
 from helios.database import Database
 from helios.embedded.supervisor import Stack
-from helios.settings import Settings
 from tests.api.beside import api_beside
 from tests.api.conftest import Things
 from tests.api.operations import Operation, example, operations
 from tests.api.problems import assert_problem
 from tests.caller import Api, Customer
 from tests.neighbour import Neighbour
+from tests.published_document import document
 
 SITE, OTHER_SITE = "https://service.bank.example", "https://www.other.example:8443"
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, content-type"}
@@ -41,7 +40,7 @@ def taken_headers() -> set[str]:
     """The headers that some operation takes, by the document."""
     return {
         each["name"].lower()
-        for verbs in create_app(Settings()).openapi()["paths"].values()
+        for verbs in document()["paths"].values()
         for operation in verbs.values()
         for each in operation.get("parameters", ())
         if each["in"] == "header"

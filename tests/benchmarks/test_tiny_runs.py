@@ -37,7 +37,9 @@ async def test_turns_are_measured(bench: BenchStack, system: str) -> None:
     said: list[str] = []
     (load,) = await measure_ours(bench, system, "offline", None, 2.0, said.append, counts=(1,))
     assert load.turns == len(load.latencies_ms) > 0
-    assert all(load.cpu_ms[group] > 0 for group in ("workers", "Temporal", "PostgreSQL", "client"))
+    # In so short a time a server may take less of the processor than is counted.
+    assert load.cpu_ms.keys() >= {"workers", "Temporal", "PostgreSQL", "client"}
+    assert load.cpu_ms["workers"] > 0
     assert ("api" in load.cpu_ms) == (system == "http")
     assert f"{system} (offline), 1 conversations: p50" in said[0]
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from api.app import create_app
 from api.models import Body
 from api.problems import CODES, MEDIA_TYPE
-from helios.settings import Settings
+from tests.published_document import document
 
-DOCUMENT = create_app(Settings()).openapi()
+DOCUMENT = document()
 OPERATIONS: dict[str, dict[str, Any]] = {
     f"{verb.upper()} {path}": about
     for path, verbs in DOCUMENT["paths"].items()

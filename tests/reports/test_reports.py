@@ -16,15 +16,15 @@ import asyncpg
 import httpx
 import pytest
 
-from api.app import create_app
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
 from helios.reports.catalogue import REPORTS
 from helios.reports.rendering import FORMS
-from helios.settings import PROJECT, Settings
+from helios.settings import PROJECT
 from tests.caller import Api, Customer
 from tests.neighbour import Neighbour, make_neighbour
+from tests.published_document import document
 
 COMPLAINT = "I want to make a formal complaint about how your branch treated me."
 UNAUTHORISED = "There is a debit card payment on my account that I never authorised, somebody stole it."
@@ -201,7 +201,7 @@ async def test_every_report_can_be_made_in_every_form(desk: Api, name: str) -> N
 
 
 def test_the_document_names_every_form() -> None:
-    asked = create_app(Settings()).openapi()["paths"]["/v1/reports/{report}"]["get"]
+    asked = document()["paths"]["/v1/reports/{report}"]["get"]
     assert {each.media_type.split(";")[0] for each in FORMS.values()} == set(asked["responses"]["200"]["content"])
 
 
