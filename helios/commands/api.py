@@ -27,6 +27,8 @@ def run(args: argparse.Namespace) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Longer than proxies keep theirs (nginx, AWS: 60 s): who closes first must be the one that sends next.
+        timeout_keep_alive=75,
         # Streams last for ever: a stopping server does not wait for them, their clients resume elsewhere.
         timeout_graceful_shutdown=2,
         ws_max_size=128 * 1024,

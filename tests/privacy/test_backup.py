@@ -64,10 +64,14 @@ def anchor_folder(stack: Stack) -> Path:
 
 
 async def put_into(anchor: Anchor, folder: Path) -> None:
-    """As if this anchor had been in use: each log's newest checkpoint, and all erasures."""
-    for path in folder.glob("*.jsonl"):
-        tenant, kept = UUID(path.stem), FolderAnchor(folder)
-        await anchor.add(tenant, (await kept.notes(tenant))[-1])
+    """As if this anchor had been in use: each log's newest checkpoint, and all erasures.
+
+    Somebody may have been erased whose tenant's log has no checkpoint yet.
+    """
+    kept = FolderAnchor(folder)
+    for tenant in {UUID(path.stem) for path in (*folder.glob("*.jsonl"), *folder.glob("erasures/*.jsonl"))}:
+        for note in (await kept.notes(tenant))[-1:]:
+            await anchor.add(tenant, note)
         for note in await kept.notes(tenant, "erasures"):
             await anchor.add(tenant, note, "erasures")
 
