@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import re
 from collections.abc import Sequence
 from typing import get_args
 
@@ -20,9 +21,13 @@ from api.problems import CODES
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
     "table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #8884;padding:.4rem;text-align:left;"
-    "vertical-align:top}code{font:14px ui-monospace,monospace}:target{background:#fe08}"
+    "vertical-align:top}code{font:14px ui-monospace,monospace;overflow-wrap:anywhere}:target{background:#fe08}"
     ".verb{display:inline-block;min-width:4.5rem;font-weight:600}"
 )
+
+
+PAGES = {"operations": "/docs", "errors": "/docs/errors", "permissions": "/docs/permissions", "limits": "/docs/limits",
+         "the whole document": "/openapi.json"}  # fmt: skip
 
 
 def style_policy(style: str) -> dict[str, str]:
@@ -46,7 +51,7 @@ def router(app: FastAPI) -> APIRouter:
 
     @made.get("/docs/errors")
     async def errors() -> HTMLResponse:
-        rows = [(f'<code id="{code}">{code}</code>', str(known.status), _text(known.title), _text(known.help))
+        rows = [(f'<code id="{code}">{code}</code>', str(known.status), _text(known.title), _prose(known.help))
                 for code, known in CODES.items()]  # fmt: skip
         intro = "Every error is <code>application/problem+json</code> (RFC 9457) with one of these codes."
         return HTMLResponse(
@@ -60,7 +65,7 @@ def router(app: FastAPI) -> APIRouter:
     @made.get("/docs/limits")
     async def limits() -> HTMLResponse:
         scopes = get_args(Scope)
-        rows = [(f"<code>{kind}</code>", _text(MEANS[kind]), *(str(row.get(scope, "")) for scope in scopes))
+        rows = [(f"<code>{kind}</code>", _prose(MEANS[kind]), *(str(row.get(scope, "")) for scope in scopes))
                 for kind, row in LIMITS.items()]  # fmt: skip
         open_at_once = " and ".join(f"{most} of a {scope}" for scope, most in OPEN_STREAMS.items())
         intro = (
@@ -80,12 +85,8 @@ def _operations(app: FastAPI) -> str:
     for path, verbs in spec["paths"].items():
         for verb, operation in verbs.items():
             about = operation.get("description", operation.get("summary", ""))
-            rows.append((f'<span class="verb">{verb.upper()}</span> <code>{_text(path)}</code>', _text(about)))
-    intro = (
-        'The whole document is at <a href="/openapi.json">/openapi.json</a>. See also '
-        '<a href="/docs/errors">errors</a>, <a href="/docs/permissions">permissions</a> and '
-        '<a href="/docs/limits">limits</a>.'
-    )
+            rows.append((f'<span class="verb">{verb.upper()}</span> <code>{_text(path)}</code>', _prose(about)))
+    intro = "Every operation. Its parameters, examples and errors are in the whole document."
     return _page(spec["info"]["title"], intro, _table(("Operation", "What it does"), rows))
 
 
@@ -96,7 +97,11 @@ def _permissions(app: FastAPI) -> str:
             for method in sorted(context.methods or {"WebSocket"}):
                 asking.setdefault(permission, []).append(f"<code>{method} {_text(str(context.path_format))}</code>")
     rows = [
-        (f"<code>{name}</code>", "<br>".join(asking.get(name, ())), *("yes" if role in roles else "" for role in ROLES))
+        (
+            f"<code>{name}</code>",
+            "<br>".join(asking.get(name, ())),
+            "<br>".join(each for each in ROLES if each in roles),
+        )
         for name, roles in PERMISSIONS.items()
     ]
     grants = [(giver, ", ".join(sorted(given))) for giver, given in GRANTS.items()]
@@ -105,22 +110,23 @@ def _permissions(app: FastAPI) -> str:
         "Which role may do what. A thing of another tenant does not exist for anybody (404); a customer sees only "
         "what is their own. Nobody changes his own roles, and a tenant keeps its last admin."
     )
-    whole = _table(("Permission", "Operations that ask for it", *(each.replace("_", " ") for each in ROLES)), rows)
+    whole = _table(("Permission", "Operations that ask for it", "Who has it"), rows)
     giving = f"<h2>Who gives and takes which role</h2>{_table(('Role', 'Roles'), grants)}"
     separate = f"<h2>Which roles nobody holds together</h2>{_table(('Role', 'Not with'), apart)}"
     operator = (
         "<h2>What the operator changes in a tenant that has an admin</h2><p>Of its settings a platform_admin changes "
         f"{', '.join(sorted(OPERATORS_SETTINGS))} and no other, and invites no further admin.</p>"
     )
-    keys = [(f"<code>{name}</code>", _text(about)) for name, about in SCOPES.items()]
+    keys = [(f"<code>{name}</code>", _prose(about)) for name, about in SCOPES.items()]
     scopes = f"<h2>What an API key may do</h2>{_table(('Scope', 'What it is for'), keys)}"
     return _page("Permissions", intro, whole + scopes + giving + separate + operator)
 
 
 def _page(title: str, intro: str, body: str) -> str:
+    pages = " · ".join(f'<a href="{path}">{name}</a>' for name, path in PAGES.items())
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{_text(title)}</title><style>{STYLE}</style><h1>{_text(title)}</h1><p>{intro}</p>{body}</html>"
+        f"<title>{_text(title)}</title><style>{STYLE}</style><nav>{pages}</nav><h1>{_text(title)}</h1><p>{intro}</p>{body}</html>"
     )
 
 
@@ -132,3 +138,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _text(value: str) -> str:
     return html.escape(value)
+
+
+def _prose(value: str) -> str:
+    """Text in which backticks stand around code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _text(value))

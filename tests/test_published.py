@@ -93,6 +93,8 @@ def test_the_page_of_permissions_shows_every_operation_that_asks_and_what_keys_m
     asking = {name.replace("WS ", "WebSocket ") for name, held in operations() if held}
     assert [name for name in asking if f"<code>{name}</code>" not in page] == []
     assert all(f"<code>{scope}</code>" in page for scope in SCOPES)
+    assert all(f"{role}<br>" in page or f"{role}</td>" in page for role in ROLES)
+    assert "`" not in page
     assert NewApiKey.model_json_schema()["properties"]["scopes"]["items"]["const"] in SCOPES
 
 
