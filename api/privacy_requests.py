@@ -26,8 +26,9 @@ from api.state import Services, State
 from helios import audit
 from helios.customer_keys import customer_keys
 from helios.privacy import requests
-from helios.privacy.requests import Actor, Refused
+from helios.privacy.requests import Actor
 from helios.privacy.starting import start
+from helios.refusals import Refused
 from helios.times import moment
 from helios.tokens import Identity
 from schema.privacy import RequestKind, RequestRef, RequestStatus

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -12,14 +10,10 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities.signatures import IntentSteps
     from schema.intents import FAILURES, INTENT_TRAINING_WORKFLOW, Encoded, FailTraining, IntentsRef, training_queue
-    from workflows.steps import BATCH_PATIENT, BATCH_STEP_WITHIN, run_batch_step
-
-Result = TypeVar("Result")
+    from workflows.steps import run_batch_step, run_beating_step
 
 TRAIN_WITHIN = timedelta(minutes=70)
 """More than the process that trains may take."""
-HEARTBEAT = timedelta(seconds=15)
-"""A worker that died is noticed after it; one that lives beats every 5 s."""
 
 
 @workflow.defn(name=INTENT_TRAINING_WORKFLOW)
@@ -36,25 +30,13 @@ class IntentTrainingWorkflow:
             await run_batch_step(IntentSteps.fail_training, FailTraining(ref, code))
 
     async def _train(self, ref: IntentsRef) -> None:
-        encoded: Encoded = await _step(IntentSteps.encode_examples, ref)
+        encoded: Encoded = await run_beating_step(IntentSteps.encode_examples, ref)
         while encoded.done < encoded.total:
             workflow.set_current_details(f"encoding: {encoded.done} of {encoded.total} examples")
-            encoded = await _step(IntentSteps.encode_examples, ref)
+            encoded = await run_beating_step(IntentSteps.encode_examples, ref)
         workflow.set_current_details(f"training on {encoded.total} examples")
-        await _step(IntentSteps.train_intents, ref, TRAIN_WITHIN, training_queue(workflow.info().task_queue))
+        await run_beating_step(IntentSteps.train_intents, ref, TRAIN_WITHIN, training_queue(workflow.info().task_queue))
         workflow.set_current_details("waits for a second person")
-
-
-async def _step(
-    step: Callable[[Any, IntentsRef], Coroutine[Any, Any, Result]],
-    ref: IntentsRef,
-    within: timedelta = BATCH_STEP_WITHIN,
-    queue: str | None = None,
-) -> Result:
-    return await workflow.execute_activity_method(
-        step, ref, task_queue=queue, start_to_close_timeout=within, heartbeat_timeout=HEARTBEAT,
-        retry_policy=BATCH_PATIENT, summary=step.__name__,
-    )  # fmt: skip
 
 
 def _failure(error: ActivityError) -> str:

@@ -33,6 +33,8 @@ GENERATION = RetryPolicy(
 )
 BATCH_PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 BATCH_STEP_WITHIN = timedelta(minutes=5)
+HEARTBEAT = timedelta(seconds=15)
+"""Steps that show life do so every 5 s."""
 GENERATE_WITHIN = timedelta(minutes=6)
 DRAFT_WITHIN = timedelta(seconds=60)
 # A local step's failure comes as it is; a cancelled one's comes wrapped.
@@ -62,6 +64,19 @@ async def run_batch_step(step: Callable[[Any, Work], Coroutine[Any, Any, Result]
         retry_policy=BATCH_PATIENT,
         summary=step.__name__,
     )
+
+
+async def run_beating_step(
+    step: Callable[[Any, Work], Coroutine[Any, Any, Result]],
+    work: Work,
+    within: timedelta = BATCH_STEP_WITHIN,
+    queue: str | None = None,
+) -> Result:
+    """The same of a step that takes long and shows life: that its worker died is noticed after `HEARTBEAT`."""
+    return await workflow.execute_activity_method(
+        step, work, task_queue=queue, start_to_close_timeout=within, heartbeat_timeout=HEARTBEAT,
+        retry_policy=BATCH_PATIENT, summary=step.__name__,
+    )  # fmt: skip
 
 
 def start_generation(work: Generate) -> workflow.ActivityHandle[Generated]:

@@ -23,8 +23,9 @@ from helios.ids import new_id
 from helios.keyring import Keyring
 from helios.kms import root_of
 from helios.privacy import requests
-from helios.privacy.requests import Actor, Refused
+from helios.privacy.requests import Actor
 from helios.privacy.starting import start
+from helios.refusals import Refused
 from helios.settings import Settings
 from helios.temporal import connect
 from schema.privacy import RequestRef, Verification

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios import audit
 from helios.crypto import TenantKeys
-from helios.privacy.requests import CUSTOMER, SETTINGS, Actor, Refused
+from helios.privacy.requests import CUSTOMER, SETTINGS, Actor
+from helios.refusals import Refused
 from helios.tenant_settings import TenantSettings
 from schema.tables import LegalHold
 

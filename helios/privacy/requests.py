@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios import audit
 from helios.audit import ActorType
+from helios.refusals import Refused
 from helios.tenant_settings import TenantSettings
 from schema.privacy import RequestKind, Verification
 from schema.tables import PrivacyRequest
@@ -40,14 +41,6 @@ REFUSED = text(
     "UPDATE privacy_requests SET status = 'refused', refusal = :reason, completed_at = now(), updated_at = now() "
     "WHERE tenant_id = :tenant_id AND id = :id"
 )
-
-
-class Refused(Exception):
-    """`code` is one of the API's published codes."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 async def ask(
