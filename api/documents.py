@@ -21,7 +21,7 @@ from api.problems import CODES
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
     "table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #8884;padding:.4rem;text-align:left;"
-    "vertical-align:top}code{font:14px ui-monospace,monospace;overflow-wrap:anywhere}:target{background:#fe08}"
+    "vertical-align:top}code{font:14px ui-monospace,monospace;overflow-wrap:break-word}:target{background:#fe08}"
     ".verb{display:inline-block;min-width:4.5rem;font-weight:600}"
 )
 
