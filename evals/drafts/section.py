@@ -51,8 +51,9 @@ def drafts(_: Path | None) -> Section:
     rules = Counter(draft.rule for draft in leaked)
     text = (
         f"## Drafts\n\n{COUNT} generated drafts with a phrase that must not be said, disguised by fillers, slips,"
-        " marks and other alphabets (`evals/suites/drafts.yaml`). The heads did not learn from their wordings; the"
-        " list of claims to be human was extended with them in sight."
+        " marks and other alphabets (`evals/suites/drafts.yaml`). The heads did not learn from their wordings, but of"
+        " what passed before the last training its author knew; the list of claims to be human was"
+        " extended with them in sight."
         f" Passed: ours {len(leaked)}, our lists without the trained heads {by_lists}, a keyword list {by_keywords}."
         f"\n\nOf {FRESH} drafts of wordings that were written afterwards, of which only this sum was looked at"
         f" (`drafts_fresh.yaml`), ours let {fresh} pass.\n"

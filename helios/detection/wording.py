@@ -9,12 +9,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from helios.detection import learned
+from helios.detection import learned, lexicon
 from helios.detection.features import grams
 from helios.detection.learned import Floats
+from helios.detection.spans import normalise
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'”’»)\]*_]*\s+|\n+")
 _MARK = re.compile(r"\[\d{1,3}\]|[^\w\s]")
+_WORD = re.compile(r"\w+")
 _REMEMBERED: Final = 64
 
 
@@ -34,11 +36,17 @@ class Wording:
         if not any(map(str.isalpha, plain)):
             return {}
         if plain not in self._known:
-            heads = learned.load("drafts")
-            self._known[plain] = dict(heads.found(grams(sentence), self._encode(sentence)))
+            heads, seen = learned.load("drafts"), undisguised(sentence)
+            self._known[plain] = dict(heads.found(grams(seen), self._encode(seen)))
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return self._known[plain]
+
+
+def undisguised(text: str) -> str:
+    """As a reader sees it: wide letters, letters of other alphabets in a Latin word and invisible marks are unknown to
+    the encoder, which would see no word of it."""
+    return _WORD.sub(lambda word: lexicon.fold(word[0]), normalise(text).text)
 
 
 def sentences(before: str, text: str) -> Iterator[str]:

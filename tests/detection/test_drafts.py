@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,13 @@ def test_trained_wordings_hold_what_no_list_names() -> None:
     assert verdict.action == "hold"
     assert "output.blame" in {reason.rule for reason in verdict.reasons}
     assert output.check_whole(text, output.Context(language="en", wording=trained.wording)).action == "release"
+
+
+@pytest.mark.parametrize("disguise", ["full_width", "zero_width", "soft_hyphen", "look_alike"])
+def test_letters_that_only_look_like_latin_hide_nothing_from_the_trained_wordings(disguise: str) -> None:
+    judge, hidden = wording(), DISGUISES[disguise]("you brought this on yourself.", random.Random(SEED))
+    assert not hidden.isascii()
+    assert judge.found(hidden)["blame"] == pytest.approx(judge.found("you brought this on yourself.")["blame"])
 
 
 def test_sound_answers_pass_the_trained_wordings() -> None:
