@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, TypeVar
 
-from activities.review import Gate, Reviewed, Standard, review_whole
+from activities.review import Gate, Reviewed, Standard, cleaned, review_held, review_whole
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -19,12 +20,12 @@ CHECK_FAILED: Final = "check_failed"
 
 async def check_piece(gate: Gate, delta: str) -> list[Reviewed]:
     """What `delta` completes, judged. Cutting is cheap and done here; judging asks the encoder, in a thread."""
-    return await _windows(gate, lambda: gate.cutter.feed(delta), delta)
+    return await _windows(gate, lambda: gate.cutter.feed(delta))
 
 
 async def check_rest(gate: Gate) -> list[Reviewed]:
     """What is left at the end of an answer, judged."""
-    return await _windows(gate, gate.cutter.flush, "")
+    return await _windows(gate, gate.cutter.flush)
 
 
 async def check_whole(text: str, standard: Standard) -> Reviewed:
@@ -35,8 +36,20 @@ async def check_whole(text: str, standard: Standard) -> Reviewed:
         return _held(text, error)
 
 
-async def _windows(gate: Gate, cut: Callable[[], Sequence[str]], delta: str) -> list[Reviewed]:
-    windows: Sequence[str] = [delta]
+async def check_held(text: str, standard: Standard) -> Reviewed:
+    """The look at a draft that is kept for a person. What cannot be cleaned is not kept: it may hold a card number."""
+    try:
+        return await _in_time(lambda: review_held(text, standard))
+    except Exception as error:
+        failed = _held("", error)
+    try:
+        return replace(failed, text=(await _in_time(lambda: cleaned(text, standard))).text)
+    except Exception as error:
+        return _held("", error)
+
+
+async def _windows(gate: Gate, cut: Callable[[], Sequence[str]]) -> list[Reviewed]:
+    windows: Sequence[str] = []
     try:
         windows = cut()
         return await _in_time(lambda: gate.review(windows)) if windows else []

@@ -11,12 +11,13 @@ from temporalio.exceptions import ApplicationError
 
 from activities.opening import DRAFT
 from activities.reading import settings_of
-from activities.review import Standard, review_written
+from activities.review import Reviewed, Standard, review_approved, review_written
 from activities.telling import Told, tell
 from helios.crypto import Keys
 from helios.detection.output import Context
 from helios.facts import Fact
 from helios.knowledge.retrieval import load_passages, still_in_force
+from helios.llm.prompting import MARKERS
 from helios.rules.policy import policy_of
 from helios.rules.redaction import redaction_of
 from schema.steps import ScoredPassage
@@ -32,8 +33,8 @@ async def deliver_decision(
 ) -> tuple[UUID | None, list[Fact]]:
     """Stores what the decision sends, if anything: (message id or None, the facts that tell it).
 
-    Raises `ApplicationError` of type `blocked_by_policy` where a person's words don't pass, and `knowledge_withdrawn`
-    where an approved draft rests on what no answer may rest on any more.
+    Raises `ApplicationError` of type `blocked_by_policy` where a person's words or an approved draft don't pass, and
+    `knowledge_withdrawn` where such a draft rests on what no answer may rest on any more.
     """
     cited = await still_in_force(connection, thread.tenant_id, thread.id, escalation.draft_citations)
     if decision.action == "approve":
@@ -43,11 +44,13 @@ async def deliver_decision(
                 type="knowledge_withdrawn",
                 non_retryable=True,
             )
+        draft = keys.open_text(escalation.draft_ct, DRAFT, escalation.id)
+        approved = _passed(review_approved(draft, await _standard(connection, thread, escalation)))
         told = Told(
             escalation.turn,
             "assistant",
             f"decision:{decision.id}",
-            keys.open_text(escalation.draft_ct, DRAFT, escalation.id),
+            approved.text,
             escalation.language,
             author_id=decision.actor_id,
             citations=escalation.draft_citations,
@@ -56,10 +59,7 @@ async def deliver_decision(
     if decision.action not in ("edit", "respond"):
         return None, []
     written = keys.open_text(decision.content_ct, CONTENT, decision.id)
-    reviewed = review_written(written, await _standard(connection, thread, escalation, written))
-    if reviewed.action != "release":
-        rules = ", ".join(reviewed.reasons)
-        raise ApplicationError(f"the text does not pass: {rules}", type="blocked_by_policy", non_retryable=True)
+    reviewed = _passed(review_written(written, await _standard(connection, thread, escalation, written)))
     told = Told(
         escalation.turn,
         "agent",
@@ -72,14 +72,22 @@ async def deliver_decision(
     return await tell(connection, keys, escalation.conversation_id, told)
 
 
-async def _standard(connection: AsyncConnection, thread: Any, escalation: Any, written: str) -> Standard:
+def _passed(reviewed: Reviewed) -> Reviewed:
+    if reviewed.action != "release":
+        rules = ", ".join(reviewed.reasons)
+        raise ApplicationError(f"the text does not pass: {rules}", type="blocked_by_policy", non_retryable=True)
+    return reviewed
+
+
+async def _standard(connection: AsyncConnection, thread: Any, escalation: Any, *written: str) -> Standard:
     """The figures in a person's own words are theirs to know: forbidden phrases, secrets and links are checked."""
     where = {"tenant_id": thread.tenant_id, "conversation_id": thread.id, "turn": escalation.turn}
     record = (await connection.execute(RECORD, where)).scalar_one_or_none() or {}
     scored = [ScoredPassage(UUID(each["chunk_id"]), each["score"]) for each in record.get("passages", ())]
     passages = await load_passages(connection, thread.tenant_id, thread.id, scored)
     context = Context(
-        passages=(*(passage.text for passage in passages), written),
+        passages=(*(passage.text for passage in passages), *written),
+        prompt_markers=MARKERS,
         situations=tuple(record.get("situations", ())),
         allowed_link_domains=settings_of(thread).link_domains,
         language=escalation.language,

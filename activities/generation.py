@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.checking import check_piece, check_rest, check_whole
+from activities.checking import check_held, check_piece, check_rest, check_whole
 from activities.masking import without_personal_data
 from activities.poisoning import without_instructions
 from activities.reading import DRAFT, question_of, read_messages, read_thread, settings_of
@@ -198,8 +198,8 @@ async def _write(resources: Resources, keys: Keys, work: Generate, answer: Answe
         await stream.aclose()  # type: ignore[attr-defined]
     if not answer.stopped and answer.refusal is None:
         await _release(resources, keys, answer, await check_rest(answer.gate))
-    if not answer.stopped and answer.refusal is None:
-        await _look_at_the_whole(answer)
+    if not answer.stopped:
+        await _look_again(answer)
 
 
 async def _watch_for_stop(resources: Resources, answer: Answer, writer: asyncio.Task[Any]) -> None:
@@ -231,7 +231,7 @@ async def _release(resources: Resources, keys: Keys, answer: Answer, windows: li
     for window in windows:
         if window.action != "release":
             answer.refusal = window
-            answer.withheld = answer.released + window.text
+            answer.withheld = answer.released + window.text + answer.gate.rest()
             return
         if answer.streams and window.text:
             state = await _append(resources, keys, answer, "delta", window.text)
@@ -258,11 +258,28 @@ async def _append(
     return state
 
 
+async def _look_again(answer: Answer) -> None:
+    if answer.refusal is None:
+        await _look_at_the_whole(answer)
+    if answer.refusal is not None:
+        await _look_at_the_held(answer, answer.refusal)
+
+
 async def _look_at_the_whole(answer: Answer) -> None:
     reviewed = await check_whole(answer.released, answer.gate.standard)
     if reviewed.action != "release":
         answer.refusal = reviewed
         answer.withheld = answer.released
+
+
+async def _look_at_the_held(answer: Answer, first: Reviewed) -> None:
+    """What a person is asked to approve is what would be sent: cleaned, and blocked where any part of it must be."""
+    reviewed = await check_held(answer.withheld, answer.gate.standard)
+    answer.withheld = reviewed.text
+    answer.gate.redacted.update(reviewed.redacted)
+    reasons = tuple(dict.fromkeys((*first.reasons, *reviewed.reasons)))
+    worse = reviewed if reviewed.action == "block" and first.action == "hold" else first
+    answer.refusal = replace(worse, reasons=reasons)
 
 
 async def _finish(resources: Resources, keys: Keys, work: Generate, answer: Answer) -> Generated:
@@ -272,6 +289,9 @@ async def _finish(resources: Resources, keys: Keys, work: Generate, answer: Answ
     words = answer.withheld if answer.refusal is not None else answer.released
     async with resources.database.tenant(ref.tenant_id) as connection:
         if work.escalation_id is not None:
+            if draft["status"] == "blocked":
+                # Not even a person may send it: they begin with an empty page.
+                return _generated(draft)
             await connection.execute(
                 SAVE_ESCALATION_DRAFT,
                 {

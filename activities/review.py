@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from helios.detection import output
+from helios.detection import links, output
 from helios.detection.redaction import Redacted, redact_output
 from helios.detection.windows import WindowCutter
 from helios.rules.policy import Policy, shipped
@@ -19,6 +19,9 @@ PROMISSORY_DRAFT = 9
 """Is found in drafts, so its phrases count in every one."""
 # A phrase has at most a few dozen words: what was released before them is not looked at again.
 LOOK_BACK = 400
+# Embeddings, overrides and isolates of Unicode's bidirectional algorithm, and its tag characters. Single marks stay:
+# Arabic needs them, and they turn no digits round.
+CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 CITATION = re.compile(r"\s?\[(\d{1,3})\]")
 
 
@@ -77,6 +80,7 @@ def review_whole(text: str, standard: Standard) -> Reviewed:
 
 def review_written(text: str, standard: Standard) -> Reviewed:
     """A text that a person wrote: the same checks, in one piece, with redaction applied."""
+    text = without_controls(text)
     verdict = output.check_whole(text, standard.context)
     reviewed = _reviewed(verdict, text, standard.forbidden("", text))
     if reviewed.action != "release" and set(reviewed.reasons) != {CLAIMS_TO_BE_HUMAN}:
@@ -85,12 +89,40 @@ def review_written(text: str, standard: Standard) -> Reviewed:
     return Reviewed("release", clean.text, (), None, clean.labels)
 
 
+def review_held(text: str, standard: Standard) -> Reviewed:
+    """A draft that waits for a person, as it may be sent if they approve: the whole of it judged, cleaned as it stands.
+
+    What came behind the window that held it was not looked at before; a part that may never be sent blocks it.
+    """
+    reviewed = _reviewed(output.check_whole(text, standard.context), text, standard.forbidden("", text))
+    clean = cleaned(text, standard)
+    return Reviewed(reviewed.action, clean.text, reviewed.reasons, reviewed.situation, clean.labels)
+
+
+def cleaned(text: str, standard: Standard) -> Redacted:
+    """Without what no window would have kept: marks that point nowhere, images, foreign links, personal data."""
+    known = drop_unknown_markers(without_controls(text), standard.citable)
+    return standard.redact(links.clean(known, standard.context.allowed_link_domains).text)
+
+
+def review_approved(draft: str, standard: Standard) -> Reviewed:
+    """A draft that a person vouches for: figures and promises are theirs to know, the lists hold as for own words.
+
+    Personal data, images and foreign links are taken out all the same: whose eye sees an address in a picture?
+    """
+    vouched = replace(standard.context, passages=(*standard.context.passages, draft))
+    reviewed = _reviewed(output.check_whole(draft, vouched), draft, standard.forbidden("", draft))
+    return replace(reviewed, text=cleaned(draft, standard).text)
+
+
 @dataclass(slots=True)
 class Gate:
     """Cuts an answer into windows as it is written and lets each through only after its checks."""
 
     standard: Standard
     passed: str = ""
+    unjudged: str = ""
+    """Windows behind the one that was not released."""
     redacted: set[str] = field(default_factory=set)
     cutter: WindowCutter = field(init=False)
 
@@ -107,15 +139,21 @@ class Gate:
     def review(self, windows: Sequence[str]) -> list[Reviewed]:
         """Judges windows that the cutter gave, in order, up to the first that is not released."""
         reviewed = []
-        for window in windows:
+        for place, window in enumerate(windows, 1):
             reviewed.append(self._window(window))
             if reviewed[-1].action != "release":
+                self.unjudged = "".join(windows[place:])
                 break
             self.passed += reviewed[-1].text
         return reviewed
 
+    def rest(self) -> str:
+        """What was written behind the last window that was judged."""
+        rest, self.unjudged = self.unjudged + "".join(self.cutter.flush()), ""
+        return rest
+
     def _window(self, window: str) -> Reviewed:
-        window = drop_unknown_markers(window, self.standard.citable)
+        window = drop_unknown_markers(without_controls(window), self.standard.citable)
         verdict = output.check_window(self.passed, window, self.standard.context)
         reviewed = _reviewed(verdict, window, self.standard.forbidden(self.passed[-LOOK_BACK:], window))
         if reviewed.action != "release":
@@ -123,6 +161,14 @@ class Gate:
         clean = self.standard.redact(reviewed.text)
         self.redacted.update(clean.labels)
         return Reviewed("release", clean.text, redacted=clean.labels)
+
+
+def without_controls(text: str) -> str:
+    """Without the marks that show a text in another order than it is written, and those that hide letters.
+
+    What follows an override is read backwards: a fee of 05 dollars would pass as 5 and be seen as 50.
+    """
+    return CONTROLS.sub("", text)
 
 
 def drop_unknown_markers(text: str, citable: int) -> str:
