@@ -27,8 +27,10 @@ KNOWN = text(
 )
 LAST_WORDS = text(
     "SELECT id, content_ct FROM messages WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id "
-    "AND role = 'customer' ORDER BY created_at DESC, id DESC LIMIT 2"
+    "AND role = 'customer' ORDER BY created_at DESC, id DESC LIMIT 3"
 )
+CONTINUES_MAX = 100
+"""Characters. A longer message without a digit is none that goes on with a secret of the one before it."""
 REWRITE = text(
     "UPDATE messages SET content_ct = :content_ct, masked = array_append(masked, 'CARD') "
     "WHERE tenant_id = :tenant_id AND id = :id"
@@ -109,17 +111,21 @@ async def accept(
 
 
 async def _mask(connection: AsyncConnection, keys: Keys, where: dict[str, Any], content: str) -> secrets.Masked:
-    """Takes card numbers and secrets out; also a number that began in the message before, which is then rewritten."""
-    if not any(character.isdigit() for character in content):
+    """Takes card numbers and secrets out; also a number that began in messages before, which are then rewritten."""
+    if len(content) > CONTINUES_MAX and not any(character.isdigit() for character in content):
         return secrets.mask(content)
     rows = (await connection.execute(LAST_WORDS, where)).all()
     before = [keys.open_text(row.content_ct, MESSAGE_CONTENT, row.id) for row in rows]
     tail = ""
     for earlier in reversed(before):
         tail = secrets.digit_tail(earlier, tail)
-    masked = secrets.mask(content, tail)
-    if masked.joined_digits and before:
-        rewritten = secrets.mask_tail(before[0], masked.joined_digits)
-        sealed = keys.seal_text(rewritten, MESSAGE_CONTENT, rows[0].id)
-        await connection.execute(REWRITE, {"tenant_id": where["tenant_id"], "id": rows[0].id, "content_ct": sealed})
+    masked = secrets.mask(content, tail, before[0] if before else "")
+    left = masked.joined_digits
+    for row, words in zip(rows, before, strict=True):
+        there = min(left, sum(map(str.isdigit, secrets.digit_tail(words))))
+        if there == 0:
+            break
+        sealed = keys.seal_text(secrets.mask_tail(words, there), MESSAGE_CONTENT, row.id)
+        await connection.execute(REWRITE, {"tenant_id": where["tenant_id"], "id": row.id, "content_ct": sealed})
+        left -= there
     return masked

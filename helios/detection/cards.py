@@ -14,8 +14,10 @@ from helios.detection import iban, tables
 
 # Digits with the letters that are typed for them (o for 0, l and i for 1), or a word that may be a digit word.
 _ATOM = re.compile(r"[oli]*\d[\doli]*|[^\W\d_]+")
-_SEPARATORS = frozenset(" \t\r\n-.,/_*|:·•~+=\\()")
+_SEPARATORS = frozenset(" \t\r\n-.,/_*|:·•~+=\\()'\"`")
 _MAX_GAP = 5
+# What is pasted from a page may bring its marks along: line breaks, cells, spaces that are written out.
+_MARKS = re.compile(r"(?:[ \t\r\n]|</?[a-z]{1,6} ?/?>|&(?:nbsp|ensp|emsp|thinsp);){1,12}")
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # twice the digit, its digits added
 _LETTER_DIGITS = str.maketrans("oli", "011")
 
@@ -152,7 +154,10 @@ def _digits(atom: str) -> str | None:
 
 
 def _joined(text: str, end: int, start: int) -> bool:
-    return start - end <= _MAX_GAP and all(character in _SEPARATORS for character in text[end:start])
+    between = text[end:start]
+    if len(between) <= _MAX_GAP and all(character in _SEPARATORS for character in between):
+        return True
+    return between[0] in "<& \r\n\t" and _MARKS.fullmatch(between) is not None
 
 
 def _in_run(text: str, run: list[Group]) -> Iterator[tuple[int, int, str]]:

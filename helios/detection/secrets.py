@@ -31,6 +31,8 @@ _CONTINUED = "[card number continued]"
 _TRACK = re.compile(r"%b\d{12,19}\^[^\^\n]{2,26}\^\d{4,60}[^\s?]{0,60}\??|;\d{12,19}=\d{4,40}\??")
 _PHRASE_WORD = re.compile(r"[ ](?P<word>[^\W\d_]{2,24})(?=[ .,!?;]|$)")
 _PHRASE_WORDS_MAX = 5
+_CUE_REACH = 100
+"""Characters of a message, and of the one before it, in which a cue announces a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,11 @@ class Masked:
     joined_digits: int = 0
 
 
-def mask(text: str, previous_tail: str = "") -> Masked:
-    """Replace every secret in ``text``; ``previous_tail`` is ``digit_tail`` of the customer's message before it."""
+def mask(text: str, previous_tail: str = "", previous: str = "") -> Masked:
+    """Replace every secret in ``text``.
+
+    ``previous`` is the customer's message before it, ``previous_tail`` its ``digit_tail``.
+    """
     labels: list[str] = []
     joined = 0
     split = find_split(previous_tail, text) if previous_tail else None
@@ -55,6 +60,9 @@ def mask(text: str, previous_tail: str = "") -> Masked:
         span, joined = split
         labels.append(CARD)
         text = text[: span.start] + _CONTINUED + text[span.end :]
+    if previous and (span := find_announced(previous, text)) is not None:
+        labels.append(span.label)
+        text = _replace(text, [span])
     # A mask changes what stands beside it, so look again until nothing is found: masking twice is masking once.
     while spans := find(text):
         labels.extend(span.label for span in spans)
@@ -110,6 +118,16 @@ def find_split(previous_tail: str, text: str) -> tuple[Span, int] | None:
     return None
 
 
+def find_announced(previous: str, text: str) -> Span | None:
+    """The secret that ``text`` begins with, where the message before it ends with its cue: "my PIN is", then "4711"."""
+    cue = f"{previous[-_CUE_REACH:]}\n"
+    for span in find(cue + text[:_CUE_REACH]):
+        start = span.start - len(cue)
+        if start >= 0 and span.label != CARD and not any(map(str.isalnum, text[:start])):
+            return Span(start, span.end - len(cue), span.label)
+    return None
+
+
 def mask_tail(text: str, digits: int) -> str:
     """``text`` with its last ``digits`` digits masked: the other half of what ``find_split`` found."""
     folded = normalise(text)
@@ -151,31 +169,45 @@ def _find_in(part: str) -> Iterator[Span]:
         yield Span(match.start(), match.end(), TRACK)
     for first, last, _ in cards.find(part):
         yield Span(first, last, CARD)
-    for cue, pattern, label in _rules():
-        if cue.search(part):
-            for match in pattern.finditer(part):
-                yield Span(match.start("value"), match.end("value"), label)
+    digits = any(map(str.isdigit, part))
+    for rule in _rules():
+        if (digits or rule.spelled) and any(sign in part for sign in rule.signs) and rule.cue.search(part):
+            for pattern in rule.patterns:
+                for match in pattern.finditer(part):
+                    yield Span(match.start("value"), match.end("value"), rule.label)
     for match in _password().finditer(part):
         end = _password_end(part, match)
         if end is not None:
             yield Span(match.start("value"), end, PASSWORD)
+    for match in _bare_password().finditer(part):
+        yield Span(match.start("value"), match.end("value"), PASSWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """``signs``: every cue holds one of them, which is found sooner. ``spelled``: the value may be in words."""
+
+    label: str
+    signs: tuple[str, ...]
+    cue: re.Pattern[str]
+    patterns: tuple[re.Pattern[str], ...]
+    spelled: bool
 
 
 @cache
-def _rules() -> tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...]:
-    """Each cue of the table, and the pattern of it with its value in a group ``value``."""
+def _rules() -> tuple[_Rule, ...]:
+    """The rules of the table; each pattern has its value in a group ``value``."""
     table = tables.load("secrets")
-    compiled: list[tuple[re.Pattern[str], re.Pattern[str], str]] = []
+    named = "|".join(word for word, digits in cards.digit_words().digits.items() if len(digits) == 1)
+    compiled: list[_Rule] = []
     for rule in table["rules"]:
         cue = "(?:" + "|".join(rule["cues"]) + ")"
-        value = rule["value"]
-        for name, fragment in table["fragments"].items():
-            value = value.replace("{" + name + "}", fragment)
-        gap = r"(?:[\s:=#\-,'\"*_]+|\b(?:" + "|".join(rule["gap"].split()) + r")\b){1,12}?"
-        compiled.append((re.compile(cue), re.compile(f"{cue}{gap}(?P<value>{value})"), rule["label"]))
-        if rule["reverse"]:
-            after = rf" (?:is|was|=|ist|es) (?:my|the|its|meine?|mi) (?:new |old |card |atm )?{cue}"
-            compiled.append((re.compile(cue), re.compile(f"(?P<value>{value}){after}"), rule["label"]))
+        value = rule["value"].replace("{digit}", rf"(?:\d|{named})").replace("{no_amount}", table["no_amount"])
+        gap = r"(?:[\s:=#\-,'\"*_]+|\b(?:" + "|".join(rule["gap"].split()) + r")\b){1,16}?"
+        after = rf" (?:is|was|=|ist|es) (?:my|the|its|meine?|mi) (?:new |old |card |atm )?{cue}"
+        patterns = (re.compile(f"{cue}{gap}(?P<value>{value})"), re.compile(f"(?P<value>{value}){after}"))
+        spelled = "{digit}" in rule["value"]
+        compiled.append(_Rule(rule["label"], tuple(rule["signs"].split()), re.compile(cue), patterns, spelled))
     return tuple(compiled)
 
 
@@ -185,6 +217,13 @@ def _password() -> re.Pattern[str]:
     return re.compile(
         rf"(?:{table['cue']})(?:{table['link']})\s*(?:{table['sign']})\s*[\"']?(?P<value>[^\s\[\]\"']{{3,64}})"
     )
+
+
+@cache
+def _bare_password() -> re.Pattern[str]:
+    """Without a verb, as Turkish and Arabic say it: then letters and digits must be mixed."""
+    cue = tables.load("secrets")["password"]["cue"]
+    return re.compile(rf"(?:{cue})[ ][\"']?(?P<value>(?=\S{{0,40}}\d)(?=\S{{0,40}}[^\W\d_])[^\s\[\]\"']{{4,64}}(?<![.,;:]))")
 
 
 @cache

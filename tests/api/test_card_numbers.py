@@ -81,6 +81,16 @@ async def test_the_customer_sees_them_masked(customer: Customer) -> None:
     assert found_in(shown) == set()
 
 
+async def test_what_four_messages_make_is_taken_out_of_each(api: Api) -> None:
+    """And a PIN that a message announces and the next one tells."""
+    customer = await (await api.customer()).open()
+    for part in ("my card is 5100", "2900", "2900", "2909", "and my PIN is", "8642"):
+        assert (await customer.say(part, wait=0)).is_success
+    said = [each["content"] for each in await customer.messages() if each["role"] == "customer"]
+    assert not re.search(r"5100|290|8642", " ".join(said)), said
+    assert said[-1] == "[PIN removed]"
+
+
 async def test_no_stored_value_holds_one(stack: Stack, customer: Customer, keyring: Keyring, tenant_id: UUID) -> None:
     """Every column of every table, also what is sealed, opened with the keys of the tenant and of the customer."""
     keys = (await keyring.tenant(tenant_id), await keyring.customer(tenant_id, UUID(customer.id)))

@@ -1,4 +1,5 @@
 import random
+import re
 import time
 
 import pytest
@@ -66,6 +67,13 @@ WRITINGS = {
     "german words": "vier " + " ".join(["eins"] * 15),
     "spanish words": "cuatro " + " ".join(["uno"] * 15),
     "letters for digits": "41ll 1ll1 1111 1111",
+    "french words": "quatre " + " ".join(["un"] * 15),
+    "turkish words": "dört " + " ".join(["bir"] * 15),
+    "arabic words": "أربعة " + " ".join(["واحد"] * 15),
+    "marked up": "**4111** `1111` _1111_ '1111'",
+    "written-out spaces": grouped(VISA, "&nbsp;"),
+    "line breaks of a page": grouped(VISA, "<br/>"),
+    "cells of a page": grouped(VISA, "</td> <td>"),
     "with expiry": VISA + " 12/27 ",
     "glued to words": "card" + VISA + "thanks",
     "after plus": "+" + VISA,
@@ -115,6 +123,30 @@ error code 4031 appears
 the promo code is SAVE2024
 a code of conduct from 2021
 I never got the verification code
+my password does not work, I tried 3 times
+mon code postal est 75011
+le code de sécurité de ma carte est illisible
+j'ai changé mon code secret en 2019
+mon mot de passe est bloqué depuis hier
+j'ai payé 1250 euros avec le code promo SOLDES
+meine Postleitzahl ist 10115
+mein Passwort ist falsch
+Der Code wurde um 10:30 verschickt
+die Bankleitzahl 10070000 stimmt
+mi código postal es 28013
+el código de error es 4031
+mi contraseña es incorrecta
+me cobraron 1200 pesos con mi pin
+الرمز البريدي هو 11564
+رقم الطلب 482913
+كلمة المرور لا تعمل
+كلمة المرور هي خاطئة
+غيرت الرقم السري في 2019
+posta kodu 34349
+hata kodu 4031 görünüyor
+şifrem çalışmıyor
+şifremi 2019 yılında değiştirdim
+doğrulama kodu gelmedi
 the security code on my card is unreadable
 """.strip().splitlines()
 
@@ -152,6 +184,29 @@ SECRETS = [
     ("the verification code I got: G-449210", "ONE_TIME_CODE", "449210"),
     ("my passcode is 8842", "ONE_TIME_CODE", "8842"),
     ("Bestätigungscode: 773311", "ONE_TIME_CODE", "773311"),
+    ("my password hunter2 is refused", "PASSWORD", "hunter2"),
+    ("Meine PIN ist vier sieben eins eins", "PIN", "vier"),
+    ("Die Prüfziffer hinten ist 123", "CVV", "123"),
+    ("Ich habe den Code 482913 per SMS bekommen", "ONE_TIME_CODE", "482913"),
+    ("Die SMS-TAN lautet 482 913", "ONE_TIME_CODE", "482 913"),
+    ("Mon code confidentiel est 4711", "PIN", "4711"),
+    ("le cryptogramme visuel, c'est 123", "CVV", "123"),
+    ("Les 3 derniers chiffres au dos sont 987", "CVV", "987"),
+    ("le code que j'ai reçu par SMS est 482 913", "ONE_TIME_CODE", "482 913"),
+    ("mon mot de passe est Soleil77!", "PASSWORD", "Soleil77"),
+    ("mdp : soleil et je ne peux pas entrer", "PASSWORD", "soleil"),
+    ("mi número secreto es 4711", "PIN", "4711"),
+    ("el código de atrás es 123", "CVV", "123"),
+    ("el código que me llegó al móvil es 482913", "ONE_TIME_CODE", "482913"),
+    ("الرقم السري هو ٤٧١١", "PIN", "٤٧١١"),
+    ("رمز الأمان هو ١٢٣", "CVV", "١٢٣"),
+    ("رمز التحقق الذي وصلني هو 482913", "ONE_TIME_CODE", "482913"),
+    ("كلمة المرور Shams77!", "PASSWORD", "Shams77"),
+    ("كلمة السر هي شمس", "PASSWORD", "شمس"),
+    ("Şifrem 4711", "PIN", "4711"),
+    ("kartımın güvenlik kodu 123", "CVV", "123"),
+    ("telefonuma gelen onay kodu 482913", "ONE_TIME_CODE", "482913"),
+    ("parolam Gunes!99 ama girmiyor", "PASSWORD", "Gunes!99"),
     ("%B4111111111111111^DOE/JANE^27121010000000000?", "TRACK_DATA", "4111111111111111"),
     (";4111111111111111=27121010000000000?", "TRACK_DATA", "4111111111111111"),
 ]
@@ -162,6 +217,15 @@ def test_secret_beside_its_cue_is_masked(text: str, label: str, secret: str) -> 
     masked = secrets.mask(text)
     assert label in masked.labels
     assert secret not in masked.text
+
+
+@pytest.mark.parametrize("rule", secrets._rules(), ids=lambda rule: rule.label)
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_every_cue_holds_a_sign_of_its_rule(rule: secrets._Rule, data: st.DataObject) -> None:
+    """A rule is asked only where a sign of it stands: a cue without one would never be looked for."""
+    cue = data.draw(st.from_regex(re.sub(r"\(\?<!.*?\)|\\b", "", rule.cue.pattern), fullmatch=True))
+    assert any(sign in cue for sign in rule.signs), cue
 
 
 def test_random_references_are_rarely_taken_for_cards() -> None:
@@ -189,6 +253,38 @@ def test_card_sent_in_four_messages_is_caught_at_the_fourth() -> None:
         tail = secrets.digit_tail(masked.text, tail)
     assert masked.joined_digits == 12
     assert "1111" not in masked.text
+
+
+@pytest.mark.parametrize(
+    ("announced", "told", "label"),
+    [
+        ("so my PIN is", "4711", "PIN"),
+        ("and the CVV:", "123 of course", "CVV"),
+        ("Mein Passwort ist", "Geheim1", "PASSWORD"),
+        ("my password is", "sunshine", "PASSWORD"),
+        ("le code que j'ai reçu", "482913", "ONE_TIME_CODE"),
+        ("Şifrem", "4711", "PIN"),
+        ("الرقم السري هو", "٤٧١١", "PIN"),
+    ],
+)
+def test_secret_that_the_message_before_announces_is_masked(announced: str, told: str, label: str) -> None:
+    masked = secrets.mask(told, previous=announced)
+    assert masked.labels == (label,)
+    assert masked.text.startswith("[")
+    assert secrets.mask(told) == secrets.Masked(told, ())
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        ("I have forgotten my PIN", "1250 dollars are gone as well"),
+        ("what is the code for", "opening hours"),
+        ("my password is", "not working"),
+        ("I called about my PIN and nobody answered", "4711 is my house"),
+    ],
+)
+def test_message_behind_a_cue_that_holds_no_secret_is_left_alone(before: str, text: str) -> None:
+    assert secrets.mask(text, previous=before) == secrets.Masked(text, ())
 
 
 @pytest.mark.parametrize("text", ["thanks", "I paid 20 euros", "", "[card ending 1111]", "4111 is my order"])
