@@ -60,9 +60,9 @@ def mask(text: str, previous_tail: str = "", previous: str = "") -> Masked:
         span, joined = split
         labels.append(CARD)
         text = text[: span.start] + _CONTINUED + text[span.end :]
-    if previous and (span := find_announced(previous, text)) is not None:
-        labels.append(span.label)
-        text = _replace(text, [span])
+    if previous and (announced := find_announced(previous, text)) is not None:
+        labels.append(announced.label)
+        text = _replace(text, [announced])
     # A mask changes what stands beside it, so look again until nothing is found: masking twice is masking once.
     while spans := find(text):
         labels.extend(span.label for span in spans)
@@ -223,7 +223,8 @@ def _password() -> re.Pattern[str]:
 def _bare_password() -> re.Pattern[str]:
     """Without a verb, as Turkish and Arabic say it: then letters and digits must be mixed."""
     cue = tables.load("secrets")["password"]["cue"]
-    return re.compile(rf"(?:{cue})[ ][\"']?(?P<value>(?=\S{{0,40}}\d)(?=\S{{0,40}}[^\W\d_])[^\s\[\]\"']{{4,64}}(?<![.,;:]))")
+    mixed = r"(?=\S{0,40}\d)(?=\S{0,40}[^\W\d_])"
+    return re.compile(rf"(?:{cue})[ ][\"']?(?P<value>{mixed}[^\s\[\]\"']{{4,64}}(?<![.,;:]))")
 
 
 @cache
