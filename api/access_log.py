@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 Kind = Literal["user", "customer", "api_key"]
-Action = Literal["access.granted", "access.refused"]
+Action = Literal["access.granted", "access.refused", "auth.sso_failed"]
 
 REFUSALS = (401, 403, 404)
 """A thing of another tenant cannot be told from one that is not there: both are noted."""
@@ -43,7 +43,8 @@ WRITTEN_AT_ONCE = 500
 
 
 class Entry(NamedTuple):
-    """`route`: its template, since a path holds ids. `subject`: what was asked for by somebody who may."""
+    """`route`: its template, since a path holds ids. `subject`: what was asked for by somebody who may. `code`: of the
+    problem, and its `reason`, where the event tells them."""
 
     action: Action
     kind: Kind
@@ -52,6 +53,8 @@ class Entry(NamedTuple):
     route: str
     status: int
     subject: tuple[str, UUID] | None = None
+    code: str = ""
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -131,7 +134,9 @@ class AccessLog:
     async def _write(self, tenant_id: UUID, entries: Sequence[tuple[Entry, int]]) -> None:
         async with self._database.tenant(tenant_id) as connection:
             for entry, count in entries:
-                detail = {"method": entry.method, "route": entry.route, "status": entry.status, "count": count}
+                told = {"method": entry.method, "route": entry.route, "status": entry.status, "count": count}
+                words = {"code": entry.code, "reason": entry.reason}
+                detail = {**told, **{name: word for name, word in words.items() if word}}
                 await audit.record(
                     connection,
                     tenant_id,

@@ -23,6 +23,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from api import sso
+from api.access_log import Entry
 from api.auth import admission
 from api.auth.answers import NO_STORE, Anybody
 from api.auth.login import NO_TENANT, counted, find_tenant
@@ -77,7 +78,7 @@ async def start(
     found = await sso.configured(services, await _named(services, tenant))
     if challenge is None or not CHALLENGE.fullmatch(challenge):
         raise Problem("invalid_request", "Send `challenge`: the S256 of a verifier, 43 characters of base64url.")
-    async with told(services, found.tenant_id):
+    async with told(services, found.tenant_id, "/v1/auth/sso/{tenant}/start"):
         begun = await begin(services, request, found, return_to, challenge=challenge)
     return begun.bound(RedirectResponse(begun.url, 303, headers=NO_STORE), request)
 
@@ -98,7 +99,7 @@ async def link(body: SsoLink, request: Request, services: State, caller: Anybody
     provider as well. Send it from a page of ours, whose cookie the browser keeps."""
     await require_recent_sign_in(services, caller)
     found = await sso.configured(services, caller.tenant_id)
-    async with told(services, found.tenant_id, caller.id):
+    async with told(services, found.tenant_id, "/v1/auth/sso/link", caller.id):
         begun = await begin(services, request, found, body.return_to, user_id=caller.id)
     return begun.bound(JSONResponse({"url": begun.url}, headers=NO_STORE), request)
 
@@ -172,7 +173,7 @@ async def callback(
     """Where the provider sends the browser. Finds the account, or opens it where the tenant lets it, and sends the
     browser to its page with a code that `POST /v1/auth/sso/token` takes once."""
     found = await sso.configured(services, await _named(services, tenant))
-    async with told(services, found.tenant_id):
+    async with told(services, found.tenant_id, "/v1/auth/sso/{tenant}/callback"):
         held = await _take_state(services, request, found, state or "")
         await _require_own_answer(services, found, code, error, iss)
         attempt = Attempt(held["redirect_uri"], state or "", held["nonce"], held["verifier"])
@@ -249,12 +250,18 @@ async def provider() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def told(services: Services, tenant_id: UUID, user_id: UUID | None = None) -> AsyncIterator[None]:
+async def told(services: Services, tenant_id: UUID, route: str, user_id: UUID | None = None) -> AsyncIterator[None]:
     """Each sign-in that fails is in the tenant's audit log, by the code of its problem and what only its own people may
-    know of it. `user_id`: who began it, where that is known."""
+    know of it. `user_id`: who began it, where that is known. What anybody can bring about without signing in anywhere
+    is counted, so that a flood fills no log."""
     try:
         yield
     except Problem as problem:
+        if user_id is None and not isinstance(problem, admission.NotAdmitted):
+            reason = _reason(problem).get("reason", "")
+            told_of = Entry("auth.sso_failed", "user", None, "GET", route, problem.status, None, problem.code, reason)
+            services.access.count(tenant_id, told_of)
+            raise
         who: tuple[audit.ActorType, UUID | None] = ("user", user_id)
         detail = {"code": problem.code, **_reason(problem)}
         async with services.database.tenant(tenant_id) as connection:
