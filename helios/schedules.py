@@ -1,4 +1,4 @@
-"""What runs for each tenant in its time: Temporal schedules, made where there are none."""
+"""What runs for each tenant in its time: Temporal schedules, made where there are none and renewed by an upgrade."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from sqlalchemy import text
 from temporalio.client import (
     Client,
     Schedule,
+    ScheduleAction,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
     ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
@@ -84,5 +87,24 @@ class Schedules:
         try:
             await self._client.create_schedule(each.id_of(tenant_id), Schedule(action, spec), rpc_timeout=CALL_TIMEOUT)
         except ScheduleAlreadyRunningError:
+            await self._renew(each.id_of(tenant_id), action)
             return 0
         return 1
+
+    async def _renew(self, schedule_id: str, action: ScheduleActionStartWorkflow) -> None:
+        """What an earlier release made starts as this one would; when it runs, and whether it is paused, stays."""
+
+        def renewed(found: ScheduleUpdateInput) -> ScheduleUpdate | None:
+            schedule = found.description.schedule
+            if _starts(schedule.action) == _starts(action):
+                return None
+            schedule.action = action
+            return ScheduleUpdate(schedule)
+
+        await self._client.get_schedule_handle(schedule_id).update(renewed, rpc_timeout=CALL_TIMEOUT)
+
+
+def _starts(action: ScheduleAction) -> tuple[object, ...] | None:
+    if not isinstance(action, ScheduleActionStartWorkflow):
+        return None
+    return action.workflow, action.id, action.task_queue, action.priority
