@@ -13,7 +13,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 from uuid import UUID
 
 from helios.appending import append_line
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 Kept = Literal["checkpoints", "keys", "erasures"]
+KEPT: tuple[Kept, ...] = get_args(Kept)
 
 
 class Anchor(Protocol):

@@ -18,11 +18,12 @@ from helios.audit_log.anchors import Anchor
 from helios.audit_log.checkpoints import Checkpoint, sign
 from helios.audit_log.keys import TAKE_TURNS, put_in_next, signing_keys
 from helios.audit_log.merkle import Frontier
-from helios.backup.anchored import Anchored, read_anchors
+from helios.backup.anchored import Anchored, read_anchors, require_empty
 from helios.database import Database
 from helios.embedded.errors import StackError
 from helios.ids import new_id
 from helios.keyring import Keyring
+from helios.privacy import journal
 from helios.privacy.requests import one_month_after
 from helios.privacy.starting import start
 from helios.settings import Settings
@@ -55,23 +56,29 @@ async def settle(
     anchors: Sequence[Anchor],
     *,
     without_anchor: bool = False,
+    old: Anchor | None = None,
     start_workers: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
     """How many erasures were done again; they are done when this returns, so workers must run or be started here: by
     then the anchors were read, which a worker's sealer writes to.
 
-    `anchors`: the one in use first. Raises `StackError`, with nothing done, where they do not vouch for the list of
+    `anchors`: the one in use first. `old`: the one of until now, where the log must go on in another, since a key of
+    the backup was revoked in it. Raises `StackError`, with nothing done, where they do not vouch for the list of
     erasures; `without_anchor` does what is on it all the same.
     """
     async with database.platform() as connection:
         tenants = list(await connection.scalars(TENANTS))
-    anchored = [await read_anchors(database, keyring, anchors, tenant_id) for tenant_id in tenants]
+    if old is not None:
+        await require_empty(anchors[0], tenants)
+    told = anchors if old is None else [old]
+    moved = old is not None
+    anchored = [await read_anchors(database, keyring, told, tenant_id, moved=moved) for tenant_id in tenants]
     if not without_anchor:
         _require_anchors(anchored)
     if start_workers is not None:
         await start_workers()
     for known in anchored:
-        await note_restore(database, keyring, anchors[0], known)
+        await note_restore(database, keyring, anchors[0], known, moved=moved)
     refs = [ref for known in anchored for ref in await _file_erasures(database, known)]
     client = await connect(config, keyring)
     for ref in refs:
@@ -90,9 +97,14 @@ def _require_anchors(anchored: Sequence[Anchored]) -> None:
         )
 
 
-async def note_restore(database: Database, keyring: Keyring, anchor: Anchor, known: Anchored) -> None:
+async def note_restore(
+    database: Database, keyring: Keyring, anchor: Anchor, known: Anchored, *, moved: bool = False
+) -> None:
     """Ends all sessions, since some of them had been ended; and signs that newer entries are lost, not taken out. Where
-    the log's key was rotated since, a new one takes the place of the one that is lost."""
+    the log's key was rotated since, a new one takes the place of the one that is lost.
+
+    `moved`: the log begins in this anchor, with the list of erasures, and with the revocation that the other one has.
+    """
     tenant_id = known.tenant_id
     async with database.tenant(tenant_id) as connection:
         where = {"tenant_id": tenant_id}
@@ -104,12 +116,15 @@ async def note_restore(database: Database, keyring: Keyring, anchor: Anchor, kno
         await audit.record(
             connection, tenant_id, "stack.restored", actor=("ops", None), subject=("tenant", tenant_id),
             detail={"entries": size, "entries_lost": max(0, known.size - size), "sessions_ended": revoked,
-                    "anchor_problems": len(known.problems)},
+                    "anchor_problems": len(known.problems), "anchor_moved": moved},
         )  # fmt: skip
         trusted = keys.private and not keys.chain.revoked(keys.chain.newest)
         if trusted and known.newest > keys.chain.newest:
-            await put_in_next(connection, keyring.root, keys, known.newest + 1)
-    if known.size > size and trusted:
+            await put_in_next(connection, keyring.root, keys, known.newest + 1, revoke_old=moved and known.revoked)
+    if moved:
+        async with database.tenant(tenant_id) as connection:
+            await journal.copy(anchor, connection, keyring.root, tenant_id, known.erased)
+    elif known.size > size and trusted:
         await anchor.add(tenant_id, sign(Checkpoint(tenant_id, size, root, lost=known.size), keys.newest))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import text
 
-from helios.audit_log.anchors import Anchor, FolderAnchor, anchor_folder, anchor_of
+from helios.audit_log.anchors import KEPT, Anchor, FolderAnchor, anchor_folder, anchor_of
 from helios.audit_log.checkpoints import CheckpointError
 from helios.audit_log.key_chain import KeyChain, KeyChainError
 from helios.audit_log.keys import signing_keys
@@ -27,13 +28,15 @@ ERASED = text("SELECT id FROM customers WHERE tenant_id = :tenant_id AND erased_
 class Anchored:
     """What the anchors know of a tenant. `problems`: why they may not be all.
 
-    size    entries of its audit log
-    newest  version of the key that signed last; higher than the database's where it was rotated after the backup
+    size     entries of its audit log
+    newest   version of the key that signed last; higher than the database's where it was rotated after the backup
+    revoked  the database's newest key is not trusted any more: the log cannot go on in these anchors
     """
 
     tenant_id: UUID
     size: int
     newest: int
+    revoked: bool
     erased: Sequence[UUID]
     problems: Sequence[str]
 
@@ -44,8 +47,30 @@ def anchors_of(config: Settings) -> list[Anchor]:
     return [used] if isinstance(used, FolderAnchor) else [used, FolderAnchor(anchor_folder(config))]
 
 
-async def read_anchors(database: Database, keyring: Keyring, anchors: Sequence[Anchor], tenant_id: UUID) -> Anchored:
-    """Raises `StackError` for an anchor that does not answer: it is not an empty one."""
+def anchor_at(config: Settings, place: str) -> Anchor:
+    """A folder, or a bucket's address that the settings' keys open."""
+    if "://" not in place:
+        return FolderAnchor(Path(place))
+    return anchor_of(config.model_copy(update={"audit_anchor_s3_url": place}))
+
+
+async def require_empty(anchor: Anchor, tenants: Sequence[UUID]) -> None:
+    """Raises `StackError` for an anchor that a log cannot begin in."""
+    try:
+        used = [kept for tenant_id in tenants for kept in KEPT if await anchor.notes(tenant_id, kept)]
+    except OSError as error:
+        raise StackError(f"The restore has not ended, nothing is served: {error}. Run it again.") from None
+    if used:
+        raise StackError("The anchor of the settings is in use already: name another folder or prefix for it.")
+
+
+async def read_anchors(
+    database: Database, keyring: Keyring, anchors: Sequence[Anchor], tenant_id: UUID, *, moved: bool = False
+) -> Anchored:
+    """`moved`: the log goes on in another anchor, so that a key may have been revoked in these.
+
+    Raises `StackError` for an anchor that does not answer: it is not an empty one.
+    """
     async with database.tenant(tenant_id) as connection:
         own = (await signing_keys(connection, keyring.root, tenant_id)).chain
         sealed = (await connection.execute(SEALED, {"tenant_id": tenant_id})).scalar_one()
@@ -57,23 +82,23 @@ async def read_anchors(database: Database, keyring: Keyring, anchors: Sequence[A
     except OSError as error:
         raise StackError(f"The restore has not ended, nothing is served: {error}. Run it again.") from None
     erased = dict.fromkeys(customer for each in journals for customer in each.erased)
+    revoked = keys.revoked(own.newest)
+    if revoked and not moved:
+        wrong.append(f"key {own.newest} of its audit log, the backup's newest, was revoked since: see --old-anchor")
     problems = [*wrong, *(problem for each in journals for problem in each.problems)]
     if sealed and not size:
         problems.append("no checkpoint of its audit log is there")
     if missing := known - erased.keys():
         problems.append(f"{len(missing)} customers were erased before the backup and are not in the list of erasures")
-    return Anchored(tenant_id, size, keys.newest, list(erased), problems)
+    return Anchored(tenant_id, size, keys.newest, revoked, list(erased), problems)
 
 
 def _followed(own: KeyChain, notes: Sequence[str]) -> tuple[KeyChain, list[str]]:
     """With the keys that came after the backup, and what is wrong with them."""
     try:
-        keys = own.followed(notes)
+        return own.followed(notes), []
     except KeyChainError as error:
         return own, [str(error)]
-    if keys.revoked(own.newest):
-        return keys, [f"key {own.newest} of its audit log, the backup's newest, was revoked since"]
-    return keys, []
 
 
 def _entries(notes: Sequence[str], keys: KeyChain) -> int:

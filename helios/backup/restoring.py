@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from helios.backup.afterwards import settle
-from helios.backup.anchored import anchors_of
+from helios.backup.anchored import anchor_at, anchors_of
 from helios.backup.making import CUSTOMER_KEYS, DATA, FORMAT, MANIFEST, TEMPORAL, digest
 from helios.backup.programs import run
 from helios.database import Database
@@ -49,9 +49,16 @@ def read_manifest(backup: Path) -> dict[str, Any]:
 
 
 async def restore(
-    config: Settings, backup: Path, keys: Path, report: Report, *, replace: bool, without_anchor: bool = False
+    config: Settings,
+    backup: Path,
+    keys: Path,
+    report: Report,
+    *,
+    replace: bool,
+    without_anchor: bool = False,
+    old_anchor: str | None = None,
 ) -> int:
-    """How many customers were erased again. Raises `StackError`."""
+    """How many customers were erased again. `old_anchor`: the place of `settle`'s. Raises `StackError`."""
     manifest = read_manifest(backup)
     home = Home(config.home.expanduser().absolute())
     home.prepare()
@@ -61,7 +68,7 @@ async def restore(
         _lay_out(home, backup, keys, int(manifest["epoch"]) + 1)
     async with running_stack(config, report=report) as stack:
         await _fill(stack, backup, keys, report)
-        erased = await _settle(stack, config, without_anchor=without_anchor)
+        erased = await _settle(stack, config, without_anchor=without_anchor, old_anchor=old_anchor)
     mark(home).unlink()
     return erased
 
@@ -93,7 +100,7 @@ async def _fill(stack: Stack, backup: Path, keys: Path, report: Report) -> None:
     report("Database", "restored")
 
 
-async def _settle(stack: Stack, config: Settings, *, without_anchor: bool) -> int:
+async def _settle(stack: Stack, config: Settings, *, without_anchor: bool, old_anchor: str | None) -> int:
     servers = stack.servers
     here = config.model_copy(update={"home": servers.home.root, "temporal_address": servers.temporal_address})
     database = Database(servers.app_dsn, pool_size=2)
@@ -105,8 +112,10 @@ async def _settle(stack: Stack, config: Settings, *, without_anchor: bool) -> in
     try:
         async with asyncio.timeout(3_600):
             keyring = Keyring(root_key(servers.keys.root_key), database)
+            old = anchor_at(here, old_anchor) if old_anchor else None
             return await settle(
-                here, database, keyring, anchors_of(here), without_anchor=without_anchor, start_workers=start_workers
-            )
+                here, database, keyring, anchors_of(here), without_anchor=without_anchor, old=old,
+                start_workers=start_workers,
+            )  # fmt: skip
     finally:
         await database.close()

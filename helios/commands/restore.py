@@ -14,7 +14,7 @@ import asyncio
 from pathlib import Path
 
 from helios.backup.afterwards import settle
-from helios.backup.anchored import anchors_of
+from helios.backup.anchored import anchor_at, anchors_of
 from helios.backup.restoring import restore
 from helios.commands.reach import reach
 from helios.database import Database
@@ -33,12 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without-anchor", action="store_true", help="the anchor is lost: erase again only whom its rest names"
     )
+    parser.add_argument(
+        "--old-anchor",
+        metavar="PLACE",
+        help="the backup is older than a signing key that was revoked: the anchor of until now (a folder or a bucket's "
+        "address); the settings name an empty one, in which the log goes on",
+    )
     parser.add_argument("--settle", action="store_true", help="the servers were restored by other means")
 
 
 def run(args: argparse.Namespace) -> int:
     if args.settle:
-        print(_told(asyncio.run(_settle(reach(), without_anchor=args.without_anchor))))
+        print(_told(asyncio.run(_settle(reach(), args.old_anchor, without_anchor=args.without_anchor))))
         return 0
     if args.backup is None or args.keys is None:
         raise StackError("Name the backup's folder and, with --keys, the folder with its keys.")
@@ -46,18 +52,19 @@ def run(args: argparse.Namespace) -> int:
 
     async def body() -> None:
         with progress() as report:
-            how = {"replace": args.replace, "without_anchor": args.without_anchor}
+            how = {"replace": args.replace, "without_anchor": args.without_anchor, "old_anchor": args.old_anchor}
             erased = await restore(config, args.backup, args.keys, report, **how)
         print(_told(erased))
 
     return run_until_told(body, config)
 
 
-async def _settle(config: Settings, *, without_anchor: bool) -> int:
+async def _settle(config: Settings, old_anchor: str | None, *, without_anchor: bool) -> int:
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=2, pooled=config.postgres_pooled)
     try:
         keyring = Keyring(root_of(config), database)
-        return await settle(config, database, keyring, anchors_of(config), without_anchor=without_anchor)
+        old = anchor_at(config, old_anchor) if old_anchor else None
+        return await settle(config, database, keyring, anchors_of(config), without_anchor=without_anchor, old=old)
     finally:
         await database.close()
 

@@ -20,12 +20,12 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios.audit_log.anchors import Anchor
-from helios.audit_log.keys import add_signing_key, signing_keys
+from helios.audit_log.keys import SigningKeys, add_signing_key, signing_keys
 from helios.audit_log.signed_notes import SIGNATURE, is_signed, sign_text
 from helios.crypto import RootKey
 
@@ -49,16 +49,34 @@ class Journal:
 async def add(anchor: Anchor, connection: AsyncConnection, root: RootKey, tenant_id: UUID, customer_id: UUID) -> None:
     """Raises `OSError`; then nobody is erased. One at a time writes, until the end of `connection`'s transaction."""
     await connection.execute(TAKE_TURNS, {"name": f"erasures:{tenant_id}"})
-    keys = await signing_keys(connection, root, tenant_id)
-    if not keys.private:
-        await add_signing_key(connection, root, tenant_id, 1)
-        keys = await signing_keys(connection, root, tenant_id)
+    keys = await _keys(connection, root, tenant_id)
     known = keys.chain.followed(await anchor.notes(tenant_id, "keys"))
     so_far = read(await anchor.notes(tenant_id, "erasures"), known.public, tenant_id)
     if customer_id not in so_far.erased:
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        entry = f"helioscs/erasures/{tenant_id}\n{so_far.last + 1}\n{customer_id}\n{at}\n"
-        await anchor.add(tenant_id, sign_text(entry, keys.newest), "erasures")
+        await anchor.add(tenant_id, _entry(tenant_id, so_far.last + 1, customer_id, keys.newest), "erasures")
+
+
+async def copy(
+    anchor: Anchor, connection: AsyncConnection, root: RootKey, tenant_id: UUID, customers: Sequence[UUID]
+) -> None:
+    """The whole list into an anchor that has none yet, signed by the key of now. Raises `OSError`."""
+    await connection.execute(TAKE_TURNS, {"name": f"erasures:{tenant_id}"})
+    keys = await _keys(connection, root, tenant_id)
+    for number, customer_id in enumerate(customers, start=1):
+        await anchor.add(tenant_id, _entry(tenant_id, number, customer_id, keys.newest), "erasures")
+
+
+async def _keys(connection: AsyncConnection, root: RootKey, tenant_id: UUID) -> SigningKeys:
+    keys = await signing_keys(connection, root, tenant_id)
+    if keys.private:
+        return keys
+    await add_signing_key(connection, root, tenant_id, 1)
+    return await signing_keys(connection, root, tenant_id)
+
+
+def _entry(tenant_id: UUID, number: int, customer_id: UUID, key: Ed25519PrivateKey) -> str:
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return sign_text(f"helioscs/erasures/{tenant_id}\n{number}\n{customer_id}\n{at}\n", key)
 
 
 def read(notes: Sequence[str], keys: Sequence[Ed25519PublicKey], tenant_id: UUID) -> Journal:

@@ -20,7 +20,7 @@ from helios.audit_log.export import write_export
 from helios.audit_log.key_chain import KeyChain, KeyChainError, LogKey, put_in
 from helios.audit_log.keys import rotate, signing_keys
 from helios.audit_log.reading import Verdict
-from helios.backup.afterwards import note_restore
+from helios.backup.afterwards import note_restore, settle
 from helios.backup.anchored import read_anchors
 from helios.commands.keys import rotate_logs
 from helios.crypto import RootKey
@@ -190,7 +190,39 @@ async def revoked_since(log: Log, folder: Path) -> None:
         await log.record(4)
         await log.seal()
     known = await read_anchors(log.database, Keyring(log.root, log.database), [log.anchor], log.tenant_id)
-    assert known.problems == ["key 1 of its audit log, the backup's newest, was revoked since"]
+    assert known.problems == ["key 1 of its audit log, the backup's newest, was revoked since: see --old-anchor"]
+
+
+async def test_a_backup_older_than_a_revoked_key_goes_on_in_another_anchor(log: Log, tmp_path: Path) -> None:
+    """Who was erased since is known from the old one, whose keys follow each other; nothing new rests on the stolen."""
+    (stolen,) = await rotated(log, 3)
+    keyring, old, customers = Keyring(log.root, log.database), log.anchor, [uuid4(), uuid4()]
+    async with put_back(log.admin):
+        await rotate(log.database, log.root, log.tenant_id, revoke_old=True)
+        await log.record(4)
+        await log.seal()
+        for customer in customers:
+            async with log.database.tenant(log.tenant_id) as connection:
+                await journal.add(old, connection, log.root, log.tenant_id, customer)
+    with pytest.raises(StackError, match="is in use already"):
+        await settle(Settings(), log.database, keyring, [old], old=old)
+    known = await read_anchors(log.database, keyring, [old], log.tenant_id, moved=True)
+    assert (known.newest, known.revoked, known.erased, known.problems) == (2, True, customers, [])
+
+    log.anchor = new = FolderAnchor(tmp_path / "new")
+    await note_restore(log.database, keyring, new, known, moved=True)
+    await log.record(2)
+    await log.seal()
+    report = await log.verify()
+    assert (report.verdict, report.detail, report.anchored) == (Verdict.GOOD, "good", 1)
+    chain = KeyChain.begin(log.tenant_id, stolen.public_key()).followed(await new.notes(log.tenant_id, "keys"))
+    assert [(key.version, key.by, key.revokes) for key in chain.keys] == [(1, 0, False), (3, 1, True)]
+    with pytest.raises(CheckpointError, match="which is not its time"):
+        chain.verify(sign(Checkpoint(log.tenant_id, 5, bytes(32)), stolen))
+    again = await read_anchors(log.database, keyring, [new], log.tenant_id)
+    assert (again.erased, again.revoked, again.problems) == (customers, False, [])
+    told = await log.admin.fetchval("SELECT detail FROM audits WHERE action = 'stack.restored'")
+    assert json.loads(told)["anchor_moved"] is True
 
 
 def test_a_revoked_key_puts_nothing_in_and_tells_of_no_restore() -> None:
