@@ -45,7 +45,6 @@ ESCALATION = text(
     FROM escalations WHERE tenant_id = :tenant_id AND id = :escalation_id FOR UPDATE
     """
 )
-DISPLAY_NAME = text("SELECT display_name FROM users WHERE tenant_id = :tenant_id AND id = :id")
 SET_CLAIM = text(
     "UPDATE escalations SET status = :status, claimed_by = :agent_id, claimed_at = :claimed_at "
     "WHERE tenant_id = :tenant_id AND id = :escalation_id"
@@ -149,13 +148,12 @@ async def apply_claim(resources: Resources, work: ApplyClaim) -> EscalationOutco
         await connection.execute(
             SET_CLAIM, {**where, "status": status, "agent_id": agent_id, "claimed_at": now if agent_id else None}
         )
-        name = await _display_name(connection, ref.tenant_id, agent_id)
         conversation = ConversationRef(ref.tenant_id, row.conversation_id)
         what = "claimed" if agent_id else "released"
         key = f"{what}:{ref.escalation_id}:{now.isoformat()}"
         told: list[Fact] = []
         if not row.unheard:
-            told += [Fact("escalation.claimed", key, _for_customer(row, status, name))] if agent_id else []
+            told += [Fact("escalation.claimed", key, _for_customer(row, status, agent_id))] if agent_id else []
             waits = "with_agent" if agent_id else "waiting_human"
             told += await _set_conversation(connection, conversation, waits, key)
         seq = await facts.append(connection, ref.tenant_id, row.conversation_id, told)
@@ -322,10 +320,10 @@ async def _after_decision(
     )
     if row.unheard:
         return []
-    name = await _display_name(connection, ref.tenant_id, work.decision.actor_id)
-    told = [Fact("escalation.decided", f"decided:{stored.id}", _for_customer(row, status, name))]
+    told_of = _for_customer(row, status, work.decision.actor_id)
+    told = [Fact("escalation.decided", f"decided:{stored.id}", told_of)]
     if status == "closed":
-        told.append(Fact("escalation.closed", f"closed:{ref.escalation_id}", _for_customer(row, status, name)))
+        told.append(Fact("escalation.closed", f"closed:{ref.escalation_id}", told_of))
     if conversation_status is not None:
         conversation = ConversationRef(ref.tenant_id, row.conversation_id)
         told += await _set_conversation(connection, conversation, conversation_status, f"decided:{stored.id}")
@@ -346,15 +344,9 @@ async def _read(connection: AsyncConnection, ref: EscalationRef) -> Any:
     return row
 
 
-async def _display_name(connection: AsyncConnection, tenant_id: UUID, user_id: UUID | None) -> str | None:
-    if user_id is None:
-        return None
-    found = await connection.execute(DISPLAY_NAME, {"tenant_id": tenant_id, "id": user_id})
-    return found.scalar_one_or_none()
-
-
-def _for_customer(row: Any, status: str, agent: str | None) -> dict[str, Any]:
-    return {"id": row.id, "status": status, "due_at": row.due_at.isoformat(), "agent_display_name": agent}
+def _for_customer(row: Any, status: str, agent_id: UUID | None) -> dict[str, Any]:
+    """A customer sees the agent's name in place of the id: see `api.stream`."""
+    return {"id": row.id, "status": status, "due_at": row.due_at.isoformat(), "agent_id": agent_id}
 
 
 def _outcome(row: Any) -> EscalationOutcome:

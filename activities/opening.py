@@ -52,7 +52,7 @@ class Opened:
 
     def for_customer(self) -> dict[str, Any]:
         """What a customer may know of an escalation."""
-        return {"id": self.id, "status": "open", "due_at": self.due_at.isoformat(), "agent_display_name": None}
+        return {"id": self.id, "status": "open", "due_at": self.due_at.isoformat(), "agent_id": None}
 
 
 async def open_escalation_row(

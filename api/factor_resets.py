@@ -18,7 +18,7 @@ from api.mailing import mailing
 from api.models import Nothing
 from api.problems import Problem
 from api.state import State
-from helios import audit, outbox
+from helios import audit, outbox, staff
 from helios.crypto import TenantKeys
 from helios.identity import second_factor, sessions
 from helios.invitations import LIFETIME
@@ -60,4 +60,4 @@ async def _reset(connection: AsyncConnection, keys: TenantKeys, manager: Identit
     me: tuple[audit.ActorType, UUID | None] = ("user", manager.id)
     await sessions.revoke_all(connection, manager.tenant_id, user_id, reason="mfa_reset", actor=me)
     await audit.record(connection, manager.tenant_id, "user.mfa_reset", actor=me, subject=("user", user_id))
-    await outbox.put_text(connection, keys, person.email, "mail_factor_reset", LIFETIME)
+    await outbox.put_text(connection, keys, staff.email_of(keys, person), "mail_factor_reset", LIFETIME)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.watching import tell_admins
-from helios import invitations, outbox
+from helios import invitations, outbox, staff
 from helios.audit import ActorType
 from helios.crypto import TenantKeys
 from helios.times import moment
@@ -34,17 +34,17 @@ async def invite(
     where = {"tenant_id": keys.tenant_id, "id": invitation_id}
     if (await connection.execute(ONE, where)).one_or_none() is None:
         made = await invitations.create(
-            connection, keys.tenant_id, email=email, roles=roles, actor=actor, invitation_id=invitation_id
+            connection, keys, email=email, roles=roles, actor=actor, invitation_id=invitation_id
         )
         await outbox.put_code(connection, keys, email, "mail_invitation", made.token, invitations.LIFETIME)
-        await tell_admins(connection, keys, invitations.normal_email(email), roles, actor[1])
-    return shown((await connection.execute(ONE, where)).one())
+        await tell_admins(connection, keys, staff.normal_email(email), roles, actor[1])
+    return shown(keys, (await connection.execute(ONE, where)).one())
 
 
-def shown(row: Any) -> dict[str, Any]:
+def shown(keys: TenantKeys, row: Any) -> dict[str, Any]:
     return {
         "id": str(row.id),
-        "email": row.email,
+        "email": invitations.email_of(keys, row),
         "roles": row.roles,
         "created_at": moment(row.created_at),
         "expires_at": moment(row.expires_at),

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.permissions import OPERATORS_SETTINGS
 from api.problems import Problem
-from api.staffing import ONE_AT_A_TIME, WITHOUT_HOLDER
+from api.staffing import WITHOUT_HOLDER
+from helios.staff import ONE_AT_A_TIME
 from helios.tokens import Identity
 
 WITHDRAW = text(

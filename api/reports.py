@@ -95,10 +95,10 @@ async def read_report(
         asked = Asked.of(zone, now=datetime.now(UTC), period=period, since=since, until=until, as_of=as_of)
     except WrongPeriod as wrong:
         raise Problem("invalid_request", errors=[{"pointer": f"query:{wrong.field}", "detail": str(wrong)}]) from None
+    keys = await services.keyring.tenant(reader.tenant_id)
     try:
         async with services.database.tenant(reader.tenant_id) as connection:
-            who = (reader.tenant_id, tenant.name)
-            made = await make(connection, REPORTS[report], asked, tenant=who, actor=("user", reader.id))
+            made = await make(connection, keys, REPORTS[report], asked, tenant=tenant.name, actor=("user", reader.id))
     except TooLong:
         raise Problem("report_too_long", f"The period has more than {ROWS_MAX} rows.") from None
     return written(made, format)

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.permissions import KEPT, grantable, not_separate
 from api.problems import Problem, not_found
 from api.watching import tell_admins
-from helios import audit
+from helios import audit, staff
 from helios.crypto import TenantKeys
 from helios.identity import sessions
+from helios.staff import ONE_AT_A_TIME
 from helios.times import moment
 from helios.tokens import Identity
 
@@ -24,12 +25,10 @@ STATUS = (
     "ELSE 'active' END"
 )
 COLUMNS = (
-    f"SELECT id, email, display_name, roles, created_at, updated_at, {STATUS} AS status "  # noqa: S608
+    f"SELECT id, email_ct, display_name_ct, roles, created_at, updated_at, {STATUS} AS status "  # noqa: S608
     "FROM users WHERE tenant_id = :tenant_id"
 )
 ONE = text(f"{COLUMNS} AND id = :id")
-# Two admins who take each other's role in the same moment wait here, and the second is then the last one.
-ONE_AT_A_TIME = text("SELECT id FROM tenants WHERE id = :tenant_id FOR NO KEY UPDATE")
 WITHOUT_HOLDER = text(
     """
     SELECT role FROM unnest(CAST(:roles AS text[])) AS role WHERE NOT EXISTS (
@@ -39,7 +38,7 @@ WITHOUT_HOLDER = text(
 )
 Verb = Literal["changed", "deactivated", "activated", "deleted", "restored"]
 SETS: dict[Verb, str] = {
-    "changed": "display_name = coalesce(:display_name, display_name), roles = coalesce(CAST(:roles AS text[]), roles)",
+    "changed": "display_name_ct = coalesce(:name_ct, display_name_ct), roles = coalesce(CAST(:roles AS text[]), roles)",
     "deactivated": "deactivated_at = coalesce(deactivated_at, now())",
     "activated": "deactivated_at = NULL",
     "deleted": "deleted_at = coalesce(deleted_at, now())",
@@ -75,7 +74,8 @@ async def apply(connection: AsyncConnection, keys: TenantKeys, manager: Identity
     before = await find(connection, manager.tenant_id, user_id)
     new_roles = sorted(set(change.roles)) if change.roles is not None else None
     _require_may(manager, before, change, new_roles)
-    values = {"display_name": change.display_name, "roles": new_roles} if change.verb == "changed" else {}
+    name_ct = staff.sealed_name(keys, user_id, change.display_name) if change.display_name is not None else None
+    values = {"name_ct": name_ct, "roles": new_roles} if change.verb == "changed" else {}
     statement = f"UPDATE users SET {SETS[change.verb]}, updated_at = now() WHERE tenant_id = :tenant_id AND id = :id"  # noqa: S608
     await connection.execute(text(statement), {**where, **values})
     after = await find(connection, manager.tenant_id, user_id)
@@ -87,7 +87,7 @@ async def apply(connection: AsyncConnection, keys: TenantKeys, manager: Identity
         await sessions.revoke_all(connection, manager.tenant_id, user_id, reason=ended, actor=("user", manager.id))
     await _record(connection, manager, before, after, change)
     got = set(after.roles) if change.verb in OPENS else set(after.roles) - set(before.roles)
-    await tell_admins(connection, keys, after.email, got, manager.id, user_id)
+    await tell_admins(connection, keys, staff.email_of(keys, after), got, manager.id, user_id)
     return after
 
 
@@ -127,11 +127,11 @@ async def _record(connection: AsyncConnection, manager: Identity, before: Any, a
     )
 
 
-def shown(row: Any) -> dict[str, Any]:
+def shown(keys: TenantKeys, row: Any) -> dict[str, Any]:
     return {
         "id": str(row.id),
-        "email": row.email,
-        "display_name": row.display_name,
+        "email": staff.email_of(keys, row),
+        "display_name": staff.name_of(keys, row),
         "roles": sorted(row.roles),
         "status": row.status,
         "created_at": moment(row.created_at),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from api.hub import Subscription
 from api.presentation import conversation_json, escalation_json, message_json
 from api.problems import Problem
 from api.state import Services
+from helios import staff
 from helios.crypto import CryptoError, Keys
 from helios.frames import FRAMES_PER_EPOCH, Frame, last_of_epoch, open_frame
 from helios.tokens import Identity
@@ -70,6 +71,8 @@ class _Known:
     messages: dict[UUID, Any]
     escalations: dict[str, Any]
     conversation: Any
+    agents: dict[str, str]
+    """Names by id."""
 
 
 def parse_offset(value: str | None) -> Position:
@@ -220,7 +223,10 @@ class Reader:
                 await connection.execute(CONVERSATION, {**where, "id": self._conversation_id}) if speaks_of_it else None
             )
             conversation = found.one() if found is not None else None
-        return rows, _Known({row.id: row for row in messages}, {str(row.id): row for row in escalations}, conversation)
+            told = {row.payload["agent_id"] for row in rows if row.payload.get("agent_id")}
+            agents = await staff.names(connection, self._keys, sorted(told))
+        by_id = {str(row.id): row for row in escalations}
+        return rows, _Known({row.id: row for row in messages}, by_id, conversation, agents)
 
     def _data(self, row: Any, known: _Known) -> dict[str, Any] | None:
         """The event's data; None for a fact whose message was erased."""
@@ -236,6 +242,13 @@ class Reader:
             )
         if row.type.startswith("conversation."):
             return {**conversation_json(known.conversation), **row.payload}
-        if row.type.startswith("escalation.") and self._as_staff and row.payload["id"] in known.escalations:
-            return {**escalation_json(known.escalations[row.payload["id"]], self._keys), **row.payload}
+        if row.type.startswith("escalation."):
+            return self._escalation(row.payload, known)
         return dict(row.payload)
+
+    def _escalation(self, payload: Mapping[str, Any], known: _Known) -> dict[str, Any]:
+        told = {name: value for name, value in payload.items() if name != "agent_id"}
+        told["agent_display_name"] = known.agents.get(payload.get("agent_id") or "")
+        if not self._as_staff or payload["id"] not in known.escalations:
+            return told
+        return {**escalation_json(known.escalations[payload["id"]], self._keys), **told}

@@ -13,12 +13,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.permissions import WATCHED
-from helios import outbox
+from helios import outbox, staff
 from helios.crypto import TenantKeys
 
 LASTS = timedelta(days=7)
 ADMINS = text(
-    "SELECT id, email FROM users WHERE tenant_id = :tenant_id AND 'admin' = ANY(roles) "
+    "SELECT id, email_ct FROM users WHERE tenant_id = :tenant_id AND 'admin' = ANY(roles) "
     "AND deactivated_at IS NULL AND deleted_at IS NULL"
 )
 
@@ -33,4 +33,5 @@ async def tell_admins(
         return
     for admin in await connection.execute(ADMINS, {"tenant_id": keys.tenant_id}):
         if admin.id not in but:
-            await outbox.put_text(connection, keys, admin.email, "mail_role", LASTS, who=who, roles=", ".join(watched))
+            address = staff.email_of(keys, admin)
+            await outbox.put_text(connection, keys, address, "mail_role", LASTS, who=who, roles=", ".join(watched))

@@ -80,7 +80,7 @@ class Keys(ABC):
 class TenantKeys(Keys):
     """One tenant's data keys by version."""
 
-    __slots__ = ("_ciphers", "_index_key", "tenant_id", "version")
+    __slots__ = ("_ciphers", "_index_key", "_index_keys", "tenant_id", "version")
 
     def __init__(self, tenant_id: UUID, keys: Mapping[int, bytes], seals: int | None = None) -> None:
         """`seals`: the version that seals, where that is not the newest."""
@@ -91,6 +91,9 @@ class TenantKeys(Keys):
         self._ciphers = {version: AESGCM(key) for version, key in keys.items()}
         # The index must find what older versions wrote, so it hangs on the first key for ever.
         self._index_key = hmac.digest(keys[min(keys)], b"helios blind index", "sha256")
+        self._index_keys = {
+            version: hmac.digest(key, b"helios index of a version", "sha256") for version, key in keys.items()
+        }
 
     def knows(self, version: int) -> bool:
         return version in self._ciphers
@@ -118,6 +121,14 @@ class TenantKeys(Keys):
     def blind_index(self, value: str, where: str) -> bytes:
         return hmac.digest(self._index_key, f"{where}|{value}".encode(), "sha256")
 
+    def index(self, value: str, where: str) -> bytes:
+        """A blind index that hangs on the version that seals: for rows that are written anew after a rotation."""
+        return hmac.digest(self._index_keys[self.version], f"{where}|{value}".encode(), "sha256")
+
+    def indexes(self, value: str, where: str) -> list[bytes]:
+        """The same under each version: a row may not have been written anew yet."""
+        return [hmac.digest(key, f"{where}|{value}".encode(), "sha256") for key in self._index_keys.values()]
+
     def fingerprint(self, value: str, where: str) -> bytes:
         return self.blind_index(value, f"fingerprint|{where}")
 
@@ -132,17 +143,22 @@ class RootKey:
     root keys were rotated there was nothing before the nonce.
     """
 
-    __slots__ = ("_again", "_ciphers")
+    __slots__ = ("_again", "_ciphers", "_index_key")
 
     def __init__(self, *keys: bytes, again: Callable[[], Sequence[bytes]] | None = None) -> None:
         """`again`: asked for the keys as they are now, before each wrapping, and for one that is not known."""
         self._ciphers = _ciphers(keys)
+        self._index_key = _index_key(keys)
         self._again = again
 
     @property
     def mark(self) -> bytes:
         """What begins each value that the newest key wrapped."""
         return next(iter(self._ciphers))
+
+    def blind_index(self, value: str, where: str) -> bytes:
+        """Of what is counted before its tenant is known. A rotation begins anew: for what need not last."""
+        return hmac.digest(self._index_key, f"{where}|{value}".encode(), "sha256")
 
     def new_tenant_key(self, tenant_id: UUID, version: int) -> bytes:
         """A fresh data key, wrapped."""
@@ -175,9 +191,12 @@ class RootKey:
 
     def _look_again(self) -> bool:
         """Whether the keys are others than they were."""
-        now = self._ciphers if self._again is None else _ciphers(self._again())
+        if self._again is None:
+            return False
+        keys = self._again()
+        now = _ciphers(keys)
         changed = list(now) != list(self._ciphers)
-        self._ciphers = now
+        self._ciphers, self._index_key = now, _index_key(keys)
         return changed
 
 
@@ -185,6 +204,10 @@ def _ciphers(keys: Sequence[bytes]) -> dict[bytes, AESGCM]:
     if not keys or any(len(key) != 32 for key in keys):
         raise CryptoError("HELIOS_ROOT_KEY must be the base64 of exactly 32 bytes")
     return {_root_mark(key): AESGCM(key) for key in keys}
+
+
+def _index_key(keys: Sequence[bytes]) -> bytes:
+    return hmac.digest(keys[0], b"helios root index", "sha256")
 
 
 def _root_mark(key: bytes) -> bytes:

@@ -16,15 +16,15 @@ from uuid import UUID
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from helios import audit
-from helios.crypto import token_hash
+from helios import audit, staff
+from helios.crypto import TenantKeys, token_hash
 from helios.ids import new_id
 from schema.tables import Invitation
 
 LIFETIME = timedelta(days=7)
 
-REPLACE = text(
-    "UPDATE invitations SET revoked_at = now() WHERE tenant_id = :tenant_id AND email = :email "
+REPLACE = staff.by_index(
+    "UPDATE invitations SET revoked_at = now() WHERE tenant_id = :tenant_id AND email_index = ANY(:indexes) "
     "AND redeemed_at IS NULL AND revoked_at IS NULL"
 )
 REDEEM = text(
@@ -48,7 +48,7 @@ class Invited:
 
 async def create(
     connection: AsyncConnection,
-    tenant_id: UUID,
+    keys: TenantKeys,
     *,
     email: str,
     roles: Iterable[str],
@@ -58,16 +58,16 @@ async def create(
 ) -> Invited:
     """Invites `email` with these roles, in the caller's transaction of that tenant. Whether the actor may, and whether
     the address has an account already, is the caller's business."""
-    granted = sorted(set(roles))
+    granted, tenant_id = sorted(set(roles)), keys.tenant_id
     made = Invited(invitation_id or new_id(), "", datetime.now(UTC) + lifetime)
     token = f"{tenant_id.hex}.{made.id.hex}.{secrets.token_urlsafe(32)}"
-    address = normal_email(email)
-    await connection.execute(REPLACE, {"tenant_id": tenant_id, "email": address})
+    indexes = staff.indexes(keys, email, staff.INVITED)
+    await connection.execute(REPLACE, {"tenant_id": tenant_id, "indexes": indexes})
     await connection.execute(
         insert(Invitation).values(
             tenant_id=tenant_id,
             id=made.id,
-            email=address,
+            **staff.sealed_email(keys, made.id, email, staff.INVITED),
             roles=granted,
             token_hash=token_hash(token),
             created_by=actor[1] if actor[0] == "user" else None,
@@ -130,6 +130,5 @@ def parse(token: str) -> tuple[UUID, UUID] | None:
         return None
 
 
-def normal_email(email: str) -> str:
-    """As addresses are kept and compared."""
-    return email.strip().lower()
+def email_of(keys: TenantKeys, invitation: Any) -> str:
+    return keys.open_text(invitation.email_ct, staff.INVITED, invitation.id)

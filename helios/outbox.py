@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from helios import audit, invitations, texts
+from helios import audit, invitations, staff, texts
 from helios.crypto import TenantKeys
 from helios.database import Database
 from helios.every_tenant import ask_every_tenant
@@ -55,15 +55,14 @@ TENANT = text(
     "SELECT name, settings, deleted_at IS NULL AND suspended_at IS NULL AS open FROM tenants WHERE id = :tenant_id"
 )
 DUE = "SELECT FROM outbox WHERE tenant_id = $1 AND due_at <= now() LIMIT 1"
-USER = text(
-    "SELECT id, email, password_hash FROM users WHERE tenant_id = :tenant_id AND email = :email "
+USER = staff.by_index(
+    "SELECT id, email_ct, password_hash FROM users WHERE tenant_id = :tenant_id AND email_index = ANY(:indexes) "
     "AND deleted_at IS NULL AND deactivated_at IS NULL"
 )
 ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:of, 0))")
-ANY_USER = text("SELECT EXISTS (SELECT FROM users WHERE tenant_id = :tenant_id AND email = :email)")
-INVITED = text(
+INVITED = staff.by_index(
     """
-    SELECT EXISTS (SELECT FROM invitations WHERE tenant_id = :tenant_id AND email = :email
+    SELECT EXISTS (SELECT FROM invitations WHERE tenant_id = :tenant_id AND email_index = ANY(:indexes)
         AND (created_at > now() - interval '5 minutes'
              OR roles <> '{}' AND redeemed_at IS NULL AND revoked_at IS NULL AND expires_at > now()))
     """
@@ -72,7 +71,7 @@ INVITED = text(
 
 async def wish(connection: AsyncConnection, keys: TenantKeys, kind: Wish, email: str) -> None:
     """Somebody asks for a code to this address."""
-    await _put(connection, keys, kind, {"email": invitations.normal_email(email)}, WISH_LASTS)
+    await _put(connection, keys, kind, {"email": staff.normal_email(email)}, WISH_LASTS)
 
 
 async def put_text(
@@ -143,7 +142,7 @@ class Post:
 
     async def _grant(self, keys: TenantKeys, row: Any, email: str) -> None:
         """From a wish to a mail, or to nothing, in one transaction. A tenant that is closed meanwhile grants none."""
-        where = {"tenant_id": row.tenant_id, "id": row.id, "email": email}
+        where = {"tenant_id": row.tenant_id, "id": row.id}
         async with self.database.tenant(row.tenant_id) as connection:
             if (await connection.execute(LOCK, where)).one_or_none() is None:
                 return
@@ -160,22 +159,22 @@ class Post:
 
 
 async def _reset(connection: AsyncConnection, keys: TenantKeys, email: str) -> None:
-    where = {"tenant_id": keys.tenant_id, "email": email}
+    where = {"tenant_id": keys.tenant_id, "indexes": staff.indexes(keys, email)}
     user = (await connection.execute(USER, where)).one_or_none()
     if user is None or user.password_hash is None:  # who has none signs in at the tenant's provider
         return
     code = await resets.create(connection, keys.tenant_id, user.id)
     if code is not None:
-        await put_code(connection, keys, user.email, "mail_reset", code, resets.LIFETIME)
+        await put_code(connection, keys, staff.email_of(keys, user), "mail_reset", code, resets.LIFETIME)
 
 
 async def _invite(connection: AsyncConnection, keys: TenantKeys, email: str) -> None:
     """Who has an account gets no mail, and nobody gets two in five minutes, also where two were wished for at once. An
     admin's open invitation stays: a stranger's wish would end it, and its roles with it."""
-    where = {"tenant_id": keys.tenant_id, "email": email}
-    await connection.execute(ONE_AT_A_TIME, {"of": f"invitation:{keys.tenant_id}:{email}"})
-    for question in (ANY_USER, INVITED):
-        if (await connection.execute(question, where)).scalar_one():
-            return
-    made = await invitations.create(connection, keys.tenant_id, email=email, roles=(), actor=("system", None))
+    where = {"tenant_id": keys.tenant_id, "indexes": staff.indexes(keys, email, staff.INVITED)}
+    of = keys.blind_index(email, staff.INVITED).hex()
+    await connection.execute(ONE_AT_A_TIME, {"of": f"invitation:{keys.tenant_id}:{of}"})
+    if await staff.find(connection, keys, email) or (await connection.execute(INVITED, where)).scalar_one():
+        return
+    made = await invitations.create(connection, keys, email=email, roles=(), actor=("system", None))
     await put_code(connection, keys, email, "mail_invitation", made.token, invitations.LIFETIME)

@@ -7,13 +7,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import insert
 
-from helios import tenants
+from helios import staff, tenants
 from helios.crypto import RootKey, token_hash
 from helios.database import Database
 from helios.ids import new_id
 from helios.passwords import hash_password
+from helios.tenant_keys import read_keys
 from helios.tenant_settings import TenantSettings
-from schema.tables import ApiKey, ApiKeyIndex, User
+from schema.tables import ApiKey, ApiKeyIndex
 from tests.caller import Api
 
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
@@ -54,17 +55,12 @@ async def make_neighbour(database: Database, root: RootKey, roles: tuple[str, ..
             settings=TenantSettings(),
             actor=("system", None),
         )
+        keys = await read_keys(connection, root, tenant_id)
         for role, user_id in users.items():
-            await connection.execute(
-                insert(User).values(
-                    tenant_id=tenant_id,
-                    id=user_id,
-                    email=signs_in[role]["email"],
-                    display_name=f"Nora {role}",
-                    password_hash=password_hash,
-                    roles=[role],
-                )
-            )
+            assert await staff.add(
+                connection, keys, user_id, email=signs_in[role]["email"], display_name=f"Nora {role}", roles=[role],
+                password_hash=password_hash,
+            )  # fmt: skip
         hashed = token_hash(api_key)
         await connection.execute(
             insert(ApiKey).values(

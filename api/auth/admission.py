@@ -13,20 +13,19 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, text
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.cleaning import clean
 from api.permissions import KEPT, not_separate
 from api.problems import Problem
-from api.staffing import ONE_AT_A_TIME, WITHOUT_HOLDER
+from api.staffing import WITHOUT_HOLDER
 from api.watching import tell_admins
-from helios import audit
+from helios import audit, staff
 from helios.crypto import TenantKeys
 from helios.ids import new_id
-from helios.invitations import normal_email
+from helios.staff import ONE_AT_A_TIME, normal_email
 from helios.tenant_settings import SingleSignOn
-from schema.tables import SsoIdentity, User
+from schema.tables import SsoIdentity
 
 SUBJECT = "sso_identities.subject"
 NAME_MOST = 128
@@ -50,10 +49,10 @@ LINKED = text(
     WHERE known.tenant_id = :tenant_id AND known.subject_index = :subject_index
     """
 )
-BY_EMAIL = text("SELECT id FROM users WHERE tenant_id = :tenant_id AND email = :email")
-USE_INVITATION = text(
+USE_INVITATION = staff.by_index(
     """
-    UPDATE invitations SET redeemed_at = now(), user_id = :user_id WHERE tenant_id = :tenant_id AND email = :email
+    UPDATE invitations SET redeemed_at = now(), user_id = :user_id
+    WHERE tenant_id = :tenant_id AND email_index = ANY(:indexes)
       AND redeemed_at IS NULL AND revoked_at IS NULL AND expires_at > now() RETURNING id, roles
     """
 )
@@ -120,8 +119,9 @@ async def _open_account(connection: AsyncConnection, keys: TenantKeys, sso: Sing
     if who.email is None:
         raise NotAdmitted("email_unverified")
     user_id = new_id()
-    where = {"tenant_id": tenant_id, "email": who.email, "user_id": user_id}
-    if (await connection.execute(BY_EMAIL, where)).one_or_none() is not None:
+    indexes = staff.indexes(keys, who.email, staff.INVITED)
+    where = {"tenant_id": tenant_id, "indexes": indexes, "user_id": user_id}
+    if await staff.find(connection, keys, who.email) is not None:
         raise NotAdmitted("not_linked")
     invited = (await connection.execute(USE_INVITATION, where)).one_or_none()
     if invited is None and not sso.provisioning:
@@ -131,8 +131,7 @@ async def _open_account(connection: AsyncConnection, keys: TenantKeys, sso: Sing
     if not roles:
         raise NotAdmitted("no_role")
     _require_separate(roles)
-    made = upsert(User).values(tenant_id=tenant_id, id=user_id, email=who.email, display_name=who.name, roles=roles)
-    if (await connection.execute(made.on_conflict_do_nothing(index_elements=["tenant_id", "email"]))).rowcount == 0:
+    if not await staff.add(connection, keys, user_id, email=who.email, display_name=who.name, roles=roles):
         raise NotAdmitted("not_linked")
     me: tuple[audit.ActorType, UUID | None] = ("user", user_id)
     if invited is not None:
@@ -170,7 +169,7 @@ async def _give_roles(connection: AsyncConnection, keys: TenantKeys, user: Any, 
         raise Problem("last_admin")
     await audit.record(connection, user.tenant_id, "user.changed", actor=("system", None), subject=("user", user.id),
                        detail={"roles": roles, "roles_before": sorted(user.roles), "method": "sso"})  # fmt: skip
-    await tell_admins(connection, keys, user.email, set(roles) - set(user.roles), user.id)
+    await tell_admins(connection, keys, staff.email_of(keys, user), set(roles) - set(user.roles), user.id)
 
 
 def _require_separate(roles: Collection[str]) -> None:

@@ -21,10 +21,9 @@ from api.problems import Problem
 from api.sso import passwords_refused
 from api.state import Services, State
 from api.validation import StrictRoute
-from helios import audit
+from helios import audit, staff
 from helios.crypto import TenantKeys
 from helios.identity import lockout, second_factor, sessions
-from helios.invitations import normal_email
 from helios.passwords import check_password, hash_password, is_outdated
 from helios.tokens import Identity
 
@@ -33,9 +32,10 @@ router = APIRouter(route_class=StrictRoute)
 DEVICE_COOKIE = "helios_device"
 NO_FACTOR = "none"
 NO_TENANT = UUID(int=0)
+NOBODY = bytes(32)
 TENANT = text("SELECT id FROM tenants WHERE slug = :slug AND deleted_at IS NULL AND suspended_at IS NULL")
-USER = text(
-    "SELECT * FROM users WHERE tenant_id = :tenant_id AND email = :email "
+USER = staff.by_index(
+    "SELECT * FROM users WHERE tenant_id = :tenant_id AND email_index = ANY(:indexes) "
     "AND deleted_at IS NULL AND deactivated_at IS NULL"
 )
 REHASH = text(
@@ -64,8 +64,7 @@ async def _place(services: Services, body: SignIn, request: Request) -> Place:
     """Where to stand in line. Only who has a cookie is looked up for it."""
     cookie = request.cookies.get(DEVICE_COOKIE, "")
     if cookie:
-        user = await find_user(services, await find_tenant(services, body.tenant), body.email)
-        keys = await services.keyring.tenant(user.tenant_id) if user is not None else None
+        keys, user = await _find_user(services, await find_tenant(services, body.tenant), body.email)
         if (device := _known_device(keys, user, cookie)) is not None:
             return True, device
     return False, address_of(request.scope)
@@ -79,9 +78,8 @@ def _known_device(keys: TenantKeys | None, user: Any | None, cookie: str) -> str
 
 async def _log_in(body: SignIn, request: Request, services: Services) -> Response:
     tenant_id = await find_tenant(services, body.tenant)
-    user = await find_user(services, tenant_id, body.email)
-    keys = await services.keyring.tenant(user.tenant_id) if user is not None else None
-    subject = _subject(body, keys, user, request.cookies.get(DEVICE_COOKIE, ""))
+    keys, user = await _find_user(services, tenant_id, body.email)
+    subject = _subject(services, body, keys, user, request.cookies.get(DEVICE_COOKIE, ""))
     async with counted():
         await refuse_if_shut(services, subject)
     right = await check_password(body.password, user.password_hash if user else None)
@@ -131,15 +129,18 @@ async def find_tenant(services: Services, slug: str) -> UUID:
     return NO_TENANT if found is None else UUID(str(found))
 
 
-async def find_user(services: Services, tenant_id: UUID, email: str) -> Any | None:
+async def _find_user(services: Services, tenant_id: UUID, email: str) -> tuple[TenantKeys | None, Any | None]:
+    """The tenant's keys and the account. Where there is no tenant, nobody is looked for by the same steps."""
+    keys = await services.keyring.tenant(tenant_id) if tenant_id != NO_TENANT else None
+    indexes = staff.indexes(keys, email) if keys is not None else [NOBODY]
     async with services.database.tenant(tenant_id) as connection:
-        where = {"tenant_id": tenant_id, "email": normal_email(email)}
-        return (await connection.execute(USER, where)).one_or_none()
+        where = {"tenant_id": tenant_id, "indexes": indexes}
+        return keys, (await connection.execute(USER, where)).one_or_none()
 
 
-def _subject(body: SignIn, keys: TenantKeys | None, user: Any | None, cookie: str) -> str:
+def _subject(services: Services, body: SignIn, keys: TenantKeys | None, user: Any | None, cookie: str) -> str:
     """What this attempt is counted for: the account as strangers name it, or the account's known device."""
-    stranger = lockout.account(body.tenant, body.email)
+    stranger = lockout.account(services.keyring.root, body.tenant, body.email)
     nonce = _known_device(keys, user, cookie)
     return stranger if nonce is None else lockout.device(stranger, nonce)
 

@@ -18,7 +18,7 @@ from api.models import FactorBegin, FactorConfirmation, FactorRemoval
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.validation import StrictRoute
-from helios import audit
+from helios import audit, staff
 from helios.crypto import TenantKeys
 from helios.identity import lockout, second_factor
 from helios.tokens import Identity
@@ -47,7 +47,7 @@ async def begin(services: State, caller: Anybody, body: FactorBegin | None = Non
     unless you signed in within the last ten minutes: else a stolen token could shut you out."""
     tenant, user, keys = await _account(services, caller)
     if body is not None and body.password is not None:
-        await prove_password(services, tenant, user, body.password)
+        await prove_password(services, user, body.password)
     else:
         await require_recent_sign_in(services, caller)
     async with services.database.tenant(caller.tenant_id) as connection:
@@ -55,7 +55,7 @@ async def begin(services: State, caller: Anybody, body: FactorBegin | None = Non
         if secret is None:
             raise Problem("mfa_enabled")
         await _tell(connection, caller, "auth.mfa_begun")
-    answer = {"secret": secret, "otpauth_uri": second_factor.uri(secret, user.email, tenant.name)}
+    answer = {"secret": secret, "otpauth_uri": second_factor.uri(secret, staff.email_of(keys, user), tenant.name)}
     return JSONResponse(answer, 201, NO_STORE)
 
 
@@ -71,8 +71,8 @@ async def begin(services: State, caller: Anybody, body: FactorBegin | None = Non
 )
 async def confirm(body: FactorConfirmation, services: State, caller: Anybody) -> Response:
     """Takes a code of the app. From now on sign-in asks for one; keep the recovery codes where the phone is not."""
-    tenant, user, keys = await _account(services, caller)
-    subject = _subject(tenant, user)
+    _, user, keys = await _account(services, caller)
+    subject = _subject(user)
     async with counted():
         await refuse_if_shut(services, subject)
     async with services.database.tenant(caller.tenant_id) as connection:
@@ -103,11 +103,11 @@ async def remove(body: Annotated[FactorRemoval, Body()], services: State, caller
     """Needs a code of the app or a recovery code: with the password alone it would be no second factor. Who has lost
     both asks an admin: `POST /v1/users/{user_id}/mfa/reset`. A password of fewer than 15 characters must be changed
     first: it may not stand alone."""
-    tenant, user, keys = await _account(services, caller)
+    _, user, keys = await _account(services, caller)
     async with services.database.tenant(caller.tenant_id) as connection:
         if not await second_factor.is_enrolled(connection, caller.tenant_id, caller.id):
             raise Problem("mfa_not_enabled")
-    await prove_code(services, _subject(tenant, user), keys, user, body.otp)
+    await prove_code(services, _subject(user), keys, user, body.otp)
     async with services.database.tenant(caller.tenant_id) as connection:
         where = {"tenant_id": caller.tenant_id, "id": caller.id}
         if (await connection.execute(NEEDS_FACTOR, where)).scalar_one():
@@ -126,8 +126,8 @@ async def prove_code(services: Services, subject: str, keys: TenantKeys, user: A
     await settle(services, subject, user.tenant_id, user.id, right=proof is not None, refusal="invalid_otp")
 
 
-def _subject(tenant: Any, user: Any) -> str:
-    return lockout.device(lockout.account(tenant.slug, user.email), "signed-in")
+def _subject(user: Any) -> str:
+    return lockout.device(lockout.member(user.id), "signed-in")
 
 
 async def _account(services: Services, caller: Identity) -> tuple[Any, Any, TenantKeys]:

@@ -21,7 +21,7 @@ from api.models import PasswordChange, PasswordReset, ResetRequest
 from api.problems import Problem, not_found
 from api.state import Services, State
 from api.validation import StrictRoute
-from helios import audit, outbox
+from helios import audit, outbox, staff
 from helios.identity import lockout, resets, second_factor, sessions
 from helios.identity.strength import needs_factor, weaknesses, words_of
 from helios.invitations import parse
@@ -58,8 +58,8 @@ async def change(body: PasswordChange, services: State, caller: Anybody) -> Resp
         enrolled = await second_factor.is_enrolled(connection, caller.tenant_id, caller.id)
     if user is None:  # a customer signs in at the tenant, and has no password here
         not_found()
-    await prove_password(services, tenant, user, body.current_password)
-    await require_strong(services, body.new_password, tenant, user.email, user.display_name, with_factor=enrolled)
+    await prove_password(services, user, body.current_password)
+    await _require_strong(services, body.new_password, tenant, user, with_factor=enrolled)
     hashed = await hash_password(body.new_password)
     async with services.database.tenant(caller.tenant_id) as connection:
         await _set(connection, caller.tenant_id, caller.id, body.new_password, hashed)
@@ -79,13 +79,19 @@ async def _set(connection: AsyncConnection, tenant_id: UUID, user_id: UUID, pass
     await connection.execute(SET, {**where, "password_hash": hashed, "short": short})
 
 
-async def prove_password(services: Services, tenant: Any, user: Any, password: str) -> None:
+async def prove_password(services: Services, user: Any, password: str) -> None:
     """Raises unless it is the user's password; a wrong one counts like a failed sign-in, on a count of its own."""
-    subject = lockout.device(lockout.account(tenant.slug, user.email), "signed-in")
+    subject = lockout.device(lockout.member(user.id), "signed-in")
     async with counted():
         await refuse_if_shut(services, subject)
     right = await check_password(password, user.password_hash)
     await settle(services, subject, user.tenant_id, user.id, right=right, refusal="wrong_password")
+
+
+async def _require_strong(services: Services, password: str, tenant: Any, user: Any, *, with_factor: bool) -> None:
+    keys = await services.keyring.tenant(user.tenant_id)
+    who = (staff.email_of(keys, user), staff.name_of(keys, user))
+    await require_strong(services, password, tenant, *who, with_factor=with_factor)
 
 
 async def require_strong(
@@ -161,7 +167,7 @@ async def _reset(services: Services, body: PasswordReset) -> None:
         tenant = (await connection.execute(TENANT, {"tenant_id": tenant_id})).one()
         user = found.user
         enrolled = await second_factor.is_enrolled(connection, tenant_id, user.id)
-    await require_strong(services, body.new_password, tenant, user.email, user.display_name, with_factor=enrolled)
+    await _require_strong(services, body.new_password, tenant, user, with_factor=enrolled)
     hashed = await hash_password(body.new_password)
     who: tuple[audit.ActorType, UUID | None] = ("user", user.id)
     async with services.database.tenant(tenant_id) as connection:
@@ -170,8 +176,10 @@ async def _reset(services: Services, body: PasswordReset) -> None:
         await _set(connection, tenant_id, user.id, body.new_password, hashed)
         await audit.record(connection, tenant_id, "auth.password_reset", actor=who, subject=who)
         await sessions.revoke_all(connection, tenant_id, user.id, reason="password_reset", actor=who)
+    keys = await services.keyring.tenant(tenant_id)
+    account = lockout.account(services.keyring.root, tenant.slug, staff.email_of(keys, user))
     with suppress(RedisError, OSError):  # else the lock ends by itself
-        await services.lockout.forget(lockout.account(tenant.slug, user.email))
+        await services.lockout.forget(account)
 
 
 def _tenant_of(token: str) -> UUID:

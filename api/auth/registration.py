@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from api.auth.answers import NO_STORE
 from api.auth.codes import refused_is_noted
@@ -21,16 +20,15 @@ from api.problems import Problem
 from api.staffing import require_separate
 from api.state import Services, State
 from api.validation import StrictRoute
-from helios import audit, invitations
+from helios import audit, invitations, staff
 from helios.crypto import token_hash
 from helios.ids import new_id
 from helios.passwords import hash_password
-from schema.tables import User
 
 router = APIRouter(route_class=StrictRoute)
 
 OPEN = text(
-    "SELECT email FROM invitations WHERE tenant_id = :tenant_id AND id = :id AND token_hash = :token_hash "
+    "SELECT id, email_ct FROM invitations WHERE tenant_id = :tenant_id AND id = :id AND token_hash = :token_hash "
     "AND redeemed_at IS NULL AND revoked_at IS NULL AND expires_at > now()"
 )
 GIVE_ROLES = text("UPDATE users SET roles = :roles WHERE tenant_id = :tenant_id AND id = :id")
@@ -81,16 +79,18 @@ async def _open_account(services: Services, invitation: str, name: str, password
     tenant_id, user_id = parsed[0], new_id()
     async with services.database.tenant(tenant_id) as connection:
         where = {"tenant_id": tenant_id, "id": parsed[1], "token_hash": token_hash(invitation)}
-        email = (await connection.execute(OPEN, where)).scalar_one_or_none()
-        if email is None:
+        invited = (await connection.execute(OPEN, where)).one_or_none()
+        if invited is None:
             raise Problem("invalid_invitation")
         tenant = (await connection.execute(TENANT, where)).one()
+    keys = await services.keyring.tenant(tenant_id)
+    email = invitations.email_of(keys, invited)
     await require_strong(services, password, tenant, email, name, field="password")
     hashed = await hash_password(password)
     async with services.database.tenant(tenant_id) as connection:
-        made = upsert(User).values(tenant_id=tenant_id, id=user_id, email=email, display_name=name,
-                                   password_hash=hashed, roles=[])  # fmt: skip
-        if (await connection.execute(made.on_conflict_do_nothing(index_elements=["tenant_id", "email"]))).rowcount == 0:
+        if not await staff.add(
+            connection, keys, user_id, email=email, display_name=name, roles=(), password_hash=hashed
+        ):
             raise Problem("account_exists")
         row = await invitations.redeem(connection, tenant_id, invitation, user_id)
         if row is None:

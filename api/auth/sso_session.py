@@ -31,8 +31,7 @@ from helios.tokens import Identity
 router = APIRouter(prefix="/sso", route_class=StrictRoute)
 
 USER = text(
-    "SELECT users.*, tenants.slug FROM users JOIN tenants ON tenants.id = users.tenant_id WHERE tenant_id = :tenant_id "
-    "AND users.id = :id AND users.deleted_at IS NULL AND users.deactivated_at IS NULL"
+    "SELECT * FROM users WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL AND deactivated_at IS NULL"
 )
 
 
@@ -126,7 +125,7 @@ async def _second_factor(services: Services, keys: TenantKeys, user: Any, otp: s
     if enrolled and otp is None:
         raise Problem("otp_required")
     if enrolled and otp is not None:
-        subject = lockout.device(lockout.account(user.slug, user.email), "sso")
+        subject = lockout.device(lockout.member(user.id), "sso")
         await prove_code(services, subject, keys, user, otp)
 
 

@@ -1,6 +1,7 @@
 """Rotates keys. `rotate` makes a new key for access tokens: every API process signs with it within seconds, no restart,
 and tokens of the key before stay good until they end. `rotate --tenant NAME` makes a new version of that tenant's data
-key, which seals once every process knows it, and wraps the keys of its customers anew: it takes a minute, no restart.
+key, which seals once every process knows it; it wraps the keys of its customers anew, and seals and indexes anew who
+its staff are: it takes a minute, no restart.
 
 `rotate --root` makes a new root key, wraps all keys with it and retires the old one, without a restart where
 HELIOS_ROOT_KEY_FILE keeps it (the embedded stack); elsewhere in two steps, and it says which. Killed in the middle, it
@@ -19,10 +20,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import text
 
-from helios import tenant_keys
+from helios import staff_sealing, tenant_keys
 from helios.audit_log import keys as log_keys
 from helios.commands.audit import tenants_named
 from helios.commands.reach import reach
@@ -66,18 +68,19 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(step.as_json()) if args.json else step.text)
         return 0
     if args.tenant:
-        version, count = asyncio.run(_rotate_tenant(reach(), args.tenant))
+        done = asyncio.run(_rotate_tenant(reach(), args.tenant))
         if args.json:
-            print(json.dumps({"version": version, "customer_keys": count}))
+            print(json.dumps(asdict(done)))
         else:
-            print(f"  Version {version} seals, and {count} keys of customers are wrapped with it.")
+            print(f"  Version {done.version} seals. {done.customer_keys} keys of customers are wrapped with it, and "
+                  f"{done.staff} accounts and invitations of staff are sealed and looked up by it.")  # fmt: skip
         return 0
-    done = asyncio.run(_rotate(reach(), revoke_old=args.revoke_old))
-    told = {"kid": done.kid, "signs_from": done.signs_from.isoformat(), "older_until": done.older_until.isoformat()}
+    new = asyncio.run(_rotate(reach(), revoke_old=args.revoke_old))
+    told = {"kid": new.kid, "signs_from": new.signs_from.isoformat(), "older_until": new.older_until.isoformat()}
     if args.json:
         print(json.dumps(told))
     else:
-        print(f"  Key {done.kid} signs from {told['signs_from']}; older ones are accepted until {told['older_until']}.")
+        print(f"  Key {new.kid} signs from {told['signs_from']}; older ones are accepted until {told['older_until']}.")
     return 0
 
 
@@ -89,8 +92,16 @@ async def _rotate(config: Settings, *, revoke_old: bool) -> Rotated:
         await database.close()
 
 
-async def _rotate_tenant(config: Settings, slug: str) -> tuple[int, int]:
-    """The new version, and how many keys of customers it wraps."""
+@dataclass(frozen=True, slots=True)
+class RotatedTenant:
+    """The new version, and how many rows it took over from older ones."""
+
+    version: int
+    customer_keys: int
+    staff: int
+
+
+async def _rotate_tenant(config: Settings, slug: str) -> RotatedTenant:
     root = root_of(config)
     database = Database(config.postgres_dsn.get_secret_value(), pool_size=1, pooled=config.postgres_pooled)
     try:
@@ -100,7 +111,8 @@ async def _rotate_tenant(config: Settings, slug: str) -> tuple[int, int]:
             raise StackError(f"There is no tenant with the short name {slug}.")
         version = await tenant_keys.rotate(database, root, tenant_id)
         await asyncio.sleep(tenant_keys.SEALS_AFTER_S + 1)
-        return version, await tenant_keys.rewrap(database, root, tenant_id)
+        count = await tenant_keys.rewrap(database, root, tenant_id)
+        return RotatedTenant(version, count, await staff_sealing.reseal(database, root, tenant_id))
     finally:
         await database.close()
 

@@ -19,11 +19,13 @@ from helios.business_time import BusinessHours
 from helios.commands.reach import reach
 from helios.database import Database
 from helios.embedded.errors import StackError
+from helios.kms import root_of
 from helios.reports.asked import Asked, WrongPeriod
 from helios.reports.catalogue import REPORTS
 from helios.reports.making import ROWS_MAX, Made, TooLong, make
 from helios.reports.rendering import FORMS
 from helios.settings import Settings
+from helios.tenant_keys import read_keys
 from helios.tenant_settings import TenantSettings
 
 TENANT = text(
@@ -72,8 +74,8 @@ async def _make(config: Settings, args: argparse.Namespace) -> Made:
         tenant = await _tenant(database, args.tenant)
         asked = _asked(tenant.settings, args.period, args.as_of)
         async with database.tenant(tenant.id) as connection:
-            who = (tenant.id, tenant.name)
-            return await make(connection, REPORTS[args.name], asked, tenant=who, actor=("ops", None))
+            keys = await read_keys(connection, root_of(config), tenant.id)
+            return await make(connection, keys, REPORTS[args.name], asked, tenant=tenant.name, actor=("ops", None))
     except TooLong:
         raise StackError(f"The period has more than {ROWS_MAX} rows: ask for a shorter one.") from None
     finally:

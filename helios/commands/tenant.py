@@ -24,6 +24,8 @@ from helios.ids import new_id
 from helios.invitations import Invited
 from helios.kms import root_of
 from helios.settings import Settings
+from helios.staff import normal_email
+from helios.tenant_keys import read_keys
 from helios.tenant_settings import TenantSettings
 
 FIND = text("SELECT id, suspended_at, deleted_at FROM tenants WHERE slug = :slug")
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         "tenant_id": str(tenant_id),
         "slug": slug,
         "created": is_new,
-        "admin": invitations.normal_email(args.admin),
+        "admin": normal_email(args.admin),
         "roles": list(roles),
         "invitation_token": invited.token,
         "expires_at": invited.expires_at.isoformat(timespec="seconds"),
@@ -90,7 +92,8 @@ async def _create(
                     settings=TenantSettings(),
                     actor=("ops", None),
                 )
-            invited = await invitations.create(connection, tenant_id, email=admin, roles=roles, actor=("ops", None))
+            keys = await read_keys(connection, root, tenant_id)
+            invited = await invitations.create(connection, keys, email=admin, roles=roles, actor=("ops", None))
     finally:
         await database.close()
     return tenant_id, invited, found is None

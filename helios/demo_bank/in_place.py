@@ -22,7 +22,7 @@ SOURCES = ("schema", "helios")
 STATE = """
     SELECT json_build_array(
         (SELECT json_agg(version_num ORDER BY version_num) FROM alembic_version),
-        (SELECT json_agg(json_build_array(email, password_hash) ORDER BY email)
+        (SELECT json_agg(json_build_array(id, password_hash) ORDER BY id)
            FROM users WHERE tenant_id = tenants.id),
         EXISTS (SELECT FROM api_key_index WHERE tenant_id = tenants.id AND key_hash = sha256(convert_to($2, 'UTF8'))),
         (SELECT json_agg(json_build_array(source.slug, source.language, version.content_sha256)

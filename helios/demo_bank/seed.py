@@ -11,10 +11,9 @@ from uuid import UUID
 
 import numpy as np
 from sqlalchemy import delete, insert, text
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from helios import audit, tenants
+from helios import audit, staff, tenants
 from helios.crypto import RootKey, token_hash
 from helios.database import Database
 from helios.demo_bank.people import BANK, SETTINGS, STAFF, TENANT, DemoSecrets
@@ -24,6 +23,7 @@ from helios.knowledge.lifecycle import publish
 from helios.models.embedder import Embedder
 from helios.passwords import hash_password
 from helios.settings import Settings
+from helios.tenant_keys import read_keys
 from schema.ingestion import VersionRef
 from schema.tables import (
     ApiKey,
@@ -31,7 +31,6 @@ from schema.tables import (
     Chunk,
     KnowledgeSource,
     KnowledgeVersion,
-    User,
 )
 
 KNOWLEDGE = Path(__file__).parent / "knowledge"
@@ -48,13 +47,16 @@ KNOWN = text(
     ORDER BY source.deleted_at NULLS LAST
     """
 )
+SET_PASSWORD = staff.by_index(
+    "UPDATE users SET password_hash = :hashed WHERE tenant_id = :tenant_id AND email_index = ANY(:indexes)"
+)
 LOCK = text("SELECT * FROM knowledge_sources WHERE tenant_id = :tenant_id AND id = :id FOR UPDATE")
 
 
 async def seed(settings: Settings, database: Database, root: RootKey, people: DemoSecrets, report: Report) -> UUID:
     """Returns the demo bank's tenant id."""
     tenant_id = await _tenant(database, root)
-    await _people(database, tenant_id, people)
+    await _people(database, root, tenant_id, people)
     await _knowledge(settings, database, tenant_id, report)
     return tenant_id
 
@@ -72,19 +74,18 @@ async def _tenant(database: Database, root: RootKey) -> UUID:
     return tenant_id
 
 
-async def _people(database: Database, tenant_id: UUID, people: DemoSecrets) -> None:
+async def _people(database: Database, root: RootKey, tenant_id: UUID, people: DemoSecrets) -> None:
     async with database.tenant(tenant_id) as connection:
+        keys = await read_keys(connection, root, tenant_id)
         for role, user in people.users.items():
             hashed = await hash_password(user.password)
-            made = upsert(User).values(
-                tenant_id=tenant_id, id=new_id(), email=user.email, display_name=STAFF[role], password_hash=hashed,
-                roles=[role],
+            added = await staff.add(
+                connection, keys, new_id(), email=user.email, display_name=STAFF[role], roles=[role],
+                password_hash=hashed,
             )  # fmt: skip
-            again = made.on_conflict_do_update(
-                index_elements=["tenant_id", "email"],
-                set_={"password_hash": hashed},
-            )
-            await connection.execute(again)
+            if not added:
+                known = {"tenant_id": tenant_id, "hashed": hashed, "indexes": staff.indexes(keys, user.email)}
+                await connection.execute(SET_PASSWORD, known)
         await connection.execute(delete(ApiKeyIndex).where(text("tenant_id = :t").bindparams(t=tenant_id)))
         await connection.execute(text("UPDATE api_keys SET deleted_at = now() WHERE tenant_id = :t"), {"t": tenant_id})
         key_id, hashed_key = new_id(), token_hash(people.api_key)

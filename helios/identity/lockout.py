@@ -20,7 +20,8 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from helios.crypto import TenantKeys, token_hash
+from helios.crypto import RootKey, TenantKeys
+from helios.staff import normal_email
 
 FREE_FAILURES = 5
 WINDOW_S = 15 * 60
@@ -29,6 +30,7 @@ REMEMBERED_S = 24 * 3600
 """How long after a lock the next one is longer."""
 DEVICE_S = 180 * 24 * 3600
 DEVICE = "devices.cookie"
+ACCOUNT = "sign-in.account"
 
 # One step: of guesses that come side by side, the sixth must find the lock of the fifth.
 SETTLE = """
@@ -83,9 +85,15 @@ class Lockout:
         await self._valkey.delete(*_keys(subject))
 
 
-def account(tenant: str, email: str) -> str:
-    """What is counted for a stranger: the account as it was named, whether there is one or not."""
-    return token_hash(f"{tenant.strip().lower()}|{email.strip().lower()}").hex()
+def account(root: RootKey, tenant: str, email: str) -> str:
+    """What is counted for a stranger: the account as it was named, whether there is one or not. Valkey does not learn
+    the name."""
+    return root.blind_index(f"{tenant.strip().lower()}|{normal_email(email)}", ACCOUNT).hex()
+
+
+def member(user_id: UUID) -> str:
+    """What is counted for who is signed in."""
+    return str(user_id)
 
 
 def device(subject: str, nonce: str) -> str:

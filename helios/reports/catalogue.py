@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from helios.staff import EMAIL
 from schema.privacy import RecordClass
 
 SQL = Path(__file__).with_name("sql")
@@ -58,10 +59,12 @@ class Report:
     record_class: RecordClass
     """For how long one is kept that a schedule made."""
     kinds: tuple[str, ...] = field(default=())
+    sealed: Mapping[str, str] = field(default_factory=dict)
+    """Columns whose ciphertext the query has as `NAME_ct`, and the column that it was sealed for."""
 
     @cached_property
     def sql(self) -> str:
-        """Selects exactly `columns`, in their order, with the parameters of `making.make`."""
+        """Selects `columns`, and the ciphertext of those in `sealed`, with the parameters of `making.make`."""
         return (SQL / f"{self.query}.sql").read_text(encoding="utf-8")
 
     def as_json(self) -> dict[str, Any]:
@@ -195,6 +198,7 @@ REPORTS: Mapping[str, Report] = {
             },
             "access_review",
             "books",
+            sealed={"name": EMAIL},
         ),
     )
 }

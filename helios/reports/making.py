@@ -18,6 +18,7 @@ from sqlalchemy.types import TypeEngine
 
 from helios import audit
 from helios.audit import ActorType
+from helios.crypto import Keys
 from helios.reports.asked import Asked
 from helios.reports.catalogue import Report
 from helios.ticket_clocks import EXTENSIONS
@@ -64,20 +65,21 @@ class Made:
 
 async def make(
     connection: AsyncConnection,
+    keys: Keys,
     report: Report,
     asked: Asked,
     *,
-    tenant: tuple[UUID, str],
+    tenant: str,
     actor: tuple[ActorType, UUID | None],
     kept_as: UUID | None = None,
 ) -> Made:
-    """In a transaction of the tenant, whose id and name these are. That a report was made is an audit event.
+    """In a transaction of the tenant, whose keys and name these are. That a report was made is an audit event.
 
     `kept_as`: the id under which it is kept.
 
     Raises `TooLong`.
     """
-    tenant_id, name = tenant
+    tenant_id = keys.tenant_id
     values: dict[str, Any] = {
         "tenant_id": tenant_id,
         "since": asked.since,
@@ -90,14 +92,23 @@ async def make(
     needed = {each: value for each, value in values.items() if f":{each}" in report.sql}
     typed = [bindparam(each, type_=TYPES[each]) for each in needed if each in TYPES]
     found = await connection.execute(text(report.sql).bindparams(*typed), needed)
-    rows = [{column: _plain(value) for column, value in row.items()} for row in found.mappings()]
+    rows = [_opened(keys, report, dict(row)) for row in found.mappings()]
     if len(rows) > ROWS_MAX:
         raise TooLong
     digest = hashlib.sha256(rfc8785.dumps(rows)).hexdigest()
     period = {"from": moment(asked.since), "to": moment(asked.until), "as_of": moment(asked.as_of)}
     await audit.record(connection, tenant_id, "report.made", actor=actor, subject=("report", kept_as),
                        detail={"name": report.name, **period, "rows": len(rows), "sha256": digest})  # fmt: skip
-    return Made(report, name, asked, rows, digest)
+    return Made(report, tenant, asked, rows, digest)
+
+
+def _opened(keys: Keys, report: Report, row: Mapping[str, Any]) -> dict[str, Any]:
+    """As the report shows it. Beside a column that may be sealed the query has another with the ciphertext."""
+    shown = {column: _plain(row[column]) for column in report.columns}
+    for column, place in report.sealed.items():
+        if row[f"{column}_ct"] is not None:
+            shown[column] = keys.open_text(row[f"{column}_ct"], place, row["id"])
+    return shown
 
 
 def _plain(value: Any) -> Any:

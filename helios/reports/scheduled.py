@@ -96,7 +96,7 @@ async def keep(connection: AsyncConnection, keys: Keys, tenant: Any, report: Rep
     }  # fmt: skip
     try:
         made = await make(
-            connection, report, asked, tenant=(tenant.id, tenant.name), actor=("system", None), kept_as=report_id
+            connection, keys, report, asked, tenant=tenant.name, actor=("system", None), kept_as=report_id
         )
     except TooLong:
         row["problem"] = "report_too_long"

@@ -105,12 +105,13 @@ class ApiKeyIndex(SQLModel, table=True):
 
 
 class User(OfTenant, table=True):
-    """A member of the tenant's staff."""
+    """A member of the tenant's staff. Who it is, is ciphertext: see `helios.staff`."""
 
     __tablename__ = "users"
-    __table_args__ = (UniqueConstraint("tenant_id", "email"),)
-    email: str
-    display_name: str
+    __table_args__ = (UniqueConstraint("tenant_id", "email_index"),)
+    email_index: bytes = Field(sa_type=LargeBinary)
+    email_ct: bytes = sealed_column(nullable=False)
+    display_name_ct: bytes = sealed_column(nullable=False)
     password_hash: str | None = None
     """None: signs in at the tenant's identity provider only."""
     password_needs_factor: bool = Field(
@@ -130,9 +131,10 @@ class Invitation(OfTenant, table=True):
     __tablename__ = "invitations"
     __table_args__ = (
         foreign_key("users", "created_by"),
-        Index("ix_invitations_email", "tenant_id", "email"),
+        Index("ix_invitations_email_index", "tenant_id", "email_index"),
     )
-    email: str
+    email_index: bytes = Field(sa_type=LargeBinary)
+    email_ct: bytes = sealed_column(nullable=False)
     roles: list[str] = Field(sa_type=ARRAY(Text))
     token_hash: bytes = Field(sa_type=LargeBinary)
     created_by: UUID | None = None

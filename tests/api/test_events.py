@@ -136,10 +136,10 @@ async def walk(
         yield Walk(bank, api, operator, admin, [bank.tenant_id])
 
 
-async def test_every_operation_that_writes_leaves_an_event(walk: Walk, database: Database) -> None:
+async def test_every_operation_that_writes_leaves_an_event(walk: Walk, database: Database, keyring: Keyring) -> None:
     versions = await _handed_in(walk)
     await _gap(walk)
-    await _account(walk, database)
+    await _account(walk, database, keyring)
     await _staff(walk)
     await _rules(walk)
     await _intents(walk)
@@ -153,11 +153,12 @@ async def test_every_operation_that_writes_leaves_an_event(walk: Walk, database:
     assert walk.done == WRITING.keys() - EXCEPTED.keys()
 
 
-async def _account(walk: Walk, database: Database) -> None:
+async def _account(walk: Walk, database: Database, keyring: Keyring) -> None:
     """Of somebody who is invited, and at last forgets the password."""
     tenant, email = walk.bank.tenant_id, f"{uuid4().hex}@bank.example"
     async with database.tenant(tenant) as connection:
-        invited = await invitations.create(connection, tenant, email=email, roles=["agent"], actor=("system", None))
+        keys = await keyring.tenant(tenant)
+        invited = await invitations.create(connection, keys, email=email, roles=["agent"], actor=("system", None))
     made = {"invitation": invited.token, "display_name": "Nora New", "password": PASSWORD}
     await walk.do("POST /v1/auth/register", {}, made)
     known = {"tenant": walk.bank.slug, "email": email, "password": PASSWORD}

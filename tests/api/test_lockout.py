@@ -33,10 +33,6 @@ async def stranger(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def subject(bank: Api, email: str | None = None) -> str:
-    return lockout.account(str(bank.demo["tenant"]), email or bank.demo["users"]["agent"]["email"])
-
-
 async def test_after_five_failures_an_account_is_shut_whether_it_exists_or_not(bank: Api) -> None:
     seen = []
     others: tuple[dict[str, Any], ...] = ({}, {"email": "nobody@example.com"}, {"tenant": f"none-{uuid4()}"})

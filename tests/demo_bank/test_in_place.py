@@ -32,7 +32,7 @@ async def test_a_filled_database_is_not_filled_again(stack: Stack, admin: asyncp
 
 async def test_without_its_mark_it_is_filled_again_and_marked(stack: Stack, admin: asyncpg.Connection) -> None:
     (stack.servers.home.root / "filled").unlink()
-    passwords = "SELECT array_agg(password_hash ORDER BY email) FROM users"
+    passwords = "SELECT array_agg(password_hash ORDER BY id) FROM users"
     before = await admin.fetchval(passwords)
     await fill_database(stack, silent)
     assert await admin.fetchval(passwords) != before
@@ -43,7 +43,7 @@ async def test_without_its_mark_it_is_filled_again_and_marked(stack: Stack, admi
     "change",
     [
         "UPDATE alembic_version SET version_num = 'elsewhere'",
-        "UPDATE users SET password_hash = 'changed' WHERE email LIKE 'agent@%'",
+        "UPDATE users SET password_hash = 'changed' WHERE roles = '{agent}'",
         "DELETE FROM api_key_index",
         "UPDATE knowledge_sources SET published_version = NULL WHERE id = (SELECT min(id::text)::uuid "
         "FROM knowledge_sources WHERE tenant_id = (SELECT id FROM tenants WHERE slug = 'meridian'))",

@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import insert
-
+from helios import staff
 from helios.crypto import RootKey
 from helios.database import Database
 from helios.ids import new_id
-from schema.tables import User
+from helios.tenant_keys import read_keys
 from tests.analytics.gaps import bare_gap
 from tests.caller import Api, Customer
 from tests.fuzz.operations import Operation
@@ -121,13 +120,11 @@ class Things:
         """People who never sign in."""
         made = [new_id() for _ in range(self._each)]
         async with self._database.tenant(self._bank.tenant_id) as connection:
+            keys = await read_keys(connection, self._root, self._bank.tenant_id)
             for user_id in made:
-                await connection.execute(
-                    insert(User).values(
-                        tenant_id=self._bank.tenant_id, id=user_id, email=f"{user_id}@{self._bank.slug}.example",
-                        display_name="Nora Nobody", password_hash="", roles=["supervisor"],
-                    )
-                )  # fmt: skip
+                email = f"{user_id}@{self._bank.slug}.example"
+                await staff.add(connection, keys, user_id, email=email, display_name="Nora Nobody", password_hash="",
+                                roles=["supervisor"])  # fmt: skip
         return {"user_id": [str(each) for each in made]}
 
     async def _api_keys(self) -> Known:

@@ -98,7 +98,7 @@ async def test_a_strangers_wish_leaves_an_admins_invitation_open(database: Datab
     keys, email, user_id = await keyring.tenant(bank.tenant_id), "noor@bank.example", uuid4()
     async with database.tenant(bank.tenant_id) as connection:
         made = await invitations.create(
-            connection, bank.tenant_id, email=email, roles=["supervisor"], actor=("user", bank.users["admin"])
+            connection, keys, email=email, roles=["supervisor"], actor=("user", bank.users["admin"])
         )
     hour_ago = text("UPDATE invitations SET created_at = now() - interval '1 hour' WHERE tenant_id = :tenant_id")
     await run(database, bank.tenant_id, hour_ago)

@@ -21,7 +21,11 @@ from helios.keyring import Keyring
 from helios.settings import Settings
 from helios.temporal import connect
 from schema.steps import conversation_workflow_id
+from tests.api.test_passwords import Codes, code_of, letters, mailed
 from tests.caller import Api, Customer
+from tests.neighbour import PASSWORD
+
+__all__ = ["letters", "mailed"]
 
 HEADERS = ("X-Request-ID", "User-Agent", "Referer", "Origin", "Accept-Language", "traceparent", "Forwarded",
            "X-Forwarded-For", "Last-Event-ID", "Cookie", "Authorization", "X-API-Key")  # fmt: skip
@@ -50,6 +54,47 @@ async def test_what_comes_in_by_the_back_door_is_readable_nowhere(
     await in_temporal(stack, keyring, conversation_workflow_id(tenant_id, UUID(customer.conversation)), words)
     if await places_with(stack, words.beginning):
         assert {word: found for word in words.made if (found := await places_with(stack, word))} == {}
+
+
+async def test_who_staff_are_is_readable_nowhere(stack: Stack, api: Api, mailed: Codes) -> None:
+    """From the invitation on: what signs in, is listed, searched, renamed, reported and shown to a customer. Mail is
+    read by whom it is for, and on this stack lies in a folder."""
+    words, admin = Words(), await api.staff("admin")
+    email = f"{words.at('address')}@{words.at('host')}.example"
+    await api.http.post("/v1/users", json={"email": email, "roles": ["agent", "supervisor"]}, headers=admin)
+    account = {"invitation": await code_of(mailed, email), "display_name": words.at("first"), "password": PASSWORD}
+    registered = (await api.http.post("/v1/auth/register", json=account)).json()
+    known = {"tenant": api.demo["tenant"], "email": email}
+    await api.http.post("/v1/auth/login", json={**known, "password": "not the password"})
+    tokens = (await api.http.post("/v1/auth/login", json={**known, "password": PASSWORD})).json()
+    me = {"Authorization": f"Bearer {tokens['access_token']}"}
+    name, path = words.at("renamed"), f"/v1/users/{registered['id']}"
+    assert (await api.http.patch(path, json={"display_name": name}, headers=admin)).json()["display_name"] == name
+    (found,) = (await api.http.get("/v1/users", params={"search": name[3:]}, headers=admin)).json()["items"]
+    assert found["email"] == email
+    assert (await api.http.post("/v1/auth/mfa/totp", headers=me)).status_code == 201
+    assert (await api.http.post("/v1/auth/password/reset-request", json=known)).status_code == 202
+    await code_of(mailed, email, 2)
+    await takes_a_case(api, me, name)
+    report = await api.http.get("/v1/reports/access_review", headers=await api.staff("compliance_officer"))
+    assert email in report.text
+    places = [place for place in await places_with(stack, words.beginning) if not place.startswith("mail/")]
+    assert places == [], [word for word in words.made if await places_with(stack, word)]
+
+
+async def takes_a_case(api: Api, me: dict[str, str], name: str) -> None:
+    """The customer reads the name, live and from the beginning."""
+    customer = await (await api.customer()).open()
+    assert (await customer.say("I want to talk to a human, please.")).json()["outcome"] == "escalated"
+    escalation = (await customer.get()).json()["escalation_id"]
+    claimed = await api.http.post(f"/v1/escalations/{escalation}/claim", headers=me)
+    assert claimed.status_code == 200, claimed.text
+    async with asyncio.timeout(30):
+        async for event in customer.events():
+            if event.type == "escalation.claimed":
+                assert event.data["agent_display_name"] == name
+                assert "agent_id" not in event.data
+                break
 
 
 async def in_paths_and_headers(api: Api, customer: Customer, words: Words) -> None:

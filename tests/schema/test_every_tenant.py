@@ -14,20 +14,20 @@ from helios.every_tenant import ASK, ask_every_tenant
 from helios.keyring import Keyring
 from tests.neighbour import Neighbour, make_neighbour
 
-EMAILS = "SELECT tenant_id AS of_tenant, email FROM users"
+STAFF = "SELECT tenant_id AS of_tenant, id FROM users"
 """Asks for no tenant: what a tenant sees is row-level security's business alone."""
 MINE = text("SELECT current_setting('app.tenant_id', true)")
 
 
 async def test_each_tenant_sees_its_own_rows_only(database: Database, tenant_id: UUID, neighbour: Neighbour) -> None:
-    found = await ask_every_tenant(database, EMAILS)
+    found = await ask_every_tenant(database, STAFF)
     assert {tenant_id, neighbour.tenant_id} <= {each.tenant_id for each in found}
     assert all(str(each.tenant_id) == each.row["of_tenant"] for each in found)
 
 
 async def test_what_is_asked_for_comes_as_parameters(database: Database, neighbour: Neighbour) -> None:
-    asked = f"{EMAILS} WHERE tenant_id = $1 AND email LIKE $2 ->> 'like'"
-    found = await ask_every_tenant(database, asked, {"like": f"agent@{neighbour.slug}%"})
+    asked = f"{STAFF} WHERE tenant_id = $1 AND id = CAST($2 ->> 'id' AS uuid)"
+    found = await ask_every_tenant(database, asked, {"id": str(neighbour.users["agent"])})
     assert [each.tenant_id for each in found] == [neighbour.tenant_id]
 
 
@@ -62,7 +62,7 @@ async def test_deleted_tenants_are_asked_only_where_that_is_wanted(
 async def test_afterwards_the_transaction_is_whose_it_was(
     database: Database, tenant_id: UUID, neighbour: Neighbour
 ) -> None:
-    question = {"question": EMAILS, "parameters": "{}", "tenants": [tenant_id]}
+    question = {"question": STAFF, "parameters": "{}", "tenants": [tenant_id]}
     async with database.platform() as connection:
         assert (await connection.execute(ASK, question)).all()
         assert (await connection.execute(MINE)).scalar_one() == ""

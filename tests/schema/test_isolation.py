@@ -43,9 +43,9 @@ HARD_TO_COME_BY = (
     "INSERT INTO gap_questions (tenant_id, conversation_id, turn, gap_id, cause, language, question_ct, vector_ct, "
     "embedder) SELECT tenant_id, threads.id, 99, gap.id, 'declined', 'en', '', '', '' FROM gap "
     "JOIN threads USING (tenant_id) LIMIT 1",
-    "WITH asked AS (INSERT INTO follow_ups (tenant_id, id, source_id, version, requested_by) "
-    "SELECT tenant_id, :id, source_id, version, :user_id FROM knowledge_versions WHERE tenant_id = :tenant_id LIMIT 1 "
-    "RETURNING tenant_id, id, source_id, version) "
+    "WITH asked AS (INSERT INTO follow_ups (tenant_id, id, source_id, version, requested_by, status) "
+    "SELECT tenant_id, :id, source_id, version, :user_id, 'done' FROM knowledge_versions "
+    "WHERE tenant_id = :tenant_id LIMIT 1 RETURNING tenant_id, id, source_id, version) "
     "INSERT INTO follow_up_conversations (tenant_id, source_id, version, conversation_id, follow_up_id, status) "
     "SELECT tenant_id, source_id, version, threads.id, asked.id, 'told' FROM asked JOIN threads USING (tenant_id) "
     "LIMIT 1",
@@ -72,7 +72,7 @@ async def lived_in(api: Api, database: Database, keyring: Keyring, tenant_id: UU
     keys = await keyring.tenant(tenant_id)
     await kept_report(database, keyring.root, tenant_id, "2021")
     async with database.tenant(tenant_id) as connection:
-        await invitations.create(connection, tenant_id, email="a@bank.example", roles=["agent"], actor=("system", None))
+        await invitations.create(connection, keys, email="a@bank.example", roles=["agent"], actor=("system", None))
         user = (await connection.execute(text("SELECT id FROM users LIMIT 1"))).scalar_one()
         await resets.create(connection, tenant_id, user)
         await second_factor.begin(connection, keys, user)

@@ -16,6 +16,7 @@ from helios import invitations
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.ids import new_id
+from helios.keyring import Keyring
 from tests.api.beside import served_beside
 from tests.api.problems import assert_problem
 from tests.api.test_websocket import opened
@@ -100,11 +101,12 @@ async def test_the_end_of_a_session_and_of_a_key_are_noted_with_the_whole_route_
     assert (event["actor"]["type"], event["detail"]["route"]) == ("api_key", "/v1/customer-tokens")
 
 
-async def test_guessing_codes_is_noted_by_count_and_without_the_code(bank: Bank, database: Database) -> None:
+async def test_guessing_codes_is_noted_by_count_and_without_the_code(
+    bank: Bank, database: Database, keyring: Keyring
+) -> None:
     async with database.tenant(bank.id) as connection:
-        made = await invitations.create(
-            connection, bank.id, email="n@x.example", roles=["agent"], actor=("system", None)
-        )
+        keys = await keyring.tenant(bank.id)
+        made = await invitations.create(connection, keys, email="n@x.example", roles=["agent"], actor=("system", None))
     known, account = made.token.rpartition(".")[0], {"display_name": "Nora", "password": "six words that only I know"}
     for secret in ("x", "y", "z"):
         guess = {"invitation": f"{known}.{secret}", **account}

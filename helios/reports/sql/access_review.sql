@@ -11,7 +11,8 @@ WITH noted AS (
 )
 SELECT 'user' AS kind,
        member.id,
-       member.email AS name,
+       NULL AS name,
+       member.email_ct AS name_ct,
        CASE WHEN was.deleted THEN 'deleted' WHEN was.deactivated THEN 'deactivated' ELSE 'active' END AS state,
        coalesce(held.roles, given.roles, to_jsonb(member.roles)) AS access,
        coalesce(was.guarded, false) AS second_factor,
@@ -53,6 +54,7 @@ UNION ALL
 SELECT 'api_key',
        key.id,
        key.name,
+       NULL,
        CASE WHEN key.deleted_at <= :as_of THEN 'deleted' WHEN key.expires_at <= :as_of THEN 'expired'
             ELSE 'active' END,
        to_jsonb(key.scopes),
