@@ -2,9 +2,11 @@
 
 On a stack of its own, conversations over the public API, each sending its next message when its last turn has ended:
 half of the calm time, then the time of rotations, then the other half, so that both meet the same machine. A rotation
-is what `helios keys rotate` and `helios keys rotate --tenant` do: a new key for access tokens, a new version of the
-tenant's data key, and the keys of its customers wrapped with the version that seals. The customers' own access tokens
-are from before the first one. At the end every reply is read from the database again, with the keys of that moment.
+is what `helios keys rotate` does in all its forms: a new key for access tokens; a new version of the tenant's data key,
+with the keys of its customers wrapped and its staff sealed by the version that seals (`--tenant`); a new key for its
+audit log (`--audit`); a new root key, and everything wrapped by it (`--root`). The customers' own access tokens are
+from before the first one. At the end every reply is read from the database again, with the keys of that moment, a
+member of staff signs in, and the audit log is verified from its first event on.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -28,11 +31,17 @@ from benchmarks.load import Talk
 from benchmarks.machine import facts
 from benchmarks.measures import percentile
 from benchmarks.questions import question
-from helios import tenant_keys, token_keys
+from helios import staff_sealing, tenant_keys, token_keys
+from helios.audit_log import keys as log_keys
+from helios.audit_log.anchors import anchor_of
+from helios.audit_log.verifier import Report, verify_log
+from helios.commands.reach import reach
+from helios.commands.root_key import rotate_root
 from helios.crypto import RootKey
 from helios.database import Database
-from helios.keyring import Keyring, root_key
-from helios.settings import PROJECT
+from helios.keyring import Keyring
+from helios.kms import root_of
+from helios.settings import PROJECT, Settings
 
 PAGE = PROJECT / "docs" / "rotation-benchmark.md"
 REPLY = text("SELECT content_ct FROM messages WHERE tenant_id = :tenant_id AND id = :id")
@@ -51,11 +60,20 @@ class Turn:
 
 @dataclass(slots=True)
 class Rotated:
-    """How often, and how many keys of customers were wrapped anew."""
+    """How often each, and how much was written anew.
+
+    customer_keys  wrapped by a newer version of the tenant's key
+    staff          accounts and invitations sealed by it
+    rewrapped      keys that a new root key wrapped
+    """
 
     token_keys: int = 0
     tenant_keys: int = 0
     customer_keys: int = 0
+    staff: int = 0
+    log_keys: int = 0
+    root_keys: int = 0
+    rewrapped: int = 0
 
     async def once(self, database: Database, root: RootKey, tenant_id: UUID) -> None:
         await token_keys.rotate(database, root)
@@ -63,11 +81,21 @@ class Rotated:
         await tenant_keys.rotate(database, root, tenant_id)
         self.tenant_keys += 1
         self.customer_keys += await tenant_keys.rewrap(database, root, tenant_id)
+        self.staff += await staff_sealing.reseal(database, root, tenant_id)
+        await log_keys.rotate(database, root, tenant_id)
+        self.log_keys += 1
 
-    async def every(self, seconds: float, database: Database, root: RootKey, tenant_id: UUID) -> None:
+    async def root(self, config: Settings) -> None:
+        """All steps of it, up to the end of the old one."""
+        self.rewrapped += (await rotate_root(config)).keys
+        self.root_keys += 1
+
+    async def every(self, seconds: float, config: Settings, database: Database, tenant_id: UUID) -> None:
         """Until it is cancelled."""
+        root = root_of(config)
         while True:
             await self.once(database, root, tenant_id)
+            await self.root(config)
             await asyncio.sleep(seconds)
 
 
@@ -80,6 +108,8 @@ class Results:
     rotated: Rotated
     lost: int
     """Replies that the database does not give as the customer read them."""
+    signed_in: bool
+    log: Report
 
 
 async def one_turn(client: httpx.AsyncClient, talk: Talk, content: str) -> Turn:
@@ -141,8 +171,8 @@ async def measure(args: argparse.Namespace) -> Results:
             database = Database(stack.env["HELIOS_POSTGRES_DSN"], pool_size=2)
             try:
                 talks = await stack.talks(args.talks)
-                root = root_key(stack.env["HELIOS_ROOT_KEY"])
-                return await _phases(args, database, root, stack.described["api_url"], talks)
+                config = reach(Settings(home=home / "home"))
+                return await _phases(args, config, database, stack.described, talks)
             finally:
                 await database.close()
     finally:
@@ -150,10 +180,11 @@ async def measure(args: argparse.Namespace) -> Results:
 
 
 async def _phases(
-    args: argparse.Namespace, database: Database, root: RootKey, url: str, talks: Sequence[Talk]
+    args: argparse.Namespace, config: Settings, database: Database, described: dict[str, Any], talks: Sequence[Talk]
 ) -> Results:
+    tenant_id = UUID(talks[0].tenant_id)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    async with httpx.AsyncClient(base_url=url, timeout=75, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=described["api_url"], timeout=75, limits=limits) as client:
 
         async def talk_for(seconds: float, what: str) -> list[Turn]:
             end = time.perf_counter() + seconds
@@ -164,14 +195,23 @@ async def _phases(
         await talk_for(args.warm_up, "warm-up")
         calm = await talk_for(args.seconds / 2, "calm")
         rotated = Rotated()
-        rotator = asyncio.create_task(rotated.every(args.every, database, root, UUID(talks[0].tenant_id)))
+        rotator = asyncio.create_task(rotated.every(args.every, config, database, tenant_id))
         rotating = await talk_for(args.seconds, "rotating")
         if rotator.done():
             rotator.result()
         rotator.cancel()
         calm += await talk_for(args.seconds / 2, "calm")
+        signed_in = await _signs_in(client, described["demo"])
+    root = root_of(config)
     lost = await lost_replies(database, Keyring(root, database), [*calm, *rotating])
-    return Results(len(talks), args.every, calm, rotating, rotated, lost)
+    log = await verify_log(database, root, anchor_of(config), tenant_id)
+    return Results(len(talks), args.every, calm, rotating, rotated, lost, signed_in, log)
+
+
+async def _signs_in(client: httpx.AsyncClient, demo: dict[str, Any]) -> bool:
+    """A member of staff, whose address must be found by the keys of now."""
+    body = {"tenant": demo["tenant"], **demo["users"]["agent"]}
+    return (await client.post("/v1/auth/login", json=body)).status_code == 200
 
 
 def page(results: Results, machine: dict[str, str]) -> list[str]:
@@ -185,10 +225,20 @@ def page(results: Results, machine: dict[str, str]) -> list[str]:
         "",
         *_table(("", ""), *((name, machine[name]) for name in shown)),
         f"{results.talks} conversations, each sending its next message when its last turn has ended, against the whole",
-        f"embedded stack. While keys were rotated that was every {results.every_s:g} s: {rotated.token_keys} keys for",
-        f"access tokens and {rotated.tenant_keys} versions of the tenant's data key were made, and keys of customers",
-        f"wrapped anew {rotated.customer_keys:,} times. Every customer used one access token from before the first.",
+        f"embedded stack. A round of rotations began {results.every_s:g} s after the one before had ended. Every",
+        "customer used one access token from before the first.",
         "",
+        *_table(
+            ("rotated", "times", "written anew meanwhile"),
+            ("keys for access tokens", rotated.token_keys, ""),
+            (
+                "the tenant's data key",
+                rotated.tenant_keys,
+                f"{rotated.customer_keys:,} keys of customers, {rotated.staff:,} accounts and invitations of staff",
+            ),
+            ("the key that signs the tenant's audit log", rotated.log_keys, ""),
+            ("the root key", rotated.root_keys, f"{rotated.rewrapped:,} keys that it wraps"),
+        ),
         *_table(
             ("", "turns", "failed", "p50 ms", "p95 ms"),
             _row("without rotations", results.calm),
@@ -197,7 +247,10 @@ def page(results: Results, machine: dict[str, str]) -> list[str]:
         "A turn fails where it is anything but answered: refused, late, held, cut. "
         + (f"What was seen: {', '.join(failed)}." if failed else "None did."),
         f"Read from the database again at the end, with the keys of then: {len(turns) - _failed(turns):,} replies,",
-        f"{results.lost} of them not as the customer had read them (aim: 0).",
+        f"{results.lost} of them not as the customer had read them (aim: 0). "
+        f"A member of staff {'signed in' if results.signed_in else 'COULD NOT SIGN IN'} by password, and",
+        f"`audit verify` of {results.log.size:,} entries under all keys that ever signed: "
+        f"{results.log.verdict.name.lower()}.",
         "",
     ]
 

@@ -14,9 +14,12 @@ from helios.embedded.postgres import roles
 from helios.settings import Settings, settings
 
 
-def reach() -> Settings:
-    """Raises `StackError` where neither the environment nor a running stack says where the database is."""
-    config = settings()
+def reach(config: Settings | None = None) -> Settings:
+    """Raises `StackError` where neither the environment nor a running stack says where the database is.
+
+    `config`: in place of the environment.
+    """
+    config = config or settings()
     if config.postgres_dsn.get_secret_value() and (config.root_key.get_secret_value() or config.root_key_file):
         return config
     home = Home(config.home.expanduser().absolute())
