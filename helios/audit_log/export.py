@@ -13,8 +13,6 @@ verify.py          a verifier that needs Python's standard library only
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
 import zipfile
 from collections.abc import Sequence
@@ -32,10 +30,10 @@ from helios.audit_log.entries import COLUMNS, canonical
 from helios.audit_log.keys import signing_keys
 from helios.audit_log.merkle import inclusion_proof, leaf_hash, node_hash
 from helios.audit_log.signed_notes import verifier_key
+from helios.audit_log.standalone import FORMAT, table
 from helios.crypto import RootKey
 from helios.database import Database
 
-FORMAT: Final = "helioscs-audit-export/1"
 VERIFIER: Final = Path(__file__).with_name("standalone.py")
 SEALED = text(
     f"""
@@ -50,7 +48,7 @@ NOTES = text("SELECT size, note FROM audit_checkpoints WHERE tenant_id = :tenant
 @dataclass(frozen=True, slots=True)
 class _Log:
     tenant_id: UUID
-    events: Sequence[bytes]
+    events: list[bytes]
     notes: Sequence[str]
     keys: Sequence[str]
     key_changes: Sequence[str]
@@ -90,7 +88,7 @@ async def write_export(
 def _write(log: _Log, path: Path) -> None:
     files = {
         "events.jsonl": b"".join(event + b"\n" for event in log.events),
-        "events.csv": _table(log.events),
+        "events.csv": table(log.events),
         "checkpoints.jsonl": b"".join(json.dumps(note).encode() + b"\n" for note in log.notes),
         "keys.json": json.dumps(log.keys, indent=2).encode() + b"\n",
         "key_changes.jsonl": b"".join(json.dumps(note).encode() + b"\n" for note in log.key_changes),
@@ -109,22 +107,6 @@ def _write(log: _Log, path: Path) -> None:
         archive.writestr("manifest.json", json.dumps(manifest, indent=2) + "\n")
         for name, content in files.items():
             archive.writestr(name, content)
-
-
-def _table(events: Sequence[bytes]) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(
-        ("position", "occurred_at", "action", "actor_type", "actor_id", "subject_type", "subject_id", "detail", "id")
-    )
-    for position, raw in enumerate(events):
-        event = json.loads(raw)
-        actor, subject = event["actor"], event["subject"]
-        writer.writerow(
-            (position, event["occurred_at"], event["action"], actor["type"], actor["id"], subject["type"],
-             subject["id"], json.dumps(event["detail"], sort_keys=True), event["id"])
-        )  # fmt: skip
-    return out.getvalue().encode()
 
 
 def _proofs(events: Sequence[bytes]) -> list[bytes]:

@@ -1,7 +1,8 @@
 """Verifies an exported audit log: `python3 verify.py` in the unpacked archive. Needs Python's standard library only.
 
 Checks that each file is the one of the manifest, that each key was put in by one before it, that the events make up
-the tree whose root each checkpoint signs, and that each event's proof leads to the last root. To be sure that the log
+the tree whose root each checkpoint signs, that each event's proof leads to the last root, and that the table says what
+the events say. To be sure that the log
 is the one that was written at its time, compare checkpoints.jsonl with those that were anchored outside of the bank's
 database. Exit code 0: all of it holds.
 
@@ -11,12 +12,29 @@ Ed25519 after RFC 8032, section 6 (for verification, where time need not be cons
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import sys
 from dataclasses import dataclass
 from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Any
+
+FORMAT = "helioscs-audit-export/1"
+FILES = {
+    "events.jsonl",
+    "events.csv",
+    "checkpoints.jsonl",
+    "keys.json",
+    "key_changes.jsonl",
+    "proofs.jsonl",
+    "verify.py",
+}
+COLUMNS = ("position", "occurred_at", "action", "actor_type", "actor_id", "subject_type", "subject_id", "detail", "id")
+
+WRONG = (ValueError, LookupError, TypeError, AttributeError, OSError)
+"""What comes of a file that was changed."""
 
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -123,12 +141,10 @@ def root_from_proof(leaf: bytes, position: int, size: int, path: list[bytes]) ->
 
 
 def check(folder: Path) -> tuple[int, int]:
-    """(events, checkpoints). Raises `ValueError` with the first thing that does not hold."""
+    """(events, checkpoints). Raises one of `WRONG` with the first thing that does not hold."""
     manifest = json.loads((folder / "manifest.json").read_bytes())
-    for name, digest in manifest["files"].items():
-        if sha256((folder / name).read_bytes()).hexdigest() != digest:
-            raise ValueError(f"{name} is not the file of the manifest")
-    events = (folder / "events.jsonl").read_bytes().splitlines()
+    check_files(folder, manifest)
+    events = lines(folder / "events.jsonl")
     leaves = [sha256(b"\x00" + event).digest() for event in events]
     keys = read_keys(json.loads((folder / "keys.json").read_bytes()), read_lines(folder / "key_changes.jsonl"))
     signed = dict(read_note(note, keys) for note in read_lines(folder / "checkpoints.jsonl"))
@@ -138,18 +154,54 @@ def check(folder: Path) -> tuple[int, int]:
             raise ValueError(f"the first {size} events are not those that checkpoint {size} signs")
     if not events or max(signed) != len(events):
         raise ValueError(f"there are {len(events)} events, and the last checkpoint signs {max(signed, default=0)}")
-    proofs = read_lines(folder / "proofs.jsonl")
-    if len(proofs) != len(events):
-        raise ValueError("there is not one proof for each event")
-    for position, (leaf, proof) in enumerate(zip(leaves, proofs, strict=True)):
-        path = [bytes.fromhex(each) for each in proof["path"]]
-        if proof["position"] != position or root_from_proof(leaf, position, len(events), path) != roots[len(events)]:
-            raise ValueError(f"the proof of event {position} does not lead to the root")
+    if (manifest["events"], keys[0].name) != (len(events), f"helioscs/audit/{manifest['tenant_id']}"):
+        raise ValueError("the manifest tells of another log, or of another number of events")
+    check_proofs(read_lines(folder / "proofs.jsonl"), leaves, roots[len(events)])
+    if (folder / "events.csv").read_bytes() != table(events):
+        raise ValueError("events.csv is not the table of the events")
     return len(events), len(signed)
 
 
+def check_files(folder: Path, manifest: dict[str, Any]) -> None:
+    if manifest["format"] != FORMAT or set(manifest["files"]) != FILES:
+        raise ValueError(f"the manifest is none of {FORMAT}")
+    for name, digest in manifest["files"].items():
+        if sha256((folder / name).read_bytes()).hexdigest() != digest:
+            raise ValueError(f"{name} is not the file of the manifest")
+
+
+def check_proofs(proofs: list[Any], leaves: list[bytes], root: bytes) -> None:
+    if len(proofs) != len(leaves):
+        raise ValueError("there is not one proof for each event")
+    for position, (leaf, proof) in enumerate(zip(leaves, proofs, strict=True)):
+        path = [bytes.fromhex(each) for each in proof["path"]]
+        told = {"position": position, "size": len(leaves), "path": [each.hex() for each in path]}
+        if proof != told or root_from_proof(leaf, position, len(leaves), path) != root:
+            raise ValueError(f"the proof of event {position} does not lead to the root")
+
+
+def table(events: list[bytes]) -> bytes:
+    """events.csv: what an examiner opens must say what was signed."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for position, raw in enumerate(events):
+        event = json.loads(raw)
+        who = [event[one][part] for one in ("actor", "subject") for part in ("type", "id")]
+        detail = json.dumps(event["detail"], sort_keys=True)
+        writer.writerow((position, event["occurred_at"], event["action"], *who, detail, event["id"]))
+    return out.getvalue().encode()
+
+
 def read_lines(path: Path) -> list[Any]:
-    return [json.loads(line) for line in path.read_bytes().splitlines()]
+    return [json.loads(line) for line in lines(path)]
+
+
+def lines(path: Path) -> list[bytes]:
+    *whole, rest = path.read_bytes().split(b"\n")
+    if rest:
+        raise ValueError(f"{path.name} has no end")
+    return whole
 
 
 @dataclass
@@ -199,8 +251,12 @@ def read_key(text: str, version: int) -> Key:
 
 def read_signed(note: str) -> tuple[str, bytes]:
     """The text that was signed, and 4 bytes of the key's hash with the signature."""
-    message, _, signatures = note.partition("\n\n")
-    return message + "\n", base64.b64decode(signatures.split()[-1])
+    message, _, line = note.partition("\n\n")
+    dash, name, signature = line.removesuffix("\n").split(" ")
+    signed = base64.b64decode(signature, validate=True)
+    if (dash, name) != ("\u2014", message.partition("\n")[0]) or base64.b64encode(signed).decode() != signature:
+        raise ValueError(f"{name} signs what is not its own, or in no way that it does")
+    return message + "\n", signed
 
 
 def read_note(note: str, keys: list[Key]) -> tuple[int, bytes]:
@@ -218,7 +274,7 @@ def main() -> int:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
     try:
         events, checkpoints = check(folder)
-    except (ValueError, KeyError, OSError) as error:
+    except WRONG as error:
         print(f"BAD: {error}")  # noqa: T201
         return 1
     print(f"good: {events} events under {checkpoints} signed checkpoints")  # noqa: T201

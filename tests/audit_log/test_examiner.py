@@ -6,6 +6,8 @@ import asyncio
 import base64
 import io
 import json
+import random
+import re
 import subprocess
 import sys
 import zipfile
@@ -16,8 +18,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from helios.audit_log import standalone
 from helios.audit_log.checkpoints import read
 from helios.audit_log.export import NothingSealed, TooManyEvents, write_export
+from helios.audit_log.keys import rotate
 from helios.audit_log.merkle import is_consistent, leaf_hash, root_from_inclusion
 from helios.database import Database
 from helios.settings import PROJECT
@@ -100,18 +104,53 @@ async def test_the_archive_shows_what_was_changed_in_it(log: Log, tmp_path: Path
         ("checkpoints.jsonl", (b"\\n37\\n", b"\\n36\\n"), "signature of checkpoint 36 does not hold"),
         ("proofs.jsonl", (b'"position": 3', b'"position": 4'), "proof of event 3"),
         ("keys.json", (b"helioscs", b"heliosxx"), "is not an Ed25519 key"),
-        ("events.csv", (b"turn.completed", b"turn.repeated!"), "not the file of the manifest"),
+        ("events.csv", (b"turn.completed", b"turn.repeated!"), "events.csv is not the table of the events"),
+        ("checkpoints.jsonl", (b"\\u2014 helioscs/audit/", b"\\u2014 heliosxx/audit/"), "signs what is not its own"),
     ):
         for path, content in originals.items():
             path.write_bytes(content)
         forged = originals[folder / name].replace(old, new, 1)
-        if name == "events.csv":
-            (folder / name).write_bytes(forged)
-        else:
-            forged_manifest(folder, name, forged)
+        forged_manifest(folder, name, forged)
         bad = alone(folder)
         assert bad.returncode == 1, name
         assert said in bad.stdout, (name, bad.stdout)
+
+
+async def test_no_bit_of_what_the_archive_says_can_be_changed(log: Log, tmp_path: Path) -> None:
+    """One bit each, in every file that says something, by somebody who makes the manifest fit."""
+    for _ in range(2):
+        await log.record(4)
+        await log.seal()
+        await rotate(log.database, log.root, log.tenant_id)
+    await log.seal()
+    await write_export(log.database, log.root, log.tenant_id, tmp_path / "log.zip")
+    zipfile.ZipFile(tmp_path / "log.zip").extractall(tmp_path)
+    assert standalone.check(tmp_path) == (10, 3)
+    (tmp_path / "events.csv").rename(tmp_path / "kept")
+    with pytest.raises(OSError, match="events"):
+        standalone.check(tmp_path)
+    (tmp_path / "kept").rename(tmp_path / "events.csv")
+    draw, unseen = random.Random(6), []
+    for name in sorted(standalone.FILES - {"verify.py"}):
+        whole = (tmp_path / name).read_bytes()
+        for _ in range(60):
+            place, bit = draw.randrange(len(whole)), 1 << draw.randrange(8)
+            changed = whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :]
+            forged_manifest(tmp_path, name, changed)
+            try:
+                standalone.check(tmp_path)
+            except standalone.WRONG:
+                continue
+            unseen.append((name, whole[max(0, place - 20) : place + 20], bit))
+        forged_manifest(tmp_path, name, whole)
+    assert unseen == []
+    for field, value in (("tenant_id", "x"), ("events", 9), ("format", "x"), ("files", {})):
+        manifest = json.loads((tmp_path / "manifest.json").read_bytes())
+        (tmp_path / "forged").mkdir(exist_ok=True)
+        for path in tmp_path.glob("*.*"):
+            (tmp_path / "forged" / path.name).write_bytes(path.read_bytes())
+        (tmp_path / "forged" / "manifest.json").write_text(json.dumps({**manifest, field: value}))
+        assert "the manifest" in alone(tmp_path / "forged").stdout
 
 
 def forged_manifest(folder: Path, name: str, content: bytes) -> None:
@@ -130,5 +169,5 @@ def alone(folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_standalone_verifier_imports_nothing_of_ours() -> None:
     source = (PROJECT / "helios" / "audit_log" / "standalone.py").read_text()
-    assert "helios" not in source
+    assert not re.search(r"(import|from) (helios|schema|api)", source)
     assert "cryptography" not in source
