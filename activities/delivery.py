@@ -191,14 +191,14 @@ def _reply(
     }
     if work.outcome == "answered" or (work.outcome == "stopped" and turn.draft is not None):
         content = keys.open_text(turn.draft_ct, DRAFT, (ref.conversation_id, ref.turn))
-        confidence = max((passage.score for passage in found.passages), default=0.0) if work.supported else 0.0
         attempt = turn.draft["attempt"]
         return Told(
             **common,
             content=content,
             # Of an answer that was stopped the words stay, and cite nothing that was withdrawn meanwhile.
             citations=[] if turn.rests_on_withdrawn else turn.draft["citations"],
-            confidence=round(max(confidence, 0.0), 4),
+            # What says that it does not know is surely no right answer.
+            confidence=turn.draft.get("confidence") if work.supported else 0.0,
             attempt=attempt,
             last_frame=streamed or 0,
             taken_back=every_frame,

@@ -16,6 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.checking import check_held, check_piece, check_rest, check_whole
+from activities.confidence import asked_back, looked_into
 from activities.masking import without_personal_data
 from activities.poisoning import without_instructions
 from activities.reading import DRAFT, question_of, read_messages, read_thread, settings_of
@@ -74,6 +75,10 @@ class Answer:
     gate: Gate
     after_fact: int
     streams: bool
+    confidence_least: float = 0.0
+    """The tenant's: below it the customer is asked back instead."""
+    confidence: float | None = None
+    """Probability that an answer from these passages is right. None: nothing was asked."""
     refused_passages: list[UUID] = field(default_factory=list)
     """Chunks that were retrieved and not shown to the model: they hold instructions."""
     frames: int = 0
@@ -164,14 +169,16 @@ async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, 
         policy,
         redaction,
     )
-    return Answer(ref, row.reply_id, attempt, epoch, prompt, Gate(standard), after_fact, for_customer, refused)
+    least = settings_of(thread).confidence_least if for_customer else 0.0
+    return Answer(ref, row.reply_id, attempt, epoch, prompt, Gate(standard), after_fact, for_customer, least,
+                  refused_passages=refused)  # fmt: skip
 
 
 async def _write(resources: Resources, keys: Keys, work: Generate, answer: Answer) -> None:
     generator = resources.generators[work.generator]
-    if generator.local:
-        vectors = await asyncio.to_thread(resources.encoder.embed, [answer.prompt.question])
-        answer.prompt = replace(answer.prompt, question_vector=vectors[0])
+    answer.prompt, answer.confidence = await looked_into(resources, answer.prompt)
+    if answer.confidence is not None and answer.confidence < answer.confidence_least:
+        generator, answer.prompt = asked_back(answer.prompt)
     if answer.streams and answer.attempt > 1:
         await _append(resources, keys, answer, "reset", "")
     stream = generator.stream(answer.prompt)
@@ -328,6 +335,8 @@ def _draft_record(keys: Keys, work: Generate, answer: Answer) -> dict[str, Any]:
     return {
         "status": _status(answer),
         "supported": finished.supported if finished else True,
+        "confidence": answer.confidence,
+        "confidence_least": answer.confidence_least,
         "situation": answer.refusal.situation if answer.refusal else None,
         "reasons": list(answer.refusal.reasons) if answer.refusal else [],
         "redacted": sorted(answer.gate.redacted),

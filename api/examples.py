@@ -24,6 +24,7 @@ SETTINGS = {
         "generators": [],
         "limits": {"tenant": None, "user": None, "customer": None, "api_key": None},
         "intents": {"margin": 0.02, "accuracy_least": 0.5},
+        "confidence_least": 0.3,
         "self_registration": False,
         "sso": {"issuer": "https://login.harbour.example", "client_id": "helioscs", "role_claim": "groups",
                 "roles": {"service-desk": ["agent"]}, "default_role": None, "provisioning": True, "required": False,

@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from helios.knowledge.extraction import USUAL_FOREIGN, Selection, select_sentences
+from helios.knowledge.confidence import confidence, look_into
 from helios.knowledge.terms import fold, terms, tokens
 from helios.llm.base import Finished, TextDelta
 
 if TYPE_CHECKING:
-    from helios.knowledge.candidates import Part
+    from helios.knowledge.extraction import Selection
     from helios.llm.base import Prompt
     from helios.models.embedder import TextEncoder
     from helios.models.intent import IntentClassifier
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MODEL: Final = "offline-extractive-1"
 _TEXTS_FILE = Path(__file__).with_name("offline_texts.yaml")
 _PIECE = re.compile(r"\S+\s*")
+ASKS_BACK_FROM: Final = 0.3
+"""The confidence below which no article comes near enough to be named: see docs/answers.md."""
 
 
 class OfflineGenerator:
@@ -66,27 +68,31 @@ class OfflineGenerator:
 
     def _answer(self, prompt: Prompt) -> tuple[str, bool]:
         texts = texts_for(prompt.language)
-        courtesy = _courtesy(prompt)
+        courtesy = courtesy_of(prompt)
         if courtesy is not None:
             return texts[courtesy].format(bank=prompt.bank_name), True
-        selection = select_sentences(prompt, self._encoder, partial(self._foreign, prompt.language))
-        if not selection.quotes:
-            return texts["no_answer"].format(bank=prompt.bank_name), False
+        selection = prompt.selection or look_into(prompt, self._encoder, self._intents).selection
+        if selection is None or not selection.quotes:
+            return declined(prompt, selection.support if selection else 0.0), False
         missing = [texts["no_answer_part"].format(which=texts[f"part_{place}"]) for place in selection.unanswered]
         return " ".join([_with_citations(selection), *missing]), True
 
-    def _foreign(self, language: str, part: Part) -> float:
-        """How likely the question belongs to no intent; the intents are known in English only."""
-        if self._intents is None or part.vector is None or language != "en":
-            return USUAL_FOREIGN
-        return self._intents.foreign(part.vector, part.text)
+
+def declined(prompt: Prompt, support: float) -> str:
+    """What is said instead of an answer: where two articles come near, which of them is meant, else the offer of a
+    person. The passages of a customer's prompt are public, and so are their titles."""
+    texts = texts_for(prompt.language)
+    titles = list(dict.fromkeys(each.title for each in prompt.passages if each.language == prompt.language))
+    if confidence(support, prompt.language) < ASKS_BACK_FROM or len(titles) < 2:
+        return texts["no_answer"].format(bank=prompt.bank_name)
+    return texts["which"].format(first=titles[0], second=titles[1])
 
 
 def _with_citations(selection: Selection) -> str:
     return " ".join(f"{quote.text} [{quote.passage + 1}]" for quote in selection.quotes)
 
 
-def _courtesy(prompt: Prompt) -> str | None:
+def courtesy_of(prompt: Prompt) -> str | None:
     """`greeting` or `thanks` for a message that is nothing else: it asks nothing that a passage could answer."""
     if terms(prompt.question, prompt.language) and len(tokens(prompt.question)) > 4:
         return None

@@ -217,6 +217,10 @@ class TenantSettings(_Strict):
         ),
         AfterValidator(_distinct),
     ] = ()
+    confidence_least: Annotated[
+        Share,
+        Field(description="Below it nothing is generated: the customer is asked what is meant, or offered a person"),
+    ] = 0.0
     limits: Limits = Limits()
     intents: IntentGate = IntentGate()
     corrections: Annotated[

@@ -5,9 +5,11 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 import yaml
 
+from evals.answers import calibration
 from evals.answers.bank import Bank, demo_bank
+from helios.knowledge.confidence import confidence
 from helios.knowledge.evidence import SIGNS, SUPPORT_SIGNS, weights_of
-from helios.knowledge.extraction import select_sentences
+from helios.knowledge.extraction import Selection, select_sentences
 from helios.knowledge.query import MAX_PARTS
 from helios.llm.base import Finished, Generator, Passage, PastMessage, Prompt, TextDelta
 from helios.models.intent import IntentClassifier
@@ -225,3 +227,31 @@ def test_as_many_questions_are_counted_as_a_message_may_have(language: str) -> N
     counted = [NO_ANSWER[language][f"part_{place}"] for place in range(MAX_PARTS)]
     assert len(set(counted)) == MAX_PARTS
     assert "{which}" in NO_ANSWER[language]["no_answer_part"]
+
+
+@pytest.mark.parametrize("language", sorted(NO_ANSWER))
+async def test_what_comes_near_two_articles_is_asked_back(bank: Bank, language: str) -> None:
+    """In every language that has texts, by the articles' titles; what nothing comes near is declined."""
+    prompt = replace(bank.prompt("What does it cost to send money abroad?"), language=language)
+    passages = tuple(replace(each, language=language) for each in prompt.passages)
+    near = replace(prompt, passages=passages, selection=Selection((), 0.45))
+    text, finished = await answer(OfflineGenerator(), near)
+    assert not finished.supported
+    assert passages[0].title in text
+    far, _ = await answer(OfflineGenerator(), replace(near, selection=Selection((), 0.01)))
+    assert far == NO_ANSWER[language]["no_answer"].format(bank=prompt.bank_name)
+
+
+def test_confidence_grows_with_what_speaks_for_an_answer() -> None:
+    for language in ("en", "de"):
+        told = [confidence(support / 20, language) for support in range(21)]
+        assert told == sorted(told)
+        assert 0 <= told[0] < 0.05
+        assert 0.95 < told[-1] <= 1
+
+
+def test_confidence_says_how_many_answers_are_right(bank: Bank) -> None:
+    """Of questions that no weight was learnt from. Measured: docs/answers.md."""
+    told, right = calibration.told_and_right(bank)
+    assert calibration.error(calibration.bins_of(told, right)) < 0.12
+    assert told[right == 1].mean() - told[right == 0].mean() > 0.25

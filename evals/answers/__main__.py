@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from evals.answers import several, suites
+from evals.answers import calibration, several, suites
 from evals.answers.bank import demo_bank
 from helios.settings import PROJECT
 
@@ -21,7 +21,12 @@ What answers reach without a language model, written by `python -m evals.answers
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     judged, as_one = suites.judge_of(demo_bank()), suites.judge_of(demo_bank(), as_one=True)
-    parts = [HEAD, suites.tell(suites.measure(judged)), several.tell(several.measure(judged, as_one))]
+    parts = [
+        HEAD,
+        suites.tell(suites.measure(judged)),
+        several.tell(several.measure(judged, as_one)),
+        calibration.measure(demo_bank()),
+    ]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 

@@ -1,7 +1,10 @@
-"""Learns the English weights of `helios/knowledge/weights.yaml`: `python -m evals.answers.fit`, `--write` keeps them.
+"""Learns the English weights of `helios/knowledge/weights.yaml`: `python -m evals.answers.fit`.
+
+`--write all` keeps them, `--write calibration` only what makes a probability of their sum.
 
 Sentences by listwise logistic regression over the questions whose answers are known; whether anything answers by
-logistic regression against questions that the articles do not answer. What it prints is cross-validated by article.
+logistic regression against questions that the articles do not answer; and how sure that makes an answer (Platt scaling)
+by what weights said of articles that they had not seen. What it prints is cross-validated by article.
 """
 
 from __future__ import annotations
@@ -59,24 +62,34 @@ class Fitted:
     support: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A question by weights that have not seen its article: the log odds that the passages answer it."""
+
+    odds: float
+    right: bool
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--write", choices=("all", "calibration"))
     write = parser.parse_args().write
     bank = demo_bank()
     intents = IntentClassifier.load(settings(), bank.encoder)
     hard = [question for question in hard_paraphrases() if question.language == "en"]
     outside = [Question(text, (), ()) for text in outside_questions("outside_fitting")]
     asked = {"customers": customers_questions(), "hard": hard, "outside": outside}
-    rows = {name: _rows(bank, intents, questions) for name, questions in asked.items()}
+    rows = {name: rows_of(bank, intents, questions) for name, questions in asked.items()}
     inside = [*rows["customers"], *rows["hard"]]
-    for name, held in rows.items():
-        right, answered = _validated(held, inside, rows["outside"])
-        _tell(f"{name}: {len(held)} questions, {answered} answered, {right} right")
-    fitted = fit(inside, rows["outside"])
-    _tell(yaml.safe_dump(_block(fitted)))
+    judged = {name: _validated(held, inside, rows["outside"]) for name, held in rows.items()}
+    for name, each in judged.items():
+        answered = [one for one in each if one.odds >= 0]
+        right = sum(one.right for one in answered)
+        _tell(f"{name}: {len(each)} questions, {len(answered)} answered, {right} right")
+    block = _block(fit(inside, rows["outside"]), calibration([one for each in judged.values() for one in each]))
+    _tell(yaml.safe_dump(block))
     if write:
-        _keep(fitted)
+        _keep(block if write == "all" else {"calibration": block["calibration"]})
 
 
 def fit(inside: Sequence[Row], outside: Sequence[Row]) -> Fitted:
@@ -89,7 +102,7 @@ def fit(inside: Sequence[Row], outside: Sequence[Row]) -> Fitted:
     return Fitted(weights, _fit_support(evidence, labels, counts))
 
 
-def _rows(bank: Bank, intents: IntentClassifier, questions: Sequence[Question]) -> list[Row]:
+def rows_of(bank: Bank, intents: IntentClassifier, questions: Sequence[Question]) -> list[Row]:
     """Messages with one question only: of the parts of others nobody has said what answers which."""
     rows: list[Row] = []
     for question in questions:
@@ -112,21 +125,39 @@ def _said(candidates: Sequence[Candidate]) -> str:
     return " ".join(quote.text for one in candidates for quote in one.quotes).casefold()
 
 
-def _validated(held: Sequence[Row], inside: Sequence[Row], outside: Sequence[Row]) -> tuple[int, int]:
-    """How many of the rows are answered rightly, and how many at all, by weights that have not seen their articles."""
-    right = answered = 0
+def _validated(held: Sequence[Row], inside: Sequence[Row], outside: Sequence[Row]) -> list[Judged]:
+    """Of each of the rows what weights say that have not seen its article."""
+    judged: list[Judged] = []
     for fold in range(FOLDS):
         fitted = fit([row for row in inside if row.fold != fold], [row for row in outside if row.fold != fold])
-        for row in (row for row in held if row.fold == fold):
-            if fitted.support @ _support(row, fitted.signs) < 0:
-                continue
-            answered += 1
-            chosen: list[Candidate] = []
-            add_best(chosen, row.candidates, row.articles, row.signs @ fitted.signs, MAX_SENTENCES, MARGIN)
-            cited = {article for article, one in zip(row.articles, row.candidates, strict=True) if one in chosen}
-            facts = all(fact.casefold() in _said(chosen) for fact in row.question.facts)
-            right += bool(facts and cited & set(row.question.articles))
-    return right, answered
+        judged += [judged_by(row, fitted) for row in held if row.fold == fold]
+    return judged
+
+
+def judged_by(row: Row, fitted: Fitted) -> Judged:
+    chosen: list[Candidate] = []
+    add_best(chosen, row.candidates, row.articles, row.signs @ fitted.signs, MAX_SENTENCES, MARGIN)
+    cited = {article for article, one in zip(row.articles, row.candidates, strict=True) if one in chosen}
+    facts = all(fact.casefold() in _said(chosen) for fact in row.question.facts)
+    odds = float(fitted.support @ _support(row, fitted.signs))
+    return Judged(odds, bool(facts and cited & set(row.question.articles)))
+
+
+def calibration(judged: Sequence[Judged]) -> Floats:
+    """(2,): what the log odds of support are multiplied by, and what is added, so that they tell how many are right.
+
+    Platt 1999, with his smoothed targets.
+    """
+    odds = np.array([one.odds for one in judged])
+    right = np.array([one.right for one in judged])
+    target = np.where(right, (right.sum() + 1) / (right.sum() + 2), 1 / ((~right).sum() + 2))
+
+    def loss(line: Floats) -> tuple[float, Floats]:
+        told = line[0] * odds + line[1]
+        slope = 1 / (1 + np.exp(-told)) - target
+        return float((np.logaddexp(0, told) - target * told).sum()), np.array([slope @ odds, slope.sum()])
+
+    return _smallest(loss, 2)
 
 
 def _support(row: Row, weights: Floats) -> Floats:
@@ -165,11 +196,12 @@ def _smallest(loss: Any, size: int) -> Floats:
     return result
 
 
-def _block(fitted: Fitted) -> dict[str, Any]:
+def _block(fitted: Fitted, line: Floats) -> dict[str, Any]:
     return {
         "signs": {name: round(float(weight), 2) for name, weight in zip(SIGNS, fitted.signs, strict=True)},
         "support": {name: round(float(weight), 2) for name, weight in zip(SUPPORT_SIGNS, fitted.support, strict=True)},
         "margin": MARGIN,
+        "calibration": [round(float(number), 2) for number in line],
     }
 
 
@@ -178,9 +210,9 @@ def _tell(line: str) -> None:
     sys.stdout.flush()
 
 
-def _keep(fitted: Fitted) -> None:
+def _keep(block: dict[str, Any]) -> None:
     weights = yaml.safe_load(WEIGHTS_FILE.read_text(encoding="utf-8"))
-    weights["en"] = _block(fitted)
+    weights["en"].update(block)
     WEIGHTS_FILE.write_text(yaml.safe_dump(weights, sort_keys=False), encoding="utf-8")
 
 

@@ -49,12 +49,14 @@ TITLE_SHARE: Final = 0.7
 class Weights:
     """`signs` (len(SIGNS),) sum to a score; `support` (len(SUPPORT_SIGNS),) to log odds that the best sentence answers.
 
-    `margin`: how far below the best a further sentence may lie.
+    `margin`: how far below the best a further sentence may lie. `calibration` (2,): what the log odds are multiplied
+    by, and what is added, to tell how many such answers are right.
     """
 
     signs: Floats
     support: Floats
     margin: float
+    calibration: Floats
 
 
 def weights_of(language: str) -> Weights:
@@ -106,6 +108,7 @@ def _weights() -> dict[str, Weights]:
             np.array([block["signs"][name] for name in SIGNS]),
             np.array([block["support"][name] for name in SUPPORT_SIGNS]),
             float(block["margin"]),
+            np.array(block["calibration"], dtype=np.float64),
         )
         for language, block in raw.items()
     }

@@ -10,6 +10,8 @@ from uuid import UUID
 if TYPE_CHECKING:
     import numpy as np
 
+    from helios.knowledge.extraction import Selection
+
 FailureKind = Literal["rate_limited", "unavailable", "timeout", "cut_off", "rejected", "invalid_response"]
 
 
@@ -58,6 +60,8 @@ class Prompt:
     history: tuple[PastMessage, ...]
     """Oldest first."""
     max_output_tokens: int = 600
+    selection: Selection | None = None
+    """The sentences of the passages that answer it, where somebody has looked: see helios/knowledge/confidence.py."""
 
 
 @dataclass(frozen=True, slots=True)
