@@ -47,7 +47,7 @@ class Vault:
     def __init__(self, config: Settings) -> None:
         at = urlsplit(config.vault_url)
         if not at.hostname or (at.scheme != "https" and at.hostname not in LOOPBACK):
-            raise KmsError("HELIOS_ROOT_KEY is wrapped by Vault: HELIOS_VAULT_URL must be its https address.")
+            raise KmsError("HELIOS_VAULT_URL must be the https address of the Vault that wraps HELIOS_ROOT_KEY.")
         self._base = f"{config.vault_url.rstrip('/')}/v1/{quote(config.vault_mount)}"
         self._key = quote(config.vault_key, safe="")
         self._headers = {"X-Vault-Token": config.vault_token.get_secret_value(), "X-Vault-Request": "true"}

@@ -25,7 +25,7 @@ from helios.ids import new_id
 from helios.keyring import Keyring
 from helios.privacy import journal
 from helios.privacy.requests import one_month_after
-from helios.privacy.starting import start
+from helios.privacy.starting import start, wake
 from helios.settings import Settings
 from helios.temporal import connect
 from schema.privacy import RequestRef
@@ -83,6 +83,7 @@ async def settle(
     client = await connect(config, keyring)
     for ref in refs:
         await start(client, config, ref, "erasure")
+        await wake(client, ref)  # one that was held at the moment of the backup waits for an hour
     await _until_done(database, refs)
     return len(refs)
 

@@ -51,9 +51,14 @@ async def look_again(database: Database, client: Client, tenant_id: UUID, custom
     async with database.tenant(tenant_id) as connection:
         held = list(await connection.scalars(HELD, {"tenant_id": tenant_id, "customer_id": customer_id}))
     for request_id in held:
-        handle = client.get_workflow_handle(request_workflow_id(RequestRef(tenant_id, request_id), "erasure"))
-        try:
-            await handle.signal("look_again", rpc_timeout=CALL_TIMEOUT)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
+        await wake(client, RequestRef(tenant_id, request_id))
+
+
+async def wake(client: Client, ref: RequestRef) -> None:
+    """Lets an erasure look at the holds at once. One that does not run looks when it is started."""
+    handle = client.get_workflow_handle(request_workflow_id(ref, "erasure"))
+    try:
+        await handle.signal("look_again", rpc_timeout=CALL_TIMEOUT)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise

@@ -137,8 +137,8 @@ def test_a_busy_or_faltering_vault_is_asked_again(server: Transit) -> None:
         ([], {"vault_token": "hvs.of-somebody-else"}, "refuses the token"),
         ([], {"vault_key": "another"}, "wrapped by another key"),
         ([], {"vault_mount": "elsewhere"}, "no such engine"),
-        ([], {"vault_url": ""}, "must be its https address"),
-        ([], {"vault_url": "http://vault.bank.example:8200"}, "must be its https address"),
+        ([], {"vault_url": ""}, "must be the https address"),
+        ([], {"vault_url": "http://vault.bank.example:8200"}, "must be the https address"),
     ],
 )
 def test_each_failure_says_what_to_do_and_no_secret(
