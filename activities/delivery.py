@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.forwarding import begin_duties
+from activities.forwarding import Begun, begin_duties
 from activities.opening import Cause, open_escalation_row, open_ticket
 from activities.promises import spoken
 from activities.reading import DRAFT, read_thread, settings_of
@@ -110,8 +110,9 @@ async def _end_turn(
         notice = Told(ref.turn, "system", f"notice:{ref.turn}:masked", warning, found.language)
         told += (await tell(connection, keys, ref.conversation_id, notice))[1]
     escalation, case = await _hand_over(connection, keys, policy, work, thread, turn)
-    begun = await begin_duties(connection, policy, work, thread, turn) if work.forwarded else None
-    if begun is not None:
+    begun = await begin_duties(connection, policy, work, thread, turn) if work.forwarded else Begun()
+    told += begun.facts
+    if begun.due_at is not None:
         words = _our_text(policy, work, **_filled_in(thread, found, begun.due_at, begun.ticket_id))
         notice = Told(ref.turn, "system", f"notice:{ref.turn}:situation", words, found.language)
         told += (await tell(connection, keys, ref.conversation_id, notice))[1]

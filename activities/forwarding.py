@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from activities.promises import due_at
 from activities.reading import settings_of
 from helios import audit
 from helios.detection.situations import Situation
+from helios.facts import Fact
 from helios.rules.policy import Policy
 from schema.steps import Deliver
 
@@ -26,50 +28,51 @@ HAS_TICKET = text(
 # Names sort as they press: P0 before P4. Nobody waits longer than they were told.
 RAISE = text(
     "UPDATE escalations SET priority = :priority, due_at = least(due_at, :due_at) WHERE tenant_id = :tenant_id "
-    "AND id = :id AND status <> 'closed' AND priority > :priority RETURNING due_at"
+    "AND id = :id AND status <> 'closed' AND priority > :priority RETURNING due_at, status, claimed_by"
 )
 DUE = text("SELECT due_at FROM escalations WHERE tenant_id = :tenant_id AND id = :id")
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What the customer is told of at once where nobody has taken the conversation yet."""
+    """What the customer is told of at once: with a notice where nobody has taken the conversation yet."""
 
-    due_at: datetime
-    ticket_id: UUID | None
+    facts: Sequence[Fact] = ()
+    due_at: datetime | None = None
+    """None: no notice."""
+    ticket_id: UUID | None = None
 
 
-async def begin_duties(
-    connection: AsyncConnection, policy: Policy, work: Deliver, thread: Any, turn: Any
-) -> Begun | None:
-    """A ticket where the message is a regulated notice of which none is open, and a place in the queue that fits.
-
-    None where there is nothing to tell the customer.
-    """
+async def begin_duties(connection: AsyncConnection, policy: Policy, work: Deliver, thread: Any, turn: Any) -> Begun:
+    """A ticket where the message is a regulated notice of which none is open, and a place in the queue that fits."""
     if work.situation is None or thread.escalation_id is None:
-        return None
+        return Begun()
     listed = policy.situation(work.situation)
-    await _raise(connection, work, thread, listed, turn.received_at)
+    raised = await _raise(connection, work, thread, listed, turn.received_at)
     ticket_id = await _ticket(connection, work, thread, turn, listed)
     if thread.status != "waiting_human" or (ticket_id is None and listed.priority != URGENT):
-        return None
+        return Begun(raised)
     where = {"tenant_id": work.ref.tenant_id, "id": thread.escalation_id}
-    return Begun((await connection.execute(DUE, where)).scalar_one(), ticket_id)
+    return Begun(raised, (await connection.execute(DUE, where)).scalar_one(), ticket_id)
 
 
 async def _raise(
     connection: AsyncConnection, work: Deliver, thread: Any, listed: Situation, received_at: datetime
-) -> None:
+) -> list[Fact]:
+    """Its turn comes sooner, and the stream says so."""
     due = due_at(listed.priority, received_at, settings_of(thread).hours)
     where = {"tenant_id": work.ref.tenant_id, "id": thread.escalation_id, "priority": listed.priority, "due_at": due}
     raised = (await connection.execute(RAISE, where)).one_or_none()
-    if raised is not None:
-        await audit.record(
-            connection, work.ref.tenant_id, "escalation.raised", actor=("system", None),
-            subject=("escalation", thread.escalation_id),
-            detail={"turn": work.ref.turn, "priority": listed.priority, "situation": listed.number,
-                    "due_at": raised.due_at.isoformat()},
-        )  # fmt: skip
+    if raised is None:
+        return []
+    due_at_text = raised.due_at.isoformat()
+    await audit.record(
+        connection, work.ref.tenant_id, "escalation.raised", actor=("system", None),
+        subject=("escalation", thread.escalation_id),
+        detail={"turn": work.ref.turn, "priority": listed.priority, "situation": listed.number, "due_at": due_at_text},
+    )  # fmt: skip
+    told = {"id": thread.escalation_id, "status": raised.status, "due_at": due_at_text, "agent_id": raised.claimed_by}
+    return [Fact("escalation.updated", f"raised:{thread.escalation_id}:{work.ref.turn}", told)]
 
 
 async def _ticket(connection: AsyncConnection, work: Deliver, thread: Any, turn: Any, listed: Situation) -> UUID | None:

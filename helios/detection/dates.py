@@ -1,4 +1,4 @@
-"""Dates, times and ages in a text, as far as their writing tells; a day of birth is told by the words before it."""
+"""Dates, times and ages in a text, as far as their writing tells; a day of birth is told by the words beside it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ _CUE_REACH = 40
 
 def find(text: str) -> Iterator[Span]:
     """Spans in a normalised text."""
-    written, birth, age = _patterns()
+    written, birth, born, age = _patterns()
     for match in written.finditer(text):
         near = text[max(0, match.start() - _CUE_REACH) : match.start()]
-        label = DATE_OF_BIRTH if birth.search(near) else DATE_TIME
+        told = birth.search(near) or born.match(text[match.end() : match.end() + _CUE_REACH])
+        label = DATE_OF_BIRTH if told else DATE_TIME
         yield Span(match.start(), match.end(), label, 0.95)
     for match in age.finditer(text):
         yield Span(match.start("age"), match.end("age"), AGE, 0.9)
 
 
 @cache
-def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+def _patterns() -> tuple[re.Pattern[str], ...]:
     table = tables.load("personal")["dates"]
     month = "|".join(sorted(table["months"].split(), key=len, reverse=True))
     day, year = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:19|20)\d\d"
@@ -38,5 +39,6 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     return (
         re.compile(rf"(?<![\w./\-])(?:(?:{numeric}){time}|{named})(?![\w]|[/\-]\d|\.\d)"),
         re.compile(rf"(?:{table['birth']})"),
+        re.compile(table["born"]),
         re.compile(table["age"]),
     )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 
 from helios.detection import tables
 from helios.detection.spans import normalise
@@ -38,13 +38,28 @@ def find(text: str) -> list[Figure]:
     return _with_range_units(clean, figures) if folded.starts is None else figures
 
 
+def without_names(text: str, names: Sequence[str]) -> str:
+    """Without the names that hold a figure, such as "Bank 24": it counts nothing, and no fee is said by it either."""
+    for name in names:
+        if find(name):
+            spaced = r"\s+".join(map(re.escape, name.split()))
+            text = re.sub(rf"(?<!\w){spaced}(?!\w)", "", text, flags=re.IGNORECASE)
+    return text
+
+
 def ungrounded(text: str, sources: Sequence[str]) -> list[Figure]:
     """Figures of ``text`` that no source holds. A unit must agree where both name one."""
     figures = find(text)
     if not figures:
         return []
-    known = [figure for source in sources for figure in find(source)]
+    known = [figure for source in sources for figure in _found_in(source)]
     return [figure for figure in figures if not any(agree(figure, other) for other in known)]
+
+
+@lru_cache(256)
+def _found_in(source: str) -> tuple[Figure, ...]:
+    """The passages of an answer are asked about with each of its windows."""
+    return tuple(find(source))
 
 
 def agree(figure: Figure, other: Figure) -> bool:
@@ -113,4 +128,12 @@ def _unit_names() -> dict[str, str]:
 
 @cache
 def _word_values() -> dict[str, int]:
-    return {word: value for language in tables.load("figures")["words"].values() for word, value in language.items()}
+    table = tables.load("figures")
+    values = {word: value for key in ("words", "teens") for each in table[key].values() for word, value in each.items()}
+    for language, tens in table["tens"].items():
+        for ten, value in ((name, value) for name, value in tens.items() if name != "joined"):
+            values[ten] = value
+            for one, more in table["words"][language].items():
+                if more < 10:
+                    values.update({form.format(ten=ten, one=one): value + more for form in tens["joined"]})
+    return values

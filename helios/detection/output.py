@@ -32,6 +32,8 @@ class Context:
     language: str | None = None
     same_language: bool = True
     """Whether a passage is in the answer's language, so that their words can be compared."""
+    names: tuple[str, ...] = ()
+    """What the bank is called: a figure in its name is none."""
     internal_titles: tuple[str, ...] = ()
     prompt_markers: tuple[str, ...] = ()
     wording: Wording | None = None
@@ -109,7 +111,8 @@ def _phrases(before: str, text: str, context: Context) -> list[tuple[Action, Rea
 def _unsaid(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
     """Promises that no passage makes, and figures that the passages name of something else."""
     found: list[tuple[Action, Reason]] = []
-    for sentence in sentences(before, text):
+    for told in sentences(before, text):
+        sentence = figures.without_names(told, context.names)
         promised = _promises().find(sentence)
         if promised and not grounding.says(context.passages, sentence, context.same_language):
             found.extend(("hold", Reason(f"output.{each.rule.id}", each.rule.number)) for each in promised)
@@ -165,8 +168,9 @@ def _leaks(text: str, context: Context) -> list[tuple[Action, Reason]]:
 
 
 def _figures(text: str, context: Context) -> list[tuple[Action, Reason]]:
-    sources = [*context.passages, context.question]
-    return [("hold", Reason("output.figure", 10))] if figures.ungrounded(text, sources) else []
+    sources = [figures.without_names(each, context.names) for each in (*context.passages, context.question)]
+    told = figures.without_names(text, context.names)
+    return [("hold", Reason("output.figure", 10))] if figures.ungrounded(told, sources) else []
 
 
 @cache

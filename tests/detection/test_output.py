@@ -58,6 +58,15 @@ FORBIDDEN = [
     ("It costs $6.", "hold", "output.figure"),
     ("It takes 5 days.", "hold", "output.figure"),
     ("It takes 9 business days.", "hold", "output.figure"),
+    ("It takes thirty days.", "hold", "output.figure"),
+    ("It takes forty-five days.", "hold", "output.figure"),
+    ("Es dauert fünfundvierzig Tage.", "hold", "output.figure"),
+    ("Tarda treinta y cinco días.", "hold", "output.figure"),
+    ("Cela prend trois jours.", "hold", "output.figure"),
+    ("Cela prend 5 jours.", "hold", "output.figure"),
+    ("Üç gün sürer.", "hold", "output.figure"),
+    ("Otuz beş gün sürer.", "hold", "output.figure"),
+    ("يستغرق ذلك ثلاثة أيام.", "hold", "output.figure"),
     ("The rate is 2%.", "hold", "output.figure"),
     ("It takes four weeks.", "hold", "output.figure"),
 ]
@@ -157,6 +166,10 @@ LINKS = [
     ("<https://bank.example/x>", "<https://bank.example/x>"),
     ("fees [1] and [2], and/or 3/4", "fees [1] and [2], and/or 3/4"),
     ("mail help@bank.example", "mail help@bank.example"),
+    ("go to ｅｖｉｌ．ｅｘａｍｐｌｅ／ｐａｙ now", "go to [link removed] now"),
+    ("go to ｈｔｔｐｓ：／／evil.example/x now", "go to [link removed] now"),
+    ("go to evil。com now", "go to [link removed] now"),
+    ("请稍候。please wait", "请稍候。please wait"),
 ]
 
 
@@ -212,6 +225,17 @@ def test_rewrite_gives_the_text_to_send() -> None:
     assert verdict.text == "See x and [us](https://bank.example/). "
 
 
+def test_figure_in_the_banks_name_is_none() -> None:
+    bank = output.Context(("Bank 24 charges 5 dollars for a card.",), "What does it cost?", names=("Bank 24",))
+    for told in ("I found no answer in the information of Bank 24.", "At bank\u00a024 a card costs 5 dollars."):
+        assert output.check_whole(told, bank).action == "release", told
+    for invented in ("A card costs 24 dollars.", "Call Bank 242.", "Bank 24 takes 24 days for a card."):
+        assert output.check_whole(invented, bank).action == "hold", invented
+    five = output.Context(("First 5 Credit Union asks 7 dollars for a card.",), names=("First 5 Credit Union",))
+    assert output.check_whole("First 5 Credit Union asks 7 dollars for a card.", five).action == "release"
+    assert output.check_whole("First 5 Credit Union asks 5 dollars for a card.", five).action == "hold"
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [
@@ -221,6 +245,13 @@ def test_rewrite_gives_the_text_to_send() -> None:
         ("ten business days", {("10", "business_day")}),
         ("5 to 7 business days", {("5", "business_day"), ("7", "business_day")}),
         ("zwölf Monate", {("12", "month")}),
+        ("forty-five days", {("45", "day")}),
+        ("einundzwanzig Tage", {("21", "day")}),
+        ("treinta y un días", {("31", "day")}),
+        ("vingt-cinq jours ouvrables", {("25", "business_day")}),
+        ("on beş gün", {("15", "day")}),
+        ("yirmi beş dolar", {("25", "money")}),
+        ("ثلاثة أيام عمل", {("3", "business_day")}),
         ("3 días hábiles", {("3", "business_day")}),
         ("2 million dollars", {("2000000", "money")}),
         ("one of us [3]", set()),

@@ -10,6 +10,8 @@ FOUND = [
     ("I am Peter O'Neill speaking", "en", [("PERSON", "Peter O'Neill")]),
     ("Mr. Brown told me", "en", [("PERSON", "Brown")]),
     ("Kind regards,\nJane Roe", "en", [("PERSON", "Jane Roe")]),
+    ("3 Nisan 1981 doğumluyum", "tr", [("DATE_OF_BIRTH", "3 Nisan 1981")]),
+    ("ولدت في ٣ أبريل ١٩٨١", "ar", [("DATE_OF_BIRTH", "٣ أبريل ١٩٨١")]),
     ("Ich heiße Hans Müller.", "de", [("PERSON", "Hans Müller")]),
     ("Mein Name ist Jürgen von der Heide", "de", [("PERSON", "Jürgen von der Heide")]),
     ("Frau Schmidt hat angerufen", "de", [("PERSON", "Schmidt")]),

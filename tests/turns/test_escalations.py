@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
 from helios.embedded.supervisor import Stack
-from tests.caller import Api
+from tests.caller import Api, Customer, Heard
 
 SET_STATUS = "UPDATE escalations SET status = $2 WHERE id = $1::uuid"
 
@@ -88,3 +90,20 @@ async def test_whoever_is_in_danger_hears_of_help_while_a_person_is_waited_for_a
     assert (last["role"], "988" in last["content"]) == ("system", True), last
     asked = (await api.http.get(escalation, headers=agent)).json()
     assert (asked["priority"], asked["due_at"] < before["due_at"]) == ("P0", True)
+    told = await read_turns(customer, 2)
+    updated = [each.data for each in told if each.type == "escalation.updated"]
+    assert [(each["id"], each["status"]) for each in updated] == [(asked["id"], "open")]
+    due = datetime.fromisoformat(updated[0]["due_at"])
+    assert abs(due - datetime.fromisoformat(asked["due_at"])) < timedelta(milliseconds=1)
+    assert set(updated[0]) == {"id", "status", "due_at", "agent_display_name"}
+
+
+async def read_turns(customer: Customer, turns: int) -> list[Heard]:
+    """Everything that the stream tells up to the end of so many turns."""
+    told: list[Heard] = []
+    async with aclosing(customer.events(None)) as events:
+        async for event in events:
+            told.append(event)
+            if event.type == "turn.completed" and event.data["turn"] == turns:
+                break
+    return told

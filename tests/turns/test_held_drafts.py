@@ -43,7 +43,7 @@ async def written(text: str, encode: Any = None) -> Answer:
     scripted = SimpleNamespace(local=False, stream=stream)
     resources = cast(Resources, SimpleNamespace(generators={"scripted": scripted}))
     ref = TurnRef(uuid4(), uuid4(), 1)
-    prompt = Prompt("Bank", "en", "What does it cost?", None, (), ())
+    prompt = Prompt("Bank", "en", "Hello", None, (), ())
     answer = Answer(ref, uuid4(), 1, 1, prompt, Gate(Standard(answer_context, "en", 1)), 0, streams=False)
     work = Generate(ref, "scripted", Understanding(1, "begun"))
     keys = cast(Keys, SimpleNamespace(fingerprint=lambda *_: b""))
