@@ -27,6 +27,7 @@ from activities import (
     reporting,
     retention,
     signatures,
+    steps,
 )
 from activities.resources import Resources
 from helios import frames
@@ -40,7 +41,7 @@ from helios.models.language import LanguageIdentifier
 from helios.outbound import Outbound
 from helios.rules.replaying import open_replay
 from helios.rules.versions import DraftRef, add_draft
-from helios.settings import Settings
+from helios.settings import PROJECT, Settings
 from schema.clocks import Ring, TicketRef
 from schema.ingestion import Publish, VersionRef
 from schema.intents import FailTraining, IntentsRef
@@ -88,6 +89,8 @@ PART_OF = {
 NOTHING = {"load_escalation"}
 """What only reads."""
 
+MARK = "__temporal_activity_definition"
+"""What `activity.defn` leaves on a function."""
 ROLES = ("admin", "supervisor", "agent", "knowledge_editor", "knowledge_approver", "compliance_officer")
 CHARGE = "There is a charge of 240 dollars on my card that I did not make."
 COUNT = "SELECT count(*) FROM audits WHERE tenant_id = $1 AND action = $2"
@@ -99,6 +102,20 @@ def test_every_step_is_decided_about() -> None:
     known = {step for group in groups for step in getattr(group, "__abstractmethods__", ())}
     assert known == LEAVES.keys() | set(BY_STEPS.values()) | PART_OF.keys() | NOTHING
     assert set(PART_OF.values()) <= {*LEAVES.values(), *BY_STEPS}
+
+
+def test_what_workers_run_is_what_the_walk_knows() -> None:
+    """A step that a worker got in another way would change things unseen."""
+    groups = [each for each in vars(steps).values() if isinstance(each, type)]
+    run = {name for group in groups for name, step in vars(group).items() if hasattr(step, MARK)}
+    assert run == LEAVES.keys() | set(BY_STEPS.values()) | PART_OF.keys() | NOTHING
+    declared = {
+        path.relative_to(PROJECT).as_posix()
+        for folder in ("activities", "helios", "schema", "workflows", ".")
+        for path in (PROJECT / folder).glob("*.py" if folder == "." else "**/*.py")
+        if "activity.defn" in path.read_text(encoding="utf-8")
+    }
+    assert declared == {"activities/signatures.py", "activities/steps.py"}
 
 
 @dataclass(frozen=True, slots=True)
