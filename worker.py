@@ -23,6 +23,7 @@ from activities.resources import Resources
 from activities.steps import (
     Clocks,
     Corrections,
+    EmbedderChanges,
     Escalations,
     FollowUps,
     Gaps,
@@ -40,6 +41,8 @@ from helios.audit_log.sealer import EVERY_S as SEAL_S
 from helios.audit_log.sealer import seal_all
 from helios.clock_starting import start_clocks
 from helios.database import Database
+from helios.embedders.registry import build_embedders
+from helios.embedders.starting import start_changes
 from helios.heartbeat import beat
 from helios.intents.starting import start_trainings
 from helios.keyring import Keyring
@@ -66,6 +69,7 @@ from schema.intents import training_queue
 from workflows.access import AccessWorkflow
 from workflows.clock import ClockWorkflow
 from workflows.conversation import ConversationWorkflow
+from workflows.embedder_change import EmbedderChangeWorkflow
 from workflows.erasure import ErasureWorkflow
 from workflows.escalation import EscalationWorkflow
 from workflows.follow_up import FollowUpWorkflow
@@ -82,6 +86,7 @@ log = structlog.get_logger()
 WORKFLOWS: Sequence[type] = (ConversationWorkflow, EscalationWorkflow, ClockWorkflow)
 BATCH_WORKFLOWS: Sequence[type] = (
     AccessWorkflow,
+    EmbedderChangeWorkflow,
     ErasureWorkflow,
     FollowUpWorkflow,
     IngestionWorkflow,
@@ -93,7 +98,7 @@ BATCH_WORKFLOWS: Sequence[type] = (
     RetentionWorkflow,
     SyncWorkflow,
 )
-BATCH_STEPS = (Knowledge, FollowUps, Intents, Gaps, Privacy, PolicyReplays, Reports)
+BATCH_STEPS = (Knowledge, EmbedderChanges, FollowUps, Intents, Gaps, Privacy, PolicyReplays, Reports)
 DRAIN = timedelta(seconds=20)
 MAIL_S = 5.0
 """How often mail is looked for that the API could not send: it sends at once what it can."""
@@ -111,8 +116,9 @@ async def open_resources(config: Settings, database: Database, keyring: Keyring,
     find_names = partial(tag, encoder, await asyncio.to_thread(Tagger.load))
     await asyncio.to_thread(warm_up)
     generators = {generator.name: generator for generator in build_chain(config, encoder, intents)}
+    embedders = await asyncio.to_thread(build_embedders, config, lambda: encoder)
     stream = frames.Frames(valkey)
-    return Resources(config, database, keyring, stream, encoder, intents, languages, find_names, generators)
+    return Resources(config, database, keyring, stream, encoder, intents, languages, find_names, generators, embedders)
 
 
 def workflow_runner(config: Settings) -> WorkflowRunner:
@@ -198,6 +204,7 @@ def rounds(config: Settings, database: Database, keyring: Keyring, client: Clien
         ("clocks", partial(start_clocks, database, client, config), CLOCKS_S, SHARE),
         ("mail", posting, MAIL_S, SHARE),
         ("knowledge", partial(start_what_waits, database, client, config), LOOK_EVERY_S, SHARE),
+        ("embedders", partial(start_changes, database, client, config), LOOK_EVERY_S, SHARE),
         ("follow-ups", partial(start_follow_ups, database, client, config), LOOK_EVERY_S, SHARE),
         ("privacy", partial(start_privacy_requests, database, client, config), LOOK_EVERY_S, SHARE),
         ("intents", partial(start_trainings, database, client, config), LOOK_EVERY_S, SHARE),
@@ -232,6 +239,7 @@ async def run(config: Settings) -> None:
         task.cancel()
     for generator in resources.generators.values():
         await generator.close()
+    await resources.embedders.close()
     await valkey.aclose()
     await database.close()
 

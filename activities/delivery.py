@@ -22,7 +22,7 @@ from helios import audit, facts
 from helios.crypto import Keys
 from helios.facts import Fact
 from helios.frames import frame_number, last_of_epoch
-from helios.knowledge.retrieval import FOR_CUSTOMER_IN, IN_FORCE
+from helios.knowledge.visible import FOR_CUSTOMER_IN, IN_FORCE
 from helios.rules.policy import Policy, policy_of
 from helios.texts import text as say
 from schema.steps import Deliver, Delivered, Priority, Understanding
@@ -250,6 +250,7 @@ async def _close_books(
         "intent": {"name": found.intent, "confidence": found.intent_confidence},
         "situations": found.situations,
         "situation": work.situation,
+        "retrieval": {"embedder": found.embedder, "failure": found.embedder_failure or None},
         "passages": [{"chunk_id": str(each.chunk_id), "score": each.score} for each in found.passages],
         "policy_version": policy.version,
         "policy_digest": policy.digest,

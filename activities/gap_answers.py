@@ -21,7 +21,8 @@ from helios import audit
 from helios.crypto import Shredded
 from helios.knowledge.extraction import select_sentences
 from helios.knowledge.gaps import QUESTION, row_of
-from helios.knowledge.retrieval import CUSTOMERS, PASSAGES, Filters, search_for
+from helios.knowledge.retrieval import PASSAGES, Filters, search_for
+from helios.knowledge.visible import CUSTOMERS
 from helios.llm.base import Passage, Prompt
 from schema.privacy import TenantRef
 

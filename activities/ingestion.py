@@ -21,7 +21,11 @@ from temporalio.exceptions import ApplicationError
 from activities.beating import beating
 from activities.fetching import fetch_version, note_content
 from activities.resources import Resources
+from activities.space_filling import fill_version
 from helios import audit
+from helios.embedders.base import EmbedderError
+from helios.embedders.changes import lock_spaces
+from helios.embedders.spaces import Within
 from helios.ids import new_id
 from helios.knowledge.chunking import Chunk as Piece
 from helios.knowledge.chunking import chunk_text
@@ -124,10 +128,22 @@ async def embed_chunks(resources: Resources, ref: VersionRef) -> Progress:
     rows = _rows(ref, version, pieces, known, encoded, embedder)
     done = Progress(begun.total, begun.done + len(pieces), begun.reused + len(pieces) - len(fresh))
     async with resources.database.tenant(ref.tenant_id) as connection:
-        return await _store(connection, ref, rows, begun, done)
+        stored = await _store(connection, ref, rows, begun, done)
+    await _fill_space(resources, ref)
+    return stored
+
+
+async def _fill_space(resources: Resources, ref: VersionRef) -> None:
+    """What is reviewed and published is found in the space that is searched: an embedder that is away is waited for."""
+    try:
+        await beating(fill_version(resources, Within(ref.tenant_id, ref.source_id, ref.version)))
+    except EmbedderError as error:
+        wait = timedelta(seconds=error.retry_after_s) if error.retry_after_s else None
+        raise ApplicationError(str(error), type=error.kind, next_retry_delay=wait) from None
 
 
 async def finish_ingestion(resources: Resources, ref: VersionRef) -> None:
+    await _fill_space(resources, ref)
     async with resources.database.tenant(ref.tenant_id) as connection:
         if (await connection.execute(FINISH, _where(ref))).rowcount:
             await _record(connection, ref, "knowledge.ingested", {})
@@ -158,6 +174,7 @@ async def publish_version(resources: Resources, work: Publish) -> bool:
 async def _store(
     connection: AsyncConnection, ref: VersionRef, rows: Sequence[dict[str, Any]], begun: Progress, done: Progress
 ) -> Progress:
+    await lock_spaces(connection, ref.tenant_id, shared=True)
     at = (await connection.execute(POSITION, _where(ref))).one_or_none()
     if at is None:
         return Progress(begun.total, begun.total, begun.reused)

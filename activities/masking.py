@@ -10,9 +10,7 @@ from helios.detection.personal import find
 from helios.detection.redaction import tokenise
 from helios.detection.spans import Span
 from helios.rules.redaction import Applied
-
-IN_HOUSE = frozenset({"offline"})
-"""Generators that read in this process: what they read goes nowhere, and the encoder's passes can be saved."""
+from helios.tenant_settings import IN_HOUSE
 
 
 async def without_personal_data(

@@ -26,7 +26,8 @@ THREAD = text(
         (SELECT version FROM policies WHERE tenant_id = :tenant_id AND status = 'published') AS policy_version,
         (SELECT version FROM redaction_rules
          WHERE tenant_id = :tenant_id AND status = 'published') AS redaction_version,
-        (SELECT version FROM intent_sets WHERE tenant_id = :tenant_id AND status = 'published') AS intents_version
+        (SELECT version FROM intent_sets WHERE tenant_id = :tenant_id AND status = 'published') AS intents_version,
+        (SELECT space FROM embedder_changes WHERE tenant_id = :tenant_id AND status = 'in_force') AS embedder_space
     FROM threads JOIN tenants ON tenants.id = threads.tenant_id
     WHERE threads.tenant_id = :tenant_id AND threads.id = :id
     """

@@ -9,6 +9,7 @@ from uuid import UUID
 from helios.database import Database
 from helios.detection.known_spans import KnownSpans
 from helios.detection.spans import Span
+from helios.embedders.registry import Embedders
 from helios.fair_turns import FairTurns
 from helios.frames import Frames
 from helios.intents.published import TenantIntents
@@ -37,6 +38,8 @@ class Resources:
     """Names, places and the like in a text of any length: see helios/models/tagger.py."""
     generators: Mapping[str, Generator]
     """By name, in the order in which they are tried."""
+    embedders: Embedders
+    """Of knowledge, for those tenants that chose another one than `encoder`."""
     outbound: Outbound = field(default_factory=Outbound)
     """Where knowledge is fetched from."""
     known_spans: KnownSpans = field(default_factory=KnownSpans)

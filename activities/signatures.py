@@ -11,6 +11,7 @@ from datetime import datetime
 from temporalio import activity
 
 from schema.clocks import Ring, TicketRef, Ticking
+from schema.embedders import ChangeRef, Embedded, EmbedMore, Switched
 from schema.follow_ups import CorrectConversation, Corrected, FollowedUp, FollowUpRef
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
 from schema.intents import Encoded, FailTraining, IntentsRef
@@ -161,6 +162,25 @@ class KnowledgeSteps(ABC):
     @abstractmethod
     async def publish_version(self, work: Publish) -> bool:
         """Publishes, if that approval still stands. Whether the version is published."""
+
+
+class EmbedderSteps(ABC):
+    """A change to another embedder."""
+
+    @activity.defn
+    @abstractmethod
+    async def embed_more(self, work: EmbedMore) -> Embedded:
+        """Gives further chunks their vectors, for some seconds."""
+
+    @activity.defn
+    @abstractmethod
+    async def switch_embedder(self, ref: ChangeRef) -> Switched:
+        """Puts the new space in force, if every chunk is in it."""
+
+    @activity.defn
+    @abstractmethod
+    async def remove_old_vectors(self, ref: ChangeRef) -> int:
+        """Removes some that nobody searches any more. How many: 0 when all are gone."""
 
 
 class FollowUpSteps(ABC):

@@ -18,6 +18,7 @@ from activities import (
     clocks,
     correcting,
     delivery,
+    embedder_change,
     erasure,
     escalation,
     following_up,
@@ -37,6 +38,7 @@ from activities.resources import Resources
 from activities.signatures import (
     ClockSteps,
     CorrectionSteps,
+    EmbedderSteps,
     EscalationSteps,
     FollowUpSteps,
     GapSteps,
@@ -49,6 +51,7 @@ from activities.signatures import (
 )
 from helios.crypto import Shredded
 from schema.clocks import Ring, TicketRef, Ticking
+from schema.embedders import ChangeRef, Embedded, EmbedMore, Switched
 from schema.follow_ups import CorrectConversation, Corrected, FollowedUp, FollowUpRef
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
 from schema.intents import Encoded, FailTraining, IntentsRef
@@ -102,8 +105,7 @@ class Turns(TurnSteps):
 
     @activity.defn
     async def understand(self, turn: TurnRef) -> Understanding:
-        async with self._resources.computing.of(turn.tenant_id):
-            return await _run(understanding.understand, self._resources, turn)
+        return await _run(understanding.understand, self._resources, turn)
 
     @activity.defn
     async def generate(self, work: Generate) -> Generated:
@@ -146,6 +148,23 @@ class Corrections(CorrectionSteps):
     @activity.defn
     async def correct_conversation(self, work: CorrectConversation) -> Corrected:
         return await _run(correcting.correct_conversation, self._resources, work)
+
+
+class EmbedderChanges(EmbedderSteps):
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @activity.defn
+    async def embed_more(self, work: EmbedMore) -> Embedded:
+        return await beating(_run(embedder_change.embed_more, self._resources, work))
+
+    @activity.defn
+    async def switch_embedder(self, ref: ChangeRef) -> Switched:
+        return await _run(embedder_change.switch_embedder, self._resources, ref)
+
+    @activity.defn
+    async def remove_old_vectors(self, ref: ChangeRef) -> int:
+        return await _run(embedder_change.remove_old_vectors, self._resources, ref)
 
 
 class FollowUps(FollowUpSteps):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,12 +20,14 @@ from activities.screening import Screened, screen
 from helios import facts
 from helios.crypto import Keys
 from helios.detection.redaction import tokenise
+from helios.embedders.asking import NOT_ASKED, Asked, ask
 from helios.intents.document import SHIPPED_VERSION
 from helios.knowledge.retrieval import PASSAGES, audiences_in, search
 from helios.knowledge.several import interleaved, queries_of
 from helios.llm.base import PastMessage
 from helios.models.intent import Intent, IntentClassifier
 from helios.rules.policy import Policy, policy_of
+from helios.rules.redaction import Redaction, redaction_of
 from schema.steps import ScoredPassage, TurnRef, Understanding
 from schema.visibility import shown_channel
 
@@ -50,6 +53,7 @@ class Begun:
     policy: Policy
     intents: IntentClassifier | None
     """The tenant's own; None: the shipped one."""
+    redaction: Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +68,17 @@ class Classified:
 
 
 async def understand(resources: Resources, requested: TurnRef) -> Understanding:
-    keys = await resources.keyring.conversation(requested.tenant_id, requested.conversation_id)
-    async with resources.database.tenant(requested.tenant_id) as connection:
-        begun = await begin_turn(resources, connection, keys, requested)
-    if begun is None:
-        return Understanding(turn=requested.turn, state="done")
-    if begun.thread.status in WITH_HUMAN:
-        return await _listen_in(resources, begun)
-    await resources.frames.announce(requested.tenant_id, requested.conversation_id, begun.thread.last_seq + 1)
-    return await _look_into(resources, begun)
+    async with AsyncExitStack() as place:
+        await place.enter_async_context(resources.computing.of(requested.tenant_id))
+        keys = await resources.keyring.conversation(requested.tenant_id, requested.conversation_id)
+        async with resources.database.tenant(requested.tenant_id) as connection:
+            begun = await begin_turn(resources, connection, keys, requested)
+        if begun is None:
+            return Understanding(turn=requested.turn, state="done")
+        if begun.thread.status in WITH_HUMAN:
+            return await _listen_in(resources, begun)
+        await resources.frames.announce(requested.tenant_id, requested.conversation_id, begun.thread.last_seq + 1)
+        return await _look_into(resources, begun, place)
 
 
 async def begin_turn(resources: Resources, connection: AsyncConnection, keys: Keys, requested: TurnRef) -> Begun | None:
@@ -90,28 +96,32 @@ async def begin_turn(resources: Resources, connection: AsyncConnection, keys: Ke
     await facts.append(connection, ref.tenant_id, ref.conversation_id, [facts.stage(ref.turn, "screening")])
     policy = await policy_of(connection, ref.tenant_id, thread.policy_version)
     intents = await resources.tenant_intents.of(connection, ref.tenant_id, thread.intents_version, resources.encoder)
-    return Begun(thread, ref, messages, language, policy, intents)
+    redaction = await redaction_of(connection, ref.tenant_id, thread.redaction_version)
+    return Begun(thread, ref, messages, language, policy, intents, redaction)
 
 
-async def _look_into(resources: Resources, begun: Begun) -> Understanding:
+async def _look_into(resources: Resources, begun: Begun, place: AsyncExitStack) -> Understanding:
     started = time.perf_counter()
     question, masked, history = words_of(begun)
     found = await classify(resources, question, history, begun.language, begun.intents)
     classified_at = time.perf_counter()
     screened = screen(question, masked, found.question_vector, begun.policy)
     screened_at = time.perf_counter()
-    passages = []
+    passages, asked = list[ScoredPassage](), NOT_ASKED
     if screened.verdict == "answer" or screened.wants_draft:
         if screened.wants_draft:
             found = await asyncio.to_thread(_about, resources, found, screened.reason)
+        asked = await _ask_space(resources, begun, found, place)
         spoken = settings_of(begun.thread).language_for(begun.language)
-        passages = await retrieve(resources, begun.ref, found, spoken)
+        passages = await retrieve(resources, begun.ref, found, spoken, asked)
     return replace(
         _seen(begun, "begun", found, screened),
         reason=screened.reason,
         passages=passages,
         generators=settings_of(begun.thread).chain(tuple(resources.generators)),
         wants_draft=screened.wants_draft,
+        embedder=asked.embedder,
+        embedder_failure=asked.failure,
         step_ms=_milliseconds(started, classified_at, screened_at),
     )
 
@@ -181,12 +191,31 @@ def _about(resources: Resources, found: Classified, situation: str) -> Classifie
     return replace(found, queries=(query,), vectors=resources.encoder.embed([query]))
 
 
-async def retrieve(resources: Resources, ref: TurnRef, found: Classified, language: str) -> list[ScoredPassage]:
+async def _ask_space(resources: Resources, begun: Begun, found: Classified, place: AsyncExitStack) -> Asked:
+    """The queries' vectors in the space that was in force when the turn began.
+
+    They may be made outside: what the tenant's own rules find in the queries stays here too, and the turn's place among
+    those that compute is another's while it waits.
+    """
+    space, in_house = begun.thread.embedder_space, settings_of(begun.thread).in_house
+    queries = [tokenise(each, begun.redaction.find(each)).text for each in found.queries]
+    embedder = resources.embedders.of_space(space) if space is not None else None
+    if embedder is None or not embedder.remote or in_house:
+        return await ask(resources.embedders, space, queries, in_house=in_house)
+    await place.aclose()
+    asked = await ask(resources.embedders, space, queries, in_house=in_house)
+    await place.enter_async_context(resources.computing.of(begun.ref.tenant_id))
+    return asked
+
+
+async def retrieve(
+    resources: Resources, ref: TurnRef, found: Classified, language: str, asked: Asked = NOT_ASKED
+) -> list[ScoredPassage]:
     async with resources.database.tenant(ref.tenant_id) as connection:
         audiences = await audiences_in(connection, ref.tenant_id, ref.conversation_id)
         rankings = [
-            await search(connection, ref.tenant_id, query, vector, language, audiences)
-            for query, vector in zip(found.queries, found.vectors, strict=True)
+            await search(connection, ref.tenant_id, query, vector, language, audiences, near)
+            for query, vector, near in zip(found.queries, found.vectors, asked.for_each(found.queries), strict=True)
         ]
     return interleaved(rankings, PASSAGES)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,6 +20,7 @@ from api import (
     customer_tokens,
     demo,
     documents,
+    embedders,
     errors,
     escalations,
     examinations,
@@ -69,6 +72,7 @@ from api.state import Services
 from api.tenant_walls import TenantWalls
 from helios import frames
 from helios.database import Database
+from helios.embedders.registry import build_embedders
 from helios.ended_tokens import EndedTokens
 from helios.identity.breached import Breached
 from helios.identity.lockout import Lockout
@@ -76,6 +80,7 @@ from helios.identity.providers import open_providers
 from helios.keyring import Keyring
 from helios.kms import root_of
 from helios.mail import open_mailer
+from helios.models.embedder import Embedder
 from helios.outbox import Post
 from helios.settings import Settings, settings
 from helios.temporal import Conversations, connect
@@ -103,7 +108,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     managing = (tenants, tenant_settings, tenant_sso, users, factor_resets, api_keys)
     telling = (audit_events, audit_proofs, reports)
     versions = (knowledge_versions, knowledge_follow_ups)
-    knowing = (knowledge, *versions, knowledge_sitemaps, knowledge_search, knowledge_gaps, gap_drafts)
+    knowing = (embedders, knowledge, *versions, knowledge_sitemaps, knowledge_search, knowledge_gaps, gap_drafts)
     ruling = (policies, policy_replays, redaction_rules, intents, regulated_tickets)
     asked = (privacy_requests, legal_holds, statutory_records, retention, scheduled_reports)
     around = (operations, codec, demo, help_pages, well_known)
@@ -164,6 +169,8 @@ def _lifespan(config: Settings) -> Any:
             tenants=Tenants(database),
             ended_tokens=EndedTokens(database),
             access=(access := AccessLog(database, config.access_log_window_s)),
+            encoder=(encoder := cache(partial(Embedder.load, config))),
+            embedders=(known := await asyncio.to_thread(build_embedders, config, encoder)),
         )
         await hub.start()
         await token_keys.start()
@@ -176,6 +183,7 @@ def _lifespan(config: Settings) -> Any:
             await token_keys.stop()
             await breached.close()
             await access.stop()
+            await known.close()
             await valkey.aclose()
             await database.close()
 

@@ -13,7 +13,7 @@ from helios.refusals import Refused
 from helios.tokens import Identity
 
 REFUSALS = {code: code for code in ("not_found", "four_eyes", "version_conflict", "ticket_conflict", "gate_not_passed",
-                                 "training_busy")}  # fmt: skip
+                                 "training_busy", "embedder_conflict")}  # fmt: skip
 """Every code of `Refused`, all of them published."""
 
 

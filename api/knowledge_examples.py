@@ -6,8 +6,8 @@ from api.conversation_examples import page
 from api.described import ID, TIME
 
 __all__ = [
-    "CITING", "DIFF", "FOLLOW_UP", "FOLLOW_UP_TRIED", "GAPS", "GAPS_STARTED", "GAP_DRAFT", "PASSAGE", "SITEMAP",
-    "SOURCE", "SUBMITTED", "VERSION", "VERSION_WHOLE", "page",
+    "CITING", "DIFF", "EMBEDDER", "EMBEDDER_CHANGE", "FOLLOW_UP", "FOLLOW_UP_TRIED", "GAPS", "GAPS_STARTED",
+    "GAP_DRAFT", "PASSAGE", "SITEMAP", "SOURCE", "SUBMITTED", "VERSION", "VERSION_WHOLE", "page",
 ]  # fmt: skip
 
 SOURCE = {
@@ -33,6 +33,20 @@ DIFF = {
 CITING = {
     "id": ID, "conversation_id": ID, "customer_id": ID, "conversation_status": "active", "turn": 1,
     "role": "assistant", "created_at": TIME, "follow_up": "told",
+}  # fmt: skip
+EMBEDDER_CHANGE = {
+    "id": ID, "embedder": "multilingual", "space": "multilingual:2f6d1c90ab34", "status": "embedding",
+    "chunks_total": 1200, "chunks_done": 640, "trouble": None, "requested_by": ID,
+    "created_at": TIME, "switched_at": None, "finished_at": None, "cleaned_at": None,
+}  # fmt: skip
+EMBEDDER = {
+    "embedder": "local", "space": "local", "configured": True, "chunks": 1200, "missing": 0,
+    "available": [
+        {"name": "local", "space": "local", "dimension": 384, "multilingual": False, "remote": False},
+        {"name": "multilingual", "space": "multilingual:2f6d1c90ab34", "dimension": 384, "multilingual": True,
+         "remote": False},
+    ],
+    "change": EMBEDDER_CHANGE,
 }  # fmt: skip
 FOLLOW_UP = {
     "id": ID, "source_id": ID, "version": 2, "status": "running", "conversations": 14, "customers": 12,

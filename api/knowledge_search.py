@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
@@ -18,11 +16,11 @@ from api.knowledge_examples import PASSAGE
 from api.languages import language_of
 from api.models import KnowledgeSearch, SearchFilters
 from api.problems import Problem
+from api.search_vectors import vectors_of
 from api.state import State
-from helios.knowledge.retrieval import CUSTOMERS, Filters, audiences_of, search_for
+from helios.knowledge.retrieval import Filters, audiences_of, search_for
+from helios.knowledge.visible import CUSTOMERS
 from helios.llm.base import Passage
-from helios.models.embedder import Embedder
-from helios.settings import Settings
 from helios.tokens import Identity
 
 router = APIRouter(prefix="/v1/knowledge", tags=["Knowledge"], route_class=IdempotentRoute)
@@ -52,8 +50,7 @@ async def search_knowledge(
     may_see = CUSTOMERS if asker.kind == "customer" else STAFF_SEE
     visible = tuple(each for each in may_see if asked.visibility in (None, each))
     language = asked.language or await language_of(body.query)
-    encoder = await asyncio.to_thread(_encoder, services.settings)
-    vectors = await asyncio.to_thread(encoder.embed, [body.query])
+    vector, near = await vectors_of(services, asker.tenant_id, body.query, language)
     async with services.database.tenant(asker.tenant_id) as connection:
         filters = Filters(
             source_ids=tuple(asked.source_ids or ()),
@@ -64,7 +61,7 @@ async def search_knowledge(
             as_of=body.as_of,
         )
         found = await search_for(
-            connection, asker.tenant_id, body.query, vectors[0], language, visible, filters, body.top_k
+            connection, asker.tenant_id, body.query, vector, language, visible, filters, body.top_k, near
         )
     return JSONResponse({"passages": [_passage_json(passage) for passage in found]})
 
@@ -87,9 +84,3 @@ def _passage_json(passage: Passage) -> dict[str, Any]:
         "score": round(passage.score, 4),
         "url": passage.url,
     }
-
-
-@lru_cache(maxsize=1)
-def _encoder(settings: Settings) -> Embedder:
-    """Loaded by the first search of the process: 0.4 s and 130 MB that an API without searches does not pay."""
-    return Embedder.load(settings)

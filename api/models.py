@@ -266,6 +266,10 @@ class NewFollowUp(Body):
     dry_run: Annotated[StrictBool, Field(description="Only say how many it would be")] = False
 
 
+class NewEmbedderChange(Body):
+    embedder: Annotated[StrictStr, Field(pattern="^[a-z][a-z0-9-]{0,31}$", description="One of `available`")]
+
+
 class SearchFilters(Body):
     source_ids: Annotated[list[UUID], Field(max_length=100)] | None = None
     tags: Annotated[list[Label], Field(max_length=20)] | None = None

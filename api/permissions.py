@@ -35,6 +35,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "knowledge.approve": frozenset({"admin", "knowledge_approver"}),
     "knowledge.withdraw": frozenset({"admin", "knowledge_approver", "compliance_officer"}),
     "knowledge.follow_up": frozenset({"admin", "knowledge_approver", "compliance_officer"}),
+    "embedder.change": frozenset({"admin"}),
     "analytics.read": KNOWLEDGE | {"admin", "supervisor", "analyst", "compliance_officer", "auditor"},
     "tickets.read": STAFF,
     "tickets.change": AGENTS | {"compliance_officer"},

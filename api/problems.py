@@ -82,6 +82,8 @@ CODES: dict[str, Code] = {
     "claimed_by_another": Code(409, "Another agent holds this escalation", "Ask them to release it; a supervisor can take it over."),
     "no_draft": Code(409, "There is no draft to decide about", "Use `respond` with your own words, or wait until a draft is there."),
     "version_conflict": Code(409, "The version's state does not allow this", "Read the version again: somebody may have been faster. Only what waits for review can be approved or rejected, and only what was published before can be rolled back to."),
+    "embedder_conflict": Code(409, "The embedder cannot be changed now", "`detail` says what stands in the way: `GET /v1/knowledge/embedder` shows the change that is under way, which can be cancelled."),
+    "unknown_embedder": Code(422, "There is no such embedder here", "`GET /v1/knowledge/embedder` lists those that the operator has set up (HELIOS_EMBEDDERS)."),
     "gap_too_small": Code(409, "Too few customers asked this", "Words of customers are shown, and made a draft of, where at least `customers_min` of them asked. Write the article yourself, or wait."),
     "ticket_conflict": Code(409, "The ticket's state, or a regulation, does not allow this", "`detail` says what stands in the way. Read the ticket again: its clocks say which run, and docs/clocks.md which can be extended to which."),
     "rule_not_allowed": Code(422, "The rules may not be changed like this", "`errors` names each place. The safety minimum cannot be lowered or switched off, and what means nothing for a situation is refused: see docs/policies.md."),

@@ -35,7 +35,9 @@ from benchmarks.knowledge_filling import fill, make_tenants, read_real, resample
 from benchmarks.measures import percentile
 from helios.database import Database
 from helios.embedded.servers import embedded_servers
-from helios.knowledge.retrieval import CUSTOMERS, FOR_THEM, HOLDING, IN_FORCE, PLAN_IT_ANEW, VISIBLE_NOW, search
+from helios.knowledge.finding import PLAN_IT_ANEW
+from helios.knowledge.retrieval import HOLDING, search
+from helios.knowledge.visible import CUSTOMERS, FOR_THEM, IN_FORCE, VISIBLE_NOW
 from helios.migrations import migrate
 from helios.models.embedder import Embedder, Vectors
 from helios.settings import PROJECT, Settings, settings

@@ -59,6 +59,7 @@ VARIABLES = (
     Variable("HELIOS_AUDIT_ANCHOR_S3_KEY_ID", "An access key that may put, lock and list in it: see docs/audit.md."),
     Variable("HELIOS_AUDIT_ANCHOR_S3_SECRET", "That key's secret."),
     Variable("HELIOS_AUDIT_ANCHOR_S3_LOCK_DAYS", "How long nobody can remove a checkpoint.", default="2557"),
+    Variable("HELIOS_EMBEDDERS", "Embedders that tenants may choose, as JSON: see docs/embedders.md."),
     Variable("HELIOS_LLM", "Generators in the order they are tried.", default="anthropic,openai,offline"),
     Variable("OPENAI_API_KEY", "Unset: OpenAI is not asked."),
     Variable("OPENAI_BASE_URL", "Another server that speaks OpenAI's protocol."),

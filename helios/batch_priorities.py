@@ -8,6 +8,7 @@ from uuid import UUID
 
 from temporalio.common import Priority
 
+from schema.embedders import EMBEDDER_CHANGE_WORKFLOW
 from schema.ingestion import INGESTION_WORKFLOW, PUBLICATION_WORKFLOW
 from schema.intents import INTENT_TRAINING_WORKFLOW
 from schema.knowledge_gaps import GAPS_WORKFLOW
@@ -23,6 +24,7 @@ PRIORITY_KEYS = {
     GAPS_WORKFLOW: 4,
     POLICY_REPLAY_WORKFLOW: 4,
     INTENT_TRAINING_WORKFLOW: 5,
+    EMBEDDER_CHANGE_WORKFLOW: 5,
 }
 """1 goes first: somebody's right, and what was promised for a time. 5 goes last: what computes for minutes."""
 

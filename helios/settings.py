@@ -5,6 +5,7 @@ Each field is the environment variable `HELIOS_<NAME>`; the providers' own varia
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
@@ -13,13 +14,17 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from helios.embedders.config import EmbedderConfig
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):
     """One process's settings. Times end in their unit; sizes are bytes unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="HELIOS_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="HELIOS_", extra="ignore", frozen=True, populate_by_name=True, hide_input_in_errors=True
+    )
 
     # Where things are
     home: Path = PROJECT / ".helios"
@@ -142,6 +147,15 @@ class Settings(BaseSettings):
     audit_anchor_s3_lock_days: int = Field(default=2_557, ge=1)
     """How long nobody can remove a checkpoint (mode COMPLIANCE): seven years, as the books that it stands for."""
 
+    # Embedders of knowledge, beside the local one
+    embedders: tuple[EmbedderConfig, ...] = ()
+    """A JSON list of what tenants may choose, each with a `name` and either a `model` behind an API or a `folder` with
+    one in ONNX: see docs/embedders.md."""
+    embedder_query_timeout_s: float = Field(default=1.0, gt=0.0, le=10.0)
+    """How long a turn waits for a remote embedder; then it searches with the local one's vectors."""
+    embedder_keep_s: float = Field(default=3_600.0, ge=0.0)
+    """How long vectors are kept that nobody searches any more: so long, going back to their embedder costs nothing."""
+
     # Generators
     llm: Annotated[tuple[str, ...], NoDecode] = ()
     """Generators in the order they are tried, e.g. `anthropic,openai,offline`. Unset: what has a key, then offline."""
@@ -226,6 +240,8 @@ def _variable(name: str) -> str:
 def _written(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, tuple) and any(isinstance(each, EmbedderConfig) for each in value):
+        return json.dumps([each.written() for each in value])
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value)

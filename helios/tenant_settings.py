@@ -72,6 +72,9 @@ Issuer = Annotated[StrictStr, Field(pattern=ISSUER, max_length=512, description=
 Named = Annotated[StrictStr, Field(min_length=1, max_length=256, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 Roles = Annotated[tuple[Staff, ...], Field(min_length=1, max_length=8), AfterValidator(_distinct)]
 
+IN_HOUSE = frozenset({"offline"})
+"""Generators that read in this process: what they read goes nowhere."""
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -257,6 +260,11 @@ class TenantSettings(_Strict):
     def chain(self, available: tuple[str, ...]) -> list[str]:
         """Generators in the order in which this tenant wants them tried; one that it does not name sees nothing."""
         return [name for name in self.generators or available if name in available]
+
+    @property
+    def in_house(self) -> bool:
+        """Whether none of the tenant's texts may leave: the only generators that it names run here."""
+        return bool(self.generators) and set(self.generators) <= IN_HOUSE
 
     def stored(self) -> dict[str, Any]:
         """As JSON, with the defaults left out: a new default reaches whoever has not chosen."""

@@ -137,6 +137,10 @@ class Understanding:
     redaction_version: int = 1
     intents_version: int = 1
     """Of the tenant's intents: the model that named this turn's."""
+    embedder: str = "local"
+    """Whose vectors the passages were searched with."""
+    embedder_failure: str = ""
+    """Why not the ones of the embedder that the tenant chose: see `helios.embedders.asking`. Empty: it was."""
 
 
 @dataclass(frozen=True, slots=True)

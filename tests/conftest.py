@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ from helios.commands.up import start_application
 from helios.database import Database
 from helios.embedded import ports
 from helios.embedded.supervisor import Stack, running_stack
+from helios.embedders.config import EmbedderConfig
 from helios.keyring import Keyring, root_key
 from helios.settings import Settings
 from tests.caller import Api
+from tests.embedders.embedding_server import EmbeddingServer, embedding_server
+from tests.embedders.onnx_folder import make_folder
 from tests.neighbour import Neighbour, make_neighbour
 from tests.side_by_side import SideBySide
 
@@ -36,14 +39,27 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideByS
 
 
 @pytest.fixture(scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+def lab() -> Iterator[EmbeddingServer]:
+    """The server of the embedders `lab` and `lab-two`, which no tenant uses that was not told to."""
+    with embedding_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory, lab: EmbeddingServer) -> AsyncIterator[Stack]:
     """The running stack with the demo bank in it. Workflow code runs in Temporal's sandbox here.
 
     Limits are counted, and out of reach: all tests come from one address.
     """
+    here = {"base_url": lab.base_url, "api_key": "sk-LAB"}
+    embedders = (
+        EmbedderConfig.model_validate({"name": "lab", "model": "words", "dimension": 256, **here}),
+        EmbedderConfig.model_validate({"name": "lab-two", "model": "words", "dimension": 512, **here}),
+        EmbedderConfig(name="folder", folder=make_folder(tmp_path_factory.mktemp("folder"))),
+    )
     home: Path = tmp_path_factory.mktemp("stack") / "home"
     config = Settings(home=home, llm=("offline",), workflow_sandbox=True, rate_limits=1_000, access_log_window_s=0.5,
-                      sso_loopback=True)  # fmt: skip
+                      sso_loopback=True, embedders=embedders, embedder_keep_s=3.0)  # fmt: skip
     async with running_stack(config) as running:
         await start_application(running, config, lambda _title, _state: None)
         yield running

@@ -18,6 +18,16 @@ async def done_replay(api: Api, admin: dict[str, str]) -> str:
     return str(made["id"])
 
 
+async def cleaned_change(api: Api, admin: dict[str, str]) -> str:
+    """A change to the local embedder, which asks nobody: it is in force, and nothing more comes of it."""
+    changes = "/v1/knowledge/embedder-changes"
+    made = (await api.http.post(changes, json={"embedder": "local"}, headers=admin)).json()
+    async with asyncio.timeout(60):
+        while (await api.http.get(f"{changes}/{made['id']}", headers=admin)).json()["cleaned_at"] is None:
+            await asyncio.sleep(0.1)
+    return str(made["id"])
+
+
 async def looked_at_sitemap(api: Api, admin: dict[str, str]) -> str:
     """One that was looked at, and is not again for a day."""
     url = f"https://{uuid4().hex}.example/sitemap.xml"

@@ -72,7 +72,7 @@ def _generators(settings: Settings) -> Finding:
 def _place() -> Iterator[Finding]:
     from pydantic import ValidationError
 
-    from helios.diagnosis import stack
+    from helios.diagnosis import embedders, stack
     from helios.embedded.home import Home
     from helios.settings import Settings
 
@@ -84,6 +84,7 @@ def _place() -> Iterator[Finding]:
             yield Finding("settings", "wrong", f"{name}: {problem['msg']}.", "Change or unset the variable.")
         return
     yield _generators(settings)
+    yield from embedders.embedders(settings)
     home = Home(settings.home.expanduser().absolute())
     yield from stack.key_service(settings)
     place = stack.folder(home)

@@ -28,6 +28,7 @@ from helios.embedded.process import last_lines
 from helios.embedded.progress import progress
 from helios.embedded.supervisor import Program, Stack, running_stack
 from helios.embedded.supervisor import run as run_until_told
+from helios.embedders.config import EmbedderConfigError
 from helios.llm.chain import GeneratorConfigError, check_chain
 from helios.settings import Settings, settings
 
@@ -49,7 +50,8 @@ def serve(*, play_first: bool, worker: Sequence[str] = WORKER) -> int:
     config, began = settings(), time.monotonic()
     try:
         check_chain(config)
-    except GeneratorConfigError as error:
+        _check_embedders(config)
+    except (GeneratorConfigError, EmbedderConfigError) as error:
         print(f"{error}.", file=sys.stderr)
         return 1
 
@@ -67,6 +69,15 @@ def serve(*, play_first: bool, worker: Sequence[str] = WORKER) -> int:
                 await stack.forever()
 
     return run_until_told(body, config)
+
+
+def _check_embedders(config: Settings) -> None:
+    """What each process would find wrong is said once, before any of them starts. Raises `EmbedderConfigError`."""
+    if config.embedders:
+        from helios.embedders.registry import build_embedders
+        from helios.models.embedder import Embedder
+
+        build_embedders(config, lambda: Embedder.load(config))
 
 
 async def start_application(stack: Stack, config: Settings, report: Report, worker: Sequence[str] = WORKER) -> None:

@@ -72,8 +72,8 @@ class Fusion:
 
     def scores(self, question: Question) -> Scores:
         """(documents,) in the order of `documents`: higher is better, comparable within one question."""
-        fused: Scores = np.sum([_standard(sign) for sign in self._signs(question)], axis=0)
-        return _standard(fused)
+        fused: Scores = np.sum([standard(sign) for sign in self._signs(question)], axis=0)
+        return standard(fused)
 
     def nearness(self, questions: Vectors) -> Scores:
         """(questions, documents): the cosine of each document's nearest piece."""
@@ -115,9 +115,11 @@ def _stacked(pieces: Sequence[Piece], owners: npt.NDArray[np.int64]) -> tuple[Ve
     return np.concatenate(found), np.repeat(owners, [len(vectors) for vectors in found])
 
 
-def _standard(scores: Scores) -> Scores:
-    deviation = scores.std()
-    return (scores - scores.mean()) / deviation if deviation > 0 else np.zeros(len(scores))
+def standard(scores: npt.ArrayLike) -> Scores:
+    """Mean 0 and deviation 1; all 0 where all are the same."""
+    given = np.asarray(scores, dtype=np.float64)
+    deviation = given.std() if given.size else 0.0
+    return (given - given.mean()) / deviation if deviation > 0 else np.zeros(len(given))
 
 
 def _by_rank(scores: Scores) -> Scores:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helios.knowledge.fusion import Fusion, Piece, Question
+from helios.knowledge.fusion import Fusion, Piece, Question, standard
 from helios.knowledge.sentences import split_sentences
 from helios.knowledge.terms import matches, terms
 
@@ -38,17 +38,29 @@ class _Weights:
     words: float
 
 
+LOCAL_SHARE = 0.5
+"""What the order by the local encoder and by words counts beside the nearness in another embedder's space."""
+OWN_LANGUAGE = 0.5
+"""What a passage in the searched language is ahead there: of an article and its translation the one that is read."""
+
+
 # The encoder knows English only. Elsewhere its vectors still see names, numbers and loan words.
 _ENGLISH = _Weights(1.0, 0.5, 0.2)
 _OTHER = _Weights(0.5, 0.25, 1.0)
 
 
 def rank_passages(
-    candidates: Sequence[Passage], question: str, vector: Vectors, language: str, limit: int = DEFAULT_LIMIT
+    candidates: Sequence[Passage],
+    question: str,
+    vector: Vectors,
+    language: str,
+    limit: int = DEFAULT_LIMIT,
+    nearness: Sequence[float] | None = None,
 ) -> tuple[Passage, ...]:
     """The best `limit` of the candidates, best first; ties keep the order in which they came.
 
-    `question` and its `vector`, (384,), are those that were searched with; `language` is the customer's.
+    `question` and its `vector`, (384,), are those that were searched with; `language` is the customer's. `nearness` is
+    each candidate's in the space of another embedder, on whatever scale that has.
     """
     sentences = split_sentences(question)
     if language == "en" and len(sentences) >= LONG_QUESTION:
@@ -56,6 +68,9 @@ def rank_passages(
     else:
         scores = _weighed(candidates, question, vector, language)
         scores = _with_article(candidates, scores)
+    if nearness is not None:
+        own = np.array([passage.language == language for passage in candidates])
+        scores = list(standard(nearness) + LOCAL_SHARE * standard(scores) + OWN_LANGUAGE * own)
     order = sorted(range(len(candidates)), key=lambda index: (-scores[index], index))
     return tuple(candidates[index] for index in order[:limit])
 

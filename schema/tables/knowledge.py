@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pgvector.sqlalchemy import Vector
+from pgvector.sqlalchemy import HALFVEC, Vector
 from sqlalchemy import (
     ARRAY,
     Column,
@@ -16,11 +16,13 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field, SQLModel
 
+from schema.embedders import SPACE_DIMENSIONS
 from schema.tables.columns import (
     OfTenant,
     counter_column,
@@ -214,3 +216,59 @@ class Chunk(OfTenant, table=True):
             Computed("to_tsvector('simple'::regconfig, coalesce(heading, '') || ' ' || text)", persisted=True),
         ),
     )
+
+
+def _space_index(dimension: int) -> Index:
+    return Index(
+        f"ix_chunk_vectors_{dimension}",
+        literal_column(f"((embedding)::halfvec({dimension}))").label("of_the_dimension"),
+        postgresql_using="hnsw",
+        postgresql_ops={"of_the_dimension": "halfvec_cosine_ops"},
+        postgresql_where=text(f"dimension = {dimension}"),
+    )
+
+
+class ChunkVector(SQLModel, table=True):
+    """A chunk in the space of an embedder that a tenant chose beside the local one, whose vectors are in `chunks`.
+
+    `embedding` has `dimension` numbers, one of `SPACE_DIMENSIONS`.
+    """
+
+    __tablename__ = "chunk_vectors"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "chunk_id"], ["chunks.tenant_id", "chunks.id"], ondelete="CASCADE"),
+        Index("ix_chunk_vectors_chunk", "tenant_id", "chunk_id"),
+        *(_space_index(dimension) for dimension in SPACE_DIMENSIONS),
+    )
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id")
+    space: str = Field(primary_key=True)
+    chunk_id: UUID = Field(primary_key=True)
+    dimension: int
+    embedding: Any = Field(sa_type=HALFVEC)
+
+
+class EmbedderChange(OfTenant, table=True):
+    """A tenant's change to another embedder. Without one the local embedder is in force."""
+
+    __tablename__ = "embedder_changes"
+    __table_args__ = (
+        Index("ix_embedder_changes_embedding", "tenant_id", unique=True,
+              postgresql_where=text("status = 'embedding'")),
+        Index("ix_embedder_changes_in_force", "tenant_id", unique=True, postgresql_where=text("status = 'in_force'")),
+        Index("ix_embedder_changes_to_clean", "tenant_id", postgresql_where=text("cleaned_at IS NULL")),
+    )  # fmt: skip
+    embedder: str
+    space: str
+    status: str = text_column("embedding")
+    """`embedding`, `in_force`, `replaced` or `cancelled`."""
+    chunks_total: int = counter_column()
+    chunks_done: int = counter_column()
+    trouble: str | None = None
+    """What the embedder failed with last, if nothing was embedded since: a `FailureKind`."""
+    requested_by: UUID
+    created_at: datetime = now_column()
+    updated_at: datetime = now_column()
+    switched_at: datetime | None = time_column()
+    finished_at: datetime | None = time_column()
+    cleaned_at: datetime | None = time_column()
+    """When vectors that nobody searches any more were gone."""

@@ -20,7 +20,15 @@ from tests.api.operations import Operation
 from tests.api.problems import Rows
 from tests.caller import Api, Customer
 from tests.knowledge_editing import ingested, submit
-from tests.making import created, done_replay, drafted, looked_at_sitemap, privacy_things, running_ticket
+from tests.making import (
+    cleaned_change,
+    created,
+    done_replay,
+    drafted,
+    looked_at_sitemap,
+    privacy_things,
+    running_ticket,
+)
 from tests.neighbour import Neighbour, make_neighbour
 from tests.reports.keeping import kept_report
 
@@ -103,6 +111,7 @@ async def make_things(api: Api, operator: Api, kept: str, gap: str, drafts: int 
         "ticket_id": await running_ticket(api, admin),
         "replay_id": await done_replay(api, admin),
         "sitemap_id": await looked_at_sitemap(api, admin),
+        "change_id": await cleaned_change(api, admin),
         "session_id": sessions[0]["id"],
         "event_id": events[0]["id"],
         "conversation_id": customer.conversation,

@@ -22,6 +22,7 @@ from tests.analytics.gaps import ask, look
 from tests.api.operations import Operation, operations
 from tests.api.signing import bearer, signed_in
 from tests.caller import Api, Customer
+from tests.embedders.embedding_server import EmbeddingServer, failing
 from tests.knowledge_editing import ingested, submit
 from tests.neighbour import PASSWORD, Neighbour, make_neighbour
 
@@ -54,6 +55,7 @@ BY_STEPS = {
     "privacy_request.done": "write_export",
     "knowledge.follow_up_done": "tell_conversations",
     "conversation.corrected": "correct_conversation",
+    "embedder.switched": "switch_embedder",
     "knowledge_gap.found": "group_questions",
     "knowledge_gap.solved": "look_for_answers",
 }
@@ -136,7 +138,9 @@ async def walk(
         yield Walk(bank, api, operator, admin, [bank.tenant_id])
 
 
-async def test_every_operation_that_writes_leaves_an_event(walk: Walk, database: Database, keyring: Keyring) -> None:
+async def test_every_operation_that_writes_leaves_an_event(
+    walk: Walk, database: Database, keyring: Keyring, lab: EmbeddingServer
+) -> None:
     versions = await _handed_in(walk)
     await _gap(walk)
     await _account(walk, database, keyring)
@@ -148,6 +152,7 @@ async def test_every_operation_that_writes_leaves_an_event(walk: Walk, database:
     await _privacy(walk)
     await _tenant(walk)
     await _knowledge(walk, versions)
+    await _embedder(walk, lab)
     assert walk.silent == []
     assert await walk.all_of(BY_STEPS) == BY_STEPS.keys()
     assert walk.done == WRITING.keys() - EXCEPTED.keys()
@@ -267,6 +272,15 @@ async def _knowledge(walk: Walk, versions: list[dict[str, Any]]) -> None:
     for what in ("withdraw", "follow-ups"):
         await walk.do(f"{path}/versions/{{number}}/{what}", "knowledge_approver", {}, number=3, **source)
     await walk.do("DELETE /v1/knowledge/sources/{source_id}", **source)
+
+
+async def _embedder(walk: Walk, lab: EmbeddingServer) -> None:
+    path = "POST /v1/knowledge/embedder-changes"
+    lab.behave(failing(429, Retry_After="600"))
+    waiting = await walk.do(path, "admin", {"embedder": "lab"})
+    await walk.do(f"{path}/{{change_id}}/cancel", "admin", change_id=waiting["id"])
+    lab.behave()
+    await walk.do(path, "admin", {"embedder": "local"})
 
 
 async def _conversation(walk: Walk) -> None:

@@ -82,6 +82,8 @@ PART_OF = {
     "encode_examples": "intents.trained",
     "parse_version": "knowledge.ingested",
     "embed_chunks": "knowledge.ingested",
+    "embed_more": "embedder.switched",
+    "remove_old_vectors": "embedder.switched",
     "end_conversations": "customer.erased",
     "forget_histories": "privacy_request.done",
 }

@@ -307,6 +307,7 @@ def test_no_operation_is_left_out() -> None:
         "POST /v1/redaction-rules",
         "POST /v1/redaction-rules/try",
         "POST /v1/knowledge/sitemaps",
+        "POST /v1/knowledge/embedder-changes",
         "POST /v1/analytics/knowledge-gaps/refresh",
         "POST /codec/session",
         *(each for each in own if each.split()[1].startswith(ENDS_THE_CALLER)),

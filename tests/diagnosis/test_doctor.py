@@ -17,6 +17,7 @@ from helios.diagnosis import machine, stack
 from helios.embedded.home import Home
 from helios.embedded.servers import embedded_servers
 from helios.settings import PROJECT, Settings
+from tests.embedders.embedding_server import EmbeddingServer
 
 
 def _doctor(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -49,6 +50,24 @@ def test_a_busy_port_and_its_fix_are_named(tmp_path: Path) -> None:
     assert f"WRONG ports     Port {port}, asked for by HELIOS_VALKEY_PORT, is busy." in ended.stdout
     assert "-> Stop the program that uses it, or choose another port" in ended.stdout
     assert "1 to mend" in ended.stdout
+
+
+def test_each_embedder_is_named_with_what_is_wrong(tmp_path: Path, lab: EmbeddingServer) -> None:
+    key = "sk-SECRET-0123"
+    common = {"model": "words", "dimension": 256, "api_key": key}
+    known = [
+        {"name": "well", "base_url": lab.base_url, **common},
+        {"name": "away", "base_url": "http://127.0.0.1:9/v1", **common},
+        {"name": "empty", "folder": str(tmp_path)},
+    ]
+    ended = _doctor(HELIOS_HOME=str(tmp_path / "home"), HELIOS_EMBEDDERS=json.dumps(known))
+    assert ended.returncode == 1
+    told = [line for line in ended.stdout.splitlines() if " embedders " in line]
+    assert [line.split()[0] for line in told] == ["ok", "WRONG", "WRONG"]
+    assert "well asks its server: 256 dimensions" in told[0]
+    assert "It gives no vector (away: connection failed)" in told[1]
+    assert "holds none of model.onnx" in told[2]
+    assert key not in ended.stdout
 
 
 def test_a_setting_that_cannot_be_read_is_named_without_its_value(tmp_path: Path) -> None:

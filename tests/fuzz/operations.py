@@ -42,6 +42,7 @@ OUT_OF_REACH = {
     "DELETE /v1/tenants/{tenant_id}/sso/client-secret": SET_UP,
     "POST /v1/knowledge/sources/{source_id}/rollback": SECOND,
     "POST /v1/knowledge/sources/{source_id}/versions/{number}/follow-ups": "asks for a version that was withdrawn",
+    "POST /v1/knowledge/embedder-changes/{change_id}/cancel": "asks for a change that an embedder keeps waiting",
     "POST /v1/privacy/requests/{request_id}/approve": SECOND,
     "POST /v1/privacy/legal-holds/{hold_id}/confirm": SECOND,
     "GET /v1/privacy/requests/{request_id}/export": SECOND,

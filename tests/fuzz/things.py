@@ -15,7 +15,7 @@ from tests.analytics.gaps import bare_gap
 from tests.caller import Api, Customer
 from tests.fuzz.operations import Operation
 from tests.knowledge_editing import ingested, submit
-from tests.making import done_replay, drafted, looked_at_sitemap, privacy_things, running_ticket
+from tests.making import cleaned_change, done_replay, drafted, looked_at_sitemap, privacy_things, running_ticket
 from tests.neighbour import Neighbour, make_neighbour
 from tests.reports.keeping import kept_report
 
@@ -37,6 +37,7 @@ class Things:
             "escalation_id": self._conversations,
             "source_id": self._sources,
             "sitemap_id": self._sitemaps,
+            "change_id": self._changes,
             "gap_id": self._gaps,
             "tenant_id": self._tenants,
             "user_id": self._users,
@@ -89,6 +90,9 @@ class Things:
 
     async def _sitemaps(self) -> Known:
         return {"sitemap_id": await self._one_by_one(looked_at_sitemap)}
+
+    async def _changes(self) -> Known:
+        return {"change_id": await self._one_by_one(cleaned_change)}
 
     async def _gaps(self) -> Known:
         return {"gap_id": [await bare_gap(self._database, self._bank.tenant_id) for _ in range(self._each)]}

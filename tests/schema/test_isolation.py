@@ -49,6 +49,10 @@ HARD_TO_COME_BY = (
     "INSERT INTO follow_up_conversations (tenant_id, source_id, version, conversation_id, follow_up_id, status) "
     "SELECT tenant_id, source_id, version, threads.id, asked.id, 'told' FROM asked JOIN threads USING (tenant_id) "
     "LIMIT 1",
+    "INSERT INTO chunk_vectors (tenant_id, space, chunk_id, dimension, embedding) SELECT tenant_id, 'lab:0', id, 256, "
+    "array_fill(1, ARRAY[256])::real[]::vector::halfvec FROM chunks WHERE tenant_id = :tenant_id LIMIT 1",
+    "INSERT INTO embedder_changes (tenant_id, id, embedder, space, status, requested_by, cleaned_at) "
+    "VALUES (:tenant_id, :id, 'lab', 'lab:0', 'replaced', :user_id, now())",
     "INSERT INTO knowledge_pages (tenant_id, id, kind, url, registered_by, next_check_at) "
     "VALUES (:tenant_id, :id, 'page', 'https://bank.example/hours', :user_id, now() + interval '1 day')",
 )

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from schema.clocks import CLOCK_WORKFLOW, clock_workflow_id
+from schema.embedders import EMBEDDER_CHANGE_WORKFLOW, Embedded, EmbedMore, embedder_change_workflow_id
 from schema.follow_ups import FOLLOW_UP_WORKFLOW, follow_up_workflow_id
 from schema.ingestion import (
     INGESTION_WORKFLOW,
@@ -31,6 +32,7 @@ from schema.reports import REPORTS_WORKFLOW, reports_id
 from tests.workflows.conftest import sandboxed
 from tests.workflows.scripted import TENANT
 from tests.workflows.scripted_batch import (
+    CHANGE,
     FOLLOW_UP,
     INTENTS,
     REPLAY,
@@ -38,6 +40,7 @@ from tests.workflows.scripted_batch import (
     TICKET,
     VERSION,
     OneTicket,
+    ScriptedEmbedders,
     ScriptedFollowUps,
     ScriptedGaps,
     ScriptedKnowledge,
@@ -93,6 +96,21 @@ def followed_up(now: datetime) -> Scene:
     return Scene(FOLLOW_UP_WORKFLOW, follow_up_workflow_id(FOLLOW_UP), steps, (FOLLOW_UP,))
 
 
+def embedder_changed(now: datetime) -> Scene:
+    """An embedder that asks to wait, then chunks that came meanwhile, the switch, and two batches of old vectors."""
+    steps = ScriptedEmbedders(
+        Embedded(True, 10, 4, trouble="rate_limited", wait_s=17.0), Embedded(True, 10, 10, at_end=True),
+        Embedded(True, 11, 11, at_end=True), switches=(False, True),
+    )  # fmt: skip
+    return Scene(EMBEDDER_CHANGE_WORKFLOW, embedder_change_workflow_id(CHANGE), steps, (EmbedMore(CHANGE),))
+
+
+def embedder_not_changed(now: datetime) -> Scene:
+    """Called off after the first chunks."""
+    steps = ScriptedEmbedders(Embedded(True, 10, 4), Embedded(False))
+    return Scene(EMBEDDER_CHANGE_WORKFLOW, embedder_change_workflow_id(CHANGE), steps, (EmbedMore(CHANGE),))
+
+
 def rang(now: datetime) -> Scene:
     """A ticket that is changed once, then warns and is breached."""
     return Scene(CLOCK_WORKFLOW, clock_workflow_id(TICKET), OneTicket(now), (TICKET,), "ticket_changed")
@@ -145,6 +163,7 @@ def synced(now: datetime) -> Scene:
 SCENES: dict[str, Callable[[datetime], Scene]] = {
     scene.__name__: scene
     for scene in (
+        embedder_changed, embedder_not_changed,
         fetched, erased, retained, reported, grouped, followed_up, rang, policy_replayed, policy_not_replayed,
         ingested, not_ingested, published, synced, intents_trained, intents_not_trained,
     )

@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.signatures import (
     ClockSteps,
+    EmbedderSteps,
     FollowUpSteps,
     GapSteps,
     IntentSteps,
@@ -19,6 +20,7 @@ from activities.signatures import (
 )
 from helios.ticket_clocks import Clocks, rung, ticking
 from schema.clocks import Ring, TicketRef, Ticking
+from schema.embedders import ChangeRef, Embedded, EmbedMore, Switched
 from schema.follow_ups import FollowedUp, FollowUpRef
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
 from schema.intents import Encoded, FailTraining, IntentsRef
@@ -27,6 +29,7 @@ from schema.privacy import RequestRef, TenantRef
 from tests.workflows.scripted import TENANT
 
 FOLLOW_UP = FollowUpRef(TENANT, UUID("01900000-0000-7000-8000-0000000000e3"))
+CHANGE = ChangeRef(TENANT, UUID("01900000-0000-7000-8000-0000000000e4"))
 INTENTS = IntentsRef(TENANT, 2)
 TICKET = TicketRef(TENANT, UUID("01900000-0000-7000-8000-0000000000f1"))
 VERSION = VersionRef(TENANT, UUID("01900000-0000-7000-8000-0000000000d1"), 1)
@@ -224,6 +227,27 @@ class ScriptedFollowUps(FollowUpSteps):
     async def tell_conversations(self, ref: FollowUpRef) -> FollowedUp:
         self.looks += 1
         return FollowedUp(3, self._done.pop(0))
+
+
+class ScriptedEmbedders(EmbedderSteps):
+    """Tells these steps one after the other; of the switches, whether each succeeds. Two batches of vectors are old."""
+
+    def __init__(self, *steps: Embedded, switches: tuple[bool, ...] = (True,), keep_s: float = 3_600.0) -> None:
+        self.asked: list[UUID | None] = []
+        self._steps, self._switches, self._keep_s, self._old = list(steps), list(switches), keep_s, [5_000, 7]
+
+    @activity.defn
+    async def embed_more(self, work: EmbedMore) -> Embedded:
+        self.asked.append(work.after)
+        return self._steps.pop(0)
+
+    @activity.defn
+    async def switch_embedder(self, ref: ChangeRef) -> Switched:
+        return Switched(self._switches.pop(0), self._keep_s)
+
+    @activity.defn
+    async def remove_old_vectors(self, ref: ChangeRef) -> int:
+        return self._old.pop(0) if self._old else 0
 
 
 class ScriptedGaps(GapSteps):
