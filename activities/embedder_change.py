@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -45,8 +46,9 @@ REMOVE = text(
     """
     DELETE FROM chunk_vectors WHERE (tenant_id, space, chunk_id) IN (
         SELECT tenant_id, space, chunk_id FROM chunk_vectors AS held WHERE held.tenant_id = :tenant_id
-          AND held.space NOT IN (SELECT space FROM embedder_changes
-                                 WHERE tenant_id = :tenant_id AND status IN ('in_force', 'embedding'))
+          AND held.space NOT IN (SELECT space FROM embedder_changes WHERE tenant_id = :tenant_id
+                                 AND (status IN ('in_force', 'embedding') OR finished_at > now() - :keep
+                                      AND status = 'replaced'))
         LIMIT :most)
     """
 )
@@ -94,7 +96,9 @@ async def remove_old_vectors(resources: Resources, ref: ChangeRef) -> int:
     """Some of those that lie in a space that is neither searched nor being filled. How many: 0 when all are gone."""
     where = {"tenant_id": ref.tenant_id, "id": ref.change_id}
     async with resources.database.tenant(ref.tenant_id) as connection:
-        removed = (await connection.execute(REMOVE, {**where, "most": REMOVED_AT_ONCE})).rowcount
+        # A little less: whose own time has passed goes, what another change has just replaced waits for that one.
+        keep = timedelta(seconds=0.9 * resources.settings.embedder_keep_s)
+        removed = (await connection.execute(REMOVE, {**where, "most": REMOVED_AT_ONCE, "keep": keep})).rowcount
         if not removed:
             await connection.execute(CLEANED, where)
     return removed

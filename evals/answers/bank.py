@@ -30,7 +30,7 @@ class Bank:
     def __init__(self, folder: Path = KNOWLEDGE) -> None:
         self.encoder = Embedder.load(settings())
         self.slugs: dict[UUID, str] = {}
-        self._passages: list[tuple[Passage, np.ndarray]] = []
+        self.passages: list[tuple[Passage, np.ndarray]] = []
         for article in read_articles(folder):
             if article.visibility != "public":
                 continue
@@ -50,7 +50,7 @@ class Bank:
                     sentence_vectors=chunk.sentence_vectors,
                     position=chunk.position,
                 )
-                self._passages.append((passage, chunk.vector))
+                self.passages.append((passage, chunk.vector))
 
     def prompt(
         self, question: str, language: str = "en", history: tuple[PastMessage, ...] = (), *, as_one: bool = False
@@ -69,7 +69,7 @@ class Bank:
         return zip(queries, self.encoder.embed(list(queries)), strict=True)
 
     def _ranked(self, query: str, vector: np.ndarray, language: str) -> tuple[Passage, ...]:
-        scored = [replace(p, score=float(v @ vector)) for p, v in self._passages if p.language == language]
+        scored = [replace(p, score=float(v @ vector)) for p, v in self.passages if p.language == language]
         scored.sort(key=lambda passage: -passage.score)
         overlap = word_overlap(scored, query, language)
         worded = sorted(range(len(scored)), key=lambda index: -overlap[index])[:WORDED]
