@@ -59,7 +59,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory, lab: EmbeddingServer) 
     )
     home: Path = tmp_path_factory.mktemp("stack") / "home"
     config = Settings(home=home, llm=("offline",), workflow_sandbox=True, rate_limits=1_000, access_log_window_s=0.5,
-                      sso_loopback=True, embedders=embedders, embedder_keep_s=3.0)  # fmt: skip
+                      sso_loopback=True, embedders=embedders, embedder_keep_s=5.0)  # fmt: skip
     async with running_stack(config) as running:
         await start_application(running, config, lambda _title, _state: None)
         yield running

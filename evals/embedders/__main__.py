@@ -62,7 +62,11 @@ def _found(
     """The place of the first passage of a right article, from 0."""
     vector = bank.encoder.embed([question.text])[0]
     scored = [replace(passage, score=float(own @ vector)) for passage, own in knowledge]
-    near = spaced @ space_vector if spaced is not None else np.array([each.score for each in scored])
+    near = (
+        spaced @ space_vector
+        if spaced is not None and space_vector is not None
+        else np.array([each.score for each in scored])
+    )
     overlap = word_overlap(scored, question.text, SEARCHED)
     worded = sorted(range(len(scored)), key=lambda index: -overlap[index])[:WORDED]
     chosen = sorted({*np.argsort(-near)[:NEAREST].tolist(), *worded}, key=lambda index: -scored[index].score)

@@ -16,7 +16,7 @@ from tests.caller import Api
 from tests.embedders.embedding_server import EmbeddingServer
 from tests.neighbour import Neighbour, make_neighbour
 
-WITHIN_S = 60
+WITHIN_S = 90
 CHANGES = "/v1/knowledge/embedder-changes"
 
 

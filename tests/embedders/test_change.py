@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import Any
 
 import asyncpg
@@ -11,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from helios.database import Database
+from helios.embedded.supervisor import Stack
 from helios.embedders.base import SpaceVector
 from helios.embedders.spaces import store, written
 from helios.knowledge.retrieval import search
@@ -55,6 +58,13 @@ async def vectors_by_space(admin: asyncpg.Connection, bank: Neighbour) -> dict[s
     return {row["space"].split(":")[0]: row["count"] for row in rows}
 
 
+async def gone(admin: asyncpg.Connection, bank: Neighbour, embedder: str) -> None:
+    """Until an embedder's old vectors have been removed: a change to it has something to do."""
+    async with asyncio.timeout(60):
+        while embedder in await vectors_by_space(admin, bank):
+            await asyncio.sleep(0.2)
+
+
 async def test_a_new_tenant_searches_with_the_local_embedder(own: Api, lab: EmbeddingServer) -> None:
     shown = await state(own)
     assert (shown["embedder"], shown["space"], shown["missing"], shown["change"]) == ("local", "local", 0, None)
@@ -91,8 +101,11 @@ async def test_a_question_in_another_language_finds_what_says_it(own: Api, bank:
     await change_to(own, "lab")
 
 
-async def test_what_is_published_meanwhile_is_in_both_spaces(own: Api, lab: EmbeddingServer) -> None:
+async def test_what_is_published_meanwhile_is_in_both_spaces(
+    own: Api, bank: Neighbour, lab: EmbeddingServer, admin: asyncpg.Connection
+) -> None:
     await change_to(own, "lab")
+    await gone(admin, bank, "lab-two")
     lab.behave(delay_s=0.5)
     change = await ask_for(own, "lab-two")
     version = await publish(own, "A lighthouse tour costs 3 dollars.", title="Lighthouse")
@@ -141,6 +154,7 @@ async def test_a_change_can_be_called_off_and_nothing_has_changed(
     own: Api, lab: EmbeddingServer, bank: Neighbour, admin: asyncpg.Connection
 ) -> None:
     await change_to(own, "lab")
+    await gone(admin, bank, "lab-two")
     lab.behave(failing(429, Retry_After="600"))
     change = await ask_for(own, "lab-two")
     waiting = await until(own, change, lambda found: found["trouble"] == "rate_limited")
@@ -170,9 +184,8 @@ async def test_going_back_embeds_nothing_again_while_the_vectors_are_kept(own: A
 async def test_vectors_that_nobody_searches_go(own: Api, bank: Neighbour, admin: asyncpg.Connection) -> None:
     await change_to(own, "lab")
     await change_to(own, "folder")
-    async with asyncio.timeout(30):
-        while set(await vectors_by_space(admin, bank)) != {"folder"}:
-            await asyncio.sleep(0.2)
+    await gone(admin, bank, "lab")
+    assert set(await vectors_by_space(admin, bank)) == {"folder"}
     _, searched = await ask(own, "What does a replacement card cost?")
     assert searched == {"embedder": "folder", "failure": None}
 
@@ -219,6 +232,28 @@ async def test_no_turn_fails_while_the_embedder_changes_under_load(own: Api, lab
     assert all("10 dollars" in reply["reply"]["content"] for reply, _ in asked)
     assert {searched["embedder"] for _, searched in asked} == {"local", "lab", "lab-two"}
     assert {searched["failure"] for _, searched in asked} == {None}
+
+
+async def test_a_change_goes_on_after_every_worker_was_killed_in_the_middle_of_it(
+    own: Api, bank: Neighbour, lab: EmbeddingServer, admin: asyncpg.Connection, stack: Stack
+) -> None:
+    await change_to(own, "local")
+    await gone(admin, bank, "lab")
+    lab.behave(delay_s=30.0)
+    change = await ask_for(own, "lab")
+    async with asyncio.timeout(60):
+        while not lab.requests:
+            await asyncio.sleep(0.1)
+    workers = {name: pid for name, pid in stack.servers.pids.items() if name.startswith("worker")}
+    for pid in workers.values():
+        os.kill(pid, signal.SIGKILL)
+    lab.behave()
+    for name, pid in workers.items():
+        await stack.servers.keeper.wait_ready(name, other_than=pid, timeout_s=60)
+    await until(own, change, lambda found: found["status"] == "in_force")
+    assert (await state(own))["missing"] == 0
+    _, searched = await ask(own, "What does a replacement card cost?")
+    assert searched == {"embedder": "lab", "failure": None}
 
 
 async def test_a_tenant_that_keeps_its_text_in_house_sends_none(
