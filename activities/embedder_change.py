@@ -47,8 +47,8 @@ REMOVE = text(
     DELETE FROM chunk_vectors WHERE (tenant_id, space, chunk_id) IN (
         SELECT tenant_id, space, chunk_id FROM chunk_vectors AS held WHERE held.tenant_id = :tenant_id
           AND held.space NOT IN (SELECT space FROM embedder_changes WHERE tenant_id = :tenant_id
-                                 AND (status IN ('in_force', 'embedding') OR finished_at > now() - :keep
-                                      AND status = 'replaced'))
+                                 AND (status IN ('in_force', 'embedding')
+                                      OR status = 'replaced' AND finished_at > now() - CAST(:keep AS interval)))
         LIMIT :most)
     """
 )
