@@ -15,13 +15,19 @@ CORRECTIONS = text(
     "SELECT * FROM follow_up_conversations WHERE tenant_id = :tenant_id AND conversation_id = :id "
     "AND status <> 'pending' ORDER BY done_at, source_id, version"
 )
+# A chunk belongs to one version of its source, and neither ever changes.
+VERSIONS = text(
+    "SELECT id, source_id, version FROM chunks WHERE tenant_id = :tenant_id AND id = ANY(CAST(:chunks AS uuid[]))"
+)
 
 
 async def provenance_of(connection: AsyncConnection, tenant_id: UUID, conversation_id: UUID) -> dict[str, Any]:
     where = {"tenant_id": tenant_id, "id": conversation_id}
+    turns = [_turn(row) for row in await connection.execute(TURNS, where)]
+    await _name_versions(connection, tenant_id, [each for turn in turns for each in turn.get("passages", ())])
     return {
         "conversation_id": str(conversation_id),
-        "turns": [_turn(row) for row in await connection.execute(TURNS, where)],
+        "turns": turns,
         "corrections": [_correction(row) for row in await connection.execute(CORRECTIONS, where)],
     }
 
@@ -34,6 +40,15 @@ def _turn(row: Any) -> dict[str, Any]:
         **row.record,
         "generation": dict(row.draft or {}),
     }
+
+
+async def _name_versions(connection: AsyncConnection, tenant_id: UUID, passages: list[dict[str, Any]]) -> None:
+    """Of which version of which source each passage is."""
+    chunks = sorted({each["chunk_id"] for each in passages})
+    found = await connection.execute(VERSIONS, {"tenant_id": tenant_id, "chunks": chunks}) if chunks else ()
+    known = {str(row.id): {"source_id": str(row.source_id), "version": row.version} for row in found}
+    for each in passages:
+        each.update(known.get(each["chunk_id"], {}))
 
 
 def _correction(row: Any) -> dict[str, Any]:

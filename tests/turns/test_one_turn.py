@@ -23,6 +23,12 @@ async def test_an_answer_is_streamed_and_cited(api: Api) -> None:
     assert replies[0]["citations"][0]["title"] == "Sending money abroad"
     assert heard.differences() == []
     assert heard.turns == [{"turn": 1, "outcome": "answered"}]
+    asked = await api.http.get(f"{customer.path}/provenance", headers=await api.staff("auditor"))
+    passages = asked.json()["turns"][0]["passages"]
+    of_versions = {(each["source_id"], each["version"], each["chunk_id"]) for each in passages}
+    cited = replies[0]["citations"][0]
+    assert (cited["source_id"], cited["version"], cited["chunk_id"]) in of_versions
+    assert len(of_versions) == len(passages) > 1
 
 
 async def test_two_questions_in_one_message_are_answered_from_two_articles(api: Api) -> None:
