@@ -18,6 +18,7 @@ from helios.detection.situations import all_situations, situation
 
 SUITE: Final = Path(__file__).parents[1] / "suites" / "situations.yaml"
 FRESH: Final = SUITE.with_name("situations_fresh.yaml")
+LATER: Final = SUITE.with_name("situations_later.yaml")
 CRITICAL: Final = (1, 2, 6, 12, 13, 16, 18, 20)
 SAME: Final = {1: {1, 2}, 2: {1, 2}}
 """Lost with suspected use is handled as unauthorised use: either number is right for both."""
@@ -111,6 +112,18 @@ def fresh_table(find: Find) -> list[list[str]]:
         ]
         for number in CRITICAL
     ]
+
+
+def later_table(find: Find) -> list[list[str]]:
+    """Rows of the newest suite: number, name, found, with a slip in each text, alarms on its look-alikes."""
+    held = suite(LATER)
+    quiet = [find(text) for text in held["none"]["en"]]
+    table = []
+    for number in (key for key in held if isinstance(key, int)):
+        shares = [recall(find, held[number]["en"], number, typos) for typos in (False, True)]
+        alarms_of = Share(sum(number in found for found in quiet), len(quiet))
+        table.append([str(number), situation(number).name, *map(str, (*shares, alarms_of))])
+    return table
 
 
 def everyday(sets: Path) -> dict[str, list[str]]:

@@ -28,6 +28,12 @@ def situations(sets: Path | None) -> Section:
     text += table(
         ["", "", "English", "with a typo", "alarms", "keywords, English"], [[*row, words[row[0]]] for row in fresh]
     )
+    later = measure.later_table(find)
+    text += (
+        "\nThe same of a suite that was written after the last training and only looked at as sums"
+        " (`evals/suites/situations_later.yaml`): what is told without any word of its matter.\n\n"
+    )
+    text += table(["", "", "English", "with a typo", "alarms"], later)
     text += (
         "\nFound of the older suite (`evals/suites/situations.yaml`). No text of it was trained on; of what was missed"
         " before the last training its author knew.\n\n"
@@ -43,6 +49,7 @@ def situations(sets: Path | None) -> Section:
     )
     figures = {
         "fresh": fresh,
+        "later": later,
         "found": rows,
         "alarms": {name: {n: str(s) for n, s in each.items()} for name, each in alarms.items()},
     }
