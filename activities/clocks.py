@@ -8,7 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.resources import Resources
-from helios import audit, clock_counts, tickets
+from helios import audit, tickets
+from helios.shared_counts import CLOCK_ALARMS
 from helios.ticket_clocks import rung, ticking, with_states
 from schema.clocks import Ring, TicketRef, Ticking
 
@@ -38,7 +39,7 @@ async def ring(resources: Resources, work: Ring) -> Ticking:
         if after is not None:
             await _store(connection, work, after)
     if after is not None:
-        await clock_counts.count(resources.frames.valkey, row.kind, work.alarm.kind)
+        await CLOCK_ALARMS.count(resources.frames.valkey, row.kind, work.alarm.kind)
     return _ticking(row, after or clocks)
 
 

@@ -19,6 +19,7 @@ ERASE = tuple(
         f"(SELECT id FROM escalations {IN_CONVERSATION})",
         f"UPDATE escalations SET summary_ct = NULL, draft_ct = NULL, draft_citations = '[]' {IN_CONVERSATION}",  # noqa: S608
         f"DELETE FROM gap_questions {IN_CONVERSATION}",  # noqa: S608
+        f"DELETE FROM cached_answers {IN_CONVERSATION}",  # noqa: S608
         f"UPDATE feedback SET comment_ct = NULL {IN_CONVERSATION}",  # noqa: S608
         "UPDATE threads SET metadata_ct = NULL, channel = NULL, locale = NULL, language = NULL, erased_at = now() "
         "WHERE tenant_id = :tenant_id AND id = :conversation_id",

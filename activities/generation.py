@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
-from uuid import UUID
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -15,25 +15,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities import cached_answers
+from activities.answer import Answer, draft_record, is_worth_keeping
 from activities.checking import check_held, check_piece, check_rest, check_whole
 from activities.confidence import asked_back, looked_into
 from activities.masking import without_personal_data
 from activities.poisoning import without_instructions
 from activities.reading import DRAFT, question_of, read_messages, read_thread, settings_of
 from activities.resources import Resources
-from activities.review import Gate, Reviewed, Standard, cited
+from activities.review import Gate, Reviewed, Standard
 from helios import facts
 from helios.crypto import Keys
 from helios.detection.output import Context
 from helios.detection.wording import Wording
 from helios.frames import Frame, Release, frame_number
 from helios.knowledge.retrieval import load_passages
-from helios.llm.base import Finished, GeneratorError, PastMessage, Prompt, TextDelta
-from helios.llm.prices import cost_micro_usd
-from helios.llm.prompting import MARKERS, prompt_hash
+from helios.llm.base import Finished, Generator, GeneratorError, PastMessage, Prompt, TextDelta
+from helios.llm.prompting import MARKERS
 from helios.rules.policy import policy_of
 from helios.rules.redaction import Applied, redaction_of
-from schema.steps import Generate, Generated, TurnRef
+from schema.steps import Generate, Generated, Understanding
 
 ESCALATION_DRAFT = "escalations.draft_ct"
 TRIES_PER_GENERATOR = 2
@@ -61,42 +62,6 @@ SAVE_ESCALATION_DRAFT = text(
     "UPDATE escalations SET draft_ct = :draft_ct, draft_citations = :citations "
     "WHERE tenant_id = :tenant_id AND id = :id AND draft_ct IS NULL AND closed_at IS NULL"
 ).bindparams(bindparam("citations", type_=JSONB))
-
-
-@dataclass(slots=True)
-class Answer:
-    """An answer while it is written. `released` is exactly what the customer has."""
-
-    ref: TurnRef
-    reply_id: UUID
-    attempt: int
-    epoch: int
-    prompt: Prompt
-    gate: Gate
-    after_fact: int
-    streams: bool
-    confidence_least: float = 0.0
-    """The tenant's: below it the customer is asked back instead."""
-    confidence: float | None = None
-    """Probability that an answer from these passages is right. None: nothing was asked."""
-    refused_passages: list[UUID] = field(default_factory=list)
-    """Chunks that were retrieved and not shown to the model: they hold instructions."""
-    frames: int = 0
-    released: str = ""
-    withheld: str = ""
-    refusal: Reviewed | None = None
-    stopped: bool = False
-    listening: bool = False
-    """For the model's next words, and not in the middle of releasing some: it may be interrupted."""
-    lost: bool = False
-    """A frame is missing: readers take no later one, and get the stored text instead."""
-    finished: Finished | None = None
-    first_token_ms: int | None = None
-    started: float = field(default_factory=time.perf_counter)
-
-    @property
-    def last_frame(self) -> int:
-        return frame_number(self.epoch, self.frames) if self.frames else 0
 
 
 async def generate(resources: Resources, work: Generate) -> Generated:
@@ -146,6 +111,7 @@ async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, 
     texts = [*(message.content for message in past), question]
     redaction = await redaction_of(connection, ref.tenant_id, found.redaction_version)
     applied = Applied(redaction=redaction, keys=keys)
+    asked = question
     *said, question = await without_personal_data(resources, texts, found.language, found.generators, applied)
     history = [
         PastMessage("customer" if message.role == "customer" else "assistant", words)
@@ -153,26 +119,33 @@ async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, 
     ]
     policy = await policy_of(connection, ref.tenant_id, found.policy_version)
     prompt = Prompt(thread.tenant_name, found.language, question, None, passages, tuple(history))
-    standard = Standard(
-        Context(
-            passages=tuple(passage.text for passage in passages),
-            question=question,
-            situations=tuple(found.situations),
-            allowed_link_domains=settings_of(thread).link_domains,
-            language=found.language,
-            names=(thread.tenant_name,),
-            same_language=any(passage.language == found.language for passage in passages),
-            prompt_markers=MARKERS,
-            wording=Wording(lambda sentence: resources.encoder.embed([sentence])[0]),
-        ),
-        found.language,
-        len(passages),
-        policy,
-        redaction,
+    standard = Standard(_context(resources, thread, found, prompt), found.language, len(passages), policy, redaction)
+    settings = settings_of(thread)
+    masked = any(message.masked for message in messages)
+    may_share = (
+        for_customer and not refused and cached_answers.allowed(settings.semantic_cache, found, prompt, asked, masked)
     )
-    least = settings_of(thread).confidence_least if for_customer else 0.0
-    return Answer(ref, row.reply_id, attempt, epoch, prompt, Gate(standard), after_fact, for_customer, least,
-                  refused_passages=refused)  # fmt: skip
+    return Answer(
+        ref, row.reply_id, attempt, epoch, prompt, Gate(standard), after_fact, for_customer,
+        confidence_least=settings.confidence_least if for_customer else 0.0,
+        cache=settings.semantic_cache if may_share else None,
+        refused_passages=refused,
+    )  # fmt: skip
+
+
+def _context(resources: Resources, thread: Any, found: Understanding, prompt: Prompt) -> Context:
+    """What the answer is held against."""
+    return Context(
+        passages=tuple(passage.text for passage in prompt.passages),
+        question=prompt.question,
+        situations=tuple(found.situations),
+        allowed_link_domains=settings_of(thread).link_domains,
+        language=found.language,
+        names=(thread.tenant_name,),
+        same_language=any(passage.language == found.language for passage in prompt.passages),
+        prompt_markers=MARKERS,
+        wording=Wording(lambda sentence: resources.encoder.embed([sentence])[0]),
+    )
 
 
 async def _write(resources: Resources, keys: Keys, work: Generate, answer: Answer) -> None:
@@ -180,9 +153,9 @@ async def _write(resources: Resources, keys: Keys, work: Generate, answer: Answe
     answer.prompt, answer.confidence = await looked_into(resources, answer.prompt)
     if answer.confidence is not None and answer.confidence < answer.confidence_least:
         generator, answer.prompt = asked_back(answer.prompt)
+    stream = await _source(resources, keys, work, answer, generator)
     if answer.streams and answer.attempt > 1:
         await _append(resources, keys, answer, "reset", "")
-    stream = generator.stream(answer.prompt)
     watching = None
     if answer.streams and not generator.local:
         writer = asyncio.current_task()
@@ -210,6 +183,21 @@ async def _write(resources: Resources, keys: Keys, work: Generate, answer: Answe
         await _look_again(answer)
 
 
+async def _source(
+    resources: Resources, keys: Keys, work: Generate, answer: Answer, generator: Generator
+) -> AsyncIterator[TextDelta | Finished]:
+    """Where the words come from: the generator, or the semantic cache."""
+    if not generator.local and answer.cache is not None:
+        redaction_version = work.understanding.redaction_version
+        answer.shared = await cached_answers.look_up(
+            resources, keys, answer.ref, answer.cache, work.generator, answer.prompt, answer.gate.standard,
+            redaction_version,
+        )  # fmt: skip
+        if answer.shared is not None and answer.shared.hit is not None:
+            return cached_answers.again(answer.shared.hit)
+    return generator.stream(answer.prompt)
+
+
 async def _watch_for_stop(resources: Resources, answer: Answer, writer: asyncio.Task[Any]) -> None:
     """Ends the wait for a provider that is silent: only frames ask for the flag, and there are none."""
     ref = answer.ref
@@ -228,6 +216,7 @@ async def _watch_for_stop(resources: Resources, answer: Answer, writer: asyncio.
 async def _take(resources: Resources, keys: Keys, answer: Answer, piece: TextDelta) -> None:
     if answer.first_token_ms is None:
         answer.first_token_ms = round(1000 * (time.perf_counter() - answer.started))
+    answer.written += piece.text
     if answer.refusal is not None:
         # Held: nothing more is released, but the person who decides gets the whole draft.
         answer.withheld += piece.text
@@ -292,7 +281,7 @@ async def _look_at_the_held(answer: Answer, first: Reviewed) -> None:
 
 async def _finish(resources: Resources, keys: Keys, work: Generate, answer: Answer) -> Generated:
     """Keeps the draft, so that delivery has it and a later attempt finds the work done."""
-    draft = _draft_record(keys, work, answer)
+    draft = draft_record(keys, work, answer)
     ref = work.ref
     words = answer.withheld if answer.refusal is not None else answer.released
     async with resources.database.tenant(ref.tenant_id) as connection:
@@ -326,56 +315,11 @@ async def _finish(resources: Resources, keys: Keys, work: Generate, answer: Answ
         review = facts.stage(ref.turn, "review", answer.last_frame or None)
         seq = await facts.append(connection, ref.tenant_id, ref.conversation_id, [review])
     await resources.frames.announce(ref.tenant_id, ref.conversation_id, seq)
+    if answer.shared is not None:
+        await cached_answers.count(resources, answer.shared)
+        if is_worth_keeping(answer):
+            await cached_answers.keep(resources, keys, ref, answer.shared, words, answer.prompt.passages)
     return _generated(draft)
-
-
-def _draft_record(keys: Keys, work: Generate, answer: Answer) -> dict[str, Any]:
-    finished = answer.finished
-    model = finished.model if finished else ""
-    passages = answer.prompt.passages
-    return {
-        "status": _status(answer),
-        "supported": finished.supported if finished else True,
-        "confidence": answer.confidence,
-        "confidence_least": answer.confidence_least,
-        "situation": answer.refusal.situation if answer.refusal else None,
-        "reasons": list(answer.refusal.reasons) if answer.refusal else [],
-        "redacted": sorted(answer.gate.redacted),
-        "refused_passages": [str(chunk_id) for chunk_id in answer.refused_passages],
-        "attempt": answer.attempt,
-        "last_frame": answer.last_frame,
-        "generator": work.generator,
-        "model": model,
-        # Of the customer's words, too, and the audit log keeps it: so it is of no use to anybody once they are erased.
-        "prompt_hash": keys.fingerprint(prompt_hash(answer.prompt, model or work.generator), "prompt").hex(),
-        "input_tokens": finished.input_tokens if finished else 0,
-        "cached_input_tokens": finished.cached_input_tokens if finished else 0,
-        "output_tokens": finished.output_tokens if finished else 0,
-        "cost_micro_usd": cost_micro_usd(model, finished) if finished else None,
-        "first_token_ms": answer.first_token_ms,
-        "generation_ms": round(1000 * (time.perf_counter() - answer.started)),
-        "citations": [
-            {
-                "marker": n,
-                "source_id": str(passages[n - 1].source_id),
-                "version": passages[n - 1].version,
-                "title": passages[n - 1].title,
-                "chunk_id": str(passages[n - 1].chunk_id),
-                "quote": passages[n - 1].text,
-                **({"url": passages[n - 1].url} if passages[n - 1].url else {}),
-            }
-            for n in cited(answer.withheld or answer.released)
-            if n <= len(passages)
-        ],
-    }
-
-
-def _status(answer: Answer) -> str:
-    if answer.stopped:
-        return "stopped"
-    if answer.refusal is None:
-        return "complete"
-    return "blocked" if answer.refusal.action == "block" else "held"
 
 
 def _generated(draft: dict[str, Any]) -> Generated:

@@ -15,6 +15,7 @@ from activities.resources import Resources
 from activities.statutory import keep_until
 from helios import audit
 from helios.customer_keys import destroy
+from helios.semantic_cache.entries import sweep
 from helios.tenant_settings import Retention, TenantSettings
 from schema.privacy import TenantRef
 
@@ -79,6 +80,8 @@ async def delete_what_is_due(resources: Resources, ref: TenantRef) -> int:
         records = await _delete_records(connection, where) + await _delete_reports(connection, where)
     async with resources.database.tenant(ref.tenant_id) as connection:
         settings = TenantSettings.of((await connection.execute(SETTINGS, where)).scalar_one())
+        cache = settings.semantic_cache
+        await sweep(connection, ref.tenant_id, cache.kept_days if cache.enabled else 0)
         return records + await _delete_conversations(connection, where, settings.retention)
 
 

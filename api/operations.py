@@ -13,8 +13,8 @@ from sqlalchemy import text
 from api.described import described, text_content
 from api.problems import Problem
 from api.state import Services, State
-from helios import clock_counts
 from helios.heartbeat import live_workers
+from helios.shared_counts import CLOCK_ALARMS, SEMANTIC_CACHE
 
 router = APIRouter(tags=["Operations"])
 
@@ -71,8 +71,8 @@ async def ready(services: State) -> Response:
 )
 async def metrics(services: State) -> Response:
     """Prometheus text format. No label holds anything of a person or a tenant."""
-    alarms = await clock_counts.exposed(services.valkey)
-    return Response(generate_latest() + alarms.encode(), media_type=CONTENT_TYPE_LATEST)
+    counted = "".join([await each.exposed(services.valkey) for each in (CLOCK_ALARMS, SEMANTIC_CACHE)])
+    return Response(generate_latest() + counted.encode(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _postgres(services: Services) -> str:

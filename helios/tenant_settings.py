@@ -139,6 +139,16 @@ class IntentGate(_Strict):
     accuracy_least: Annotated[Share, Field(description="The least share of its own examples that it names right")] = 0.5
 
 
+class SemanticCache(_Strict):
+    """Answers of a remote model that are given again to whoever asks the same: docs/semantic-cache.md."""
+
+    enabled: StrictBool = False
+    nearness_least: Annotated[
+        float, Field(ge=0.7, le=1, description="Cosine of two questions in other words that may share an answer")
+    ] = 0.85
+    kept_days: Annotated[StrictInt, Field(ge=1, le=90)] = 30
+
+
 class Limits(_Strict):
     """Requests a minute. Unset: the platform's own limit, which none of these can exceed."""
 
@@ -226,6 +236,7 @@ class TenantSettings(_Strict):
     ] = 0.0
     limits: Limits = Limits()
     intents: IntentGate = IntentGate()
+    semantic_cache: SemanticCache = SemanticCache()
     corrections: Annotated[
         Literal["message", "person"],
         Field(description="Who tells customers whose answers rest on withdrawn knowledge, where a message may"),

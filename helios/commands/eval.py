@@ -25,6 +25,7 @@ SECTIONS = {
     "intent": "evals.intents.section",
     "language": "evals.intents.section",
     "gaps": "evals.gaps.section",
+    "cache": "evals.cache.section",
     "retrieval": "evals.answers.rankings",
 }
 """Where each measurement is: a module with a function of that name, `(folder of public sets or None) -> Section`."""

@@ -65,6 +65,15 @@ def check(name: str, settings: Settings) -> None:
         _require_key(settings.anthropic_api_key, "ANTHROPIC_API_KEY", name)
 
 
+def address_of(name: str, settings: Settings) -> tuple[str, ...]:
+    """The generator, the server that it asks and the model: what makes its answers another's."""
+    if name == "openai":
+        return name, settings.openai_base_url or "", settings.openai_model
+    if name == "anthropic":
+        return name, settings.anthropic_base_url or "", settings.anthropic_model
+    return (name,)
+
+
 def _remote(name: str, settings: Settings) -> SdkGenerator:
     if name == "openai":
         from helios.llm.openai import openai_generator

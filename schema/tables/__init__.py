@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlmodel import SQLModel
 
 from schema.tables.audit import Audit, AuditBlock, AuditCheckpoint, AuditKey, AuditLeaf
+from schema.tables.cache import CachedAnswer
 from schema.tables.conversations import ConversationEvent, Feedback, Message, Thread, Turn
 from schema.tables.escalations import Decision, Escalation, Ticket, TicketEvent
 from schema.tables.follow_ups import FollowUp, FollowUpConversation
@@ -72,6 +73,7 @@ __all__ = [
     "AuditCheckpoint",
     "AuditKey",
     "AuditLeaf",
+    "CachedAnswer",
     "Chunk",
     "ChunkVector",
     "Citation",

@@ -75,7 +75,14 @@ CORRECTIONS = (
     Point("correction", "activities.correcting", "_note", "after", "the signal: the correction is not committed"),
     Point("correction", "activities.correcting", "correct_conversation", "after", "all; the result is not recorded"),
 )
-POINTS = {point.name: point for point in (*BOUNDARIES, *FRAMES, *DECISIONS, *TELLING, *CORRECTIONS)}
+CACHE = "activities.cached_answers"
+FOUND_AGAIN = Point("cache", CACHE, "look_up", "after", "the attempt; an earlier answer is found")
+KEPT = (
+    Point("cache", CACHE, "keep", "before", "the draft"),
+    Point("cache", "helios.semantic_cache.entries", "keep", "after", "the draft: the entry is not committed"),
+    Point("cache", CACHE, "keep", "after", "the draft and the entry; the step's result is not recorded"),
+)
+POINTS = {point.name: point for point in (*BOUNDARIES, *FRAMES, *DECISIONS, *TELLING, *CORRECTIONS, FOUND_AGAIN, *KEPT)}
 
 
 def is_local(conversation_id: UUID) -> bool:

@@ -43,6 +43,9 @@ HARD_TO_COME_BY = (
     "INSERT INTO gap_questions (tenant_id, conversation_id, turn, gap_id, cause, language, question_ct, vector_ct, "
     "embedder) SELECT tenant_id, threads.id, 99, gap.id, 'declined', 'en', '', '', '' FROM gap "
     "JOIN threads USING (tenant_id) LIMIT 1",
+    "INSERT INTO cached_answers (tenant_id, conversation_id, turn, key, question_ct, vector_ct) "
+    "SELECT tenant_id, conversation_id, number, '', '', '' FROM turns WHERE tenant_id = :tenant_id LIMIT 1 "
+    "ON CONFLICT DO NOTHING",
     "WITH asked AS (INSERT INTO follow_ups (tenant_id, id, source_id, version, requested_by, status) "
     "SELECT tenant_id, :id, source_id, version, :user_id, 'done' FROM knowledge_versions "
     "WHERE tenant_id = :tenant_id LIMIT 1 RETURNING tenant_id, id, source_id, version) "

@@ -25,9 +25,10 @@ NAMED = (
     r"helios:sign-in:\{[^}]+\}.*",
     r"helios:limit.*",
     r"helios:ticket_clocks",
+    r"helios:semantic_cache",
     r"helios:round:[a-z-]+",
 )
-"""Sign-ins are named by hashes; limits, workers, rounds and clocks hold counts and times only."""
+"""Sign-ins are named by hashes; limits, workers, rounds, clocks and the cache hold counts and times only."""
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities import checking
+from activities.answer import Answer, draft_record
 from activities.deciding import deliver_decision
-from activities.generation import Answer, _draft_record, _write
+from activities.generation import _write
 from activities.opening import DRAFT
 from activities.reading import read_thread
 from activities.resources import Resources
@@ -48,7 +49,7 @@ async def written(text: str, encode: Any = None) -> Answer:
     work = Generate(ref, "scripted", Understanding(1, "begun"))
     keys = cast(Keys, SimpleNamespace(fingerprint=lambda *_: b""))
     await _write(resources, keys, work, answer)
-    record = _draft_record(keys, work, answer)
+    record = draft_record(keys, work, answer)
     assert record["reasons"] == (list(answer.refusal.reasons) if answer.refusal else [])
     return answer
 
