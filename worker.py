@@ -25,6 +25,7 @@ from activities.steps import (
     Corrections,
     EmbedderChanges,
     Escalations,
+    Evaluations,
     FollowUps,
     Gaps,
     Intents,
@@ -43,6 +44,7 @@ from helios.clock_starting import start_clocks
 from helios.database import Database
 from helios.embedders.registry import build_embedders
 from helios.embedders.starting import start_changes
+from helios.evaluations.runs import start_evaluations
 from helios.heartbeat import beat
 from helios.intents.starting import start_trainings
 from helios.keyring import Keyring
@@ -72,6 +74,7 @@ from workflows.conversation import ConversationWorkflow
 from workflows.embedder_change import EmbedderChangeWorkflow
 from workflows.erasure import ErasureWorkflow
 from workflows.escalation import EscalationWorkflow
+from workflows.evaluation import EvaluationWorkflow
 from workflows.follow_up import FollowUpWorkflow
 from workflows.ingestion import IngestionWorkflow, PublicationWorkflow
 from workflows.intent_training import IntentTrainingWorkflow
@@ -88,6 +91,7 @@ BATCH_WORKFLOWS: Sequence[type] = (
     AccessWorkflow,
     EmbedderChangeWorkflow,
     ErasureWorkflow,
+    EvaluationWorkflow,
     FollowUpWorkflow,
     IngestionWorkflow,
     IntentTrainingWorkflow,
@@ -98,7 +102,9 @@ BATCH_WORKFLOWS: Sequence[type] = (
     RetentionWorkflow,
     SyncWorkflow,
 )
-BATCH_STEPS = (Knowledge, EmbedderChanges, FollowUps, Intents, Gaps, Privacy, PolicyReplays, Reports)
+BATCH_STEPS = (
+    Knowledge, EmbedderChanges, FollowUps, Intents, Gaps, Privacy, PolicyReplays, Evaluations, Reports,
+)  # fmt: skip
 DRAIN = timedelta(seconds=20)
 MAIL_S = 5.0
 """How often mail is looked for that the API could not send: it sends at once what it can."""
@@ -208,6 +214,7 @@ def rounds(config: Settings, database: Database, keyring: Keyring, client: Clien
         ("follow-ups", partial(start_follow_ups, database, client, config), LOOK_EVERY_S, SHARE),
         ("privacy", partial(start_privacy_requests, database, client, config), LOOK_EVERY_S, SHARE),
         ("intents", partial(start_trainings, database, client, config), LOOK_EVERY_S, SHARE),
+        ("evaluations", partial(start_evaluations, database, client, config), LOOK_EVERY_S, SHARE),
         ("policy replays", partial(start_replays, database, client, config), LOOK_EVERY_S, SHARE),
         ("schedules", Schedules(database, client, config).ensure, LOOK_EVERY_S, SHARE),
     )

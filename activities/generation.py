@@ -19,22 +19,19 @@ from activities import cached_answers
 from activities.answer import Answer, draft_record, is_worth_keeping
 from activities.checking import check_held, check_piece, check_rest, check_whole
 from activities.confidence import asked_back, looked_into
-from activities.masking import without_personal_data
 from activities.poisoning import without_instructions
+from activities.prompting import Asked, prepare
 from activities.reading import DRAFT, question_of, read_messages, read_thread, settings_of
 from activities.resources import Resources
-from activities.review import Gate, Reviewed, Standard
+from activities.review import Gate, Reviewed
 from helios import facts
 from helios.crypto import Keys
-from helios.detection.output import Context
-from helios.detection.wording import Wording
 from helios.frames import Frame, Release, frame_number
 from helios.knowledge.retrieval import load_passages
-from helios.llm.base import Finished, Generator, GeneratorError, PastMessage, Prompt, TextDelta
-from helios.llm.prompting import MARKERS
+from helios.llm.base import Finished, Generator, GeneratorError, TextDelta
 from helios.rules.policy import policy_of
 from helios.rules.redaction import Applied, redaction_of
-from schema.steps import Generate, Generated, Understanding
+from schema.steps import Generate, Generated
 
 ESCALATION_DRAFT = "escalations.draft_ct"
 TRIES_PER_GENERATOR = 2
@@ -108,22 +105,25 @@ async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, 
     question = question_of(messages, ref.turn)
     if not for_customer:
         question = f"What do we do about {found.reason.replace('_', ' ')}? {question}"
-    texts = [*(message.content for message in past), question]
     redaction = await redaction_of(connection, ref.tenant_id, found.redaction_version)
-    applied = Applied(redaction=redaction, keys=keys)
-    asked = question
-    *said, question = await without_personal_data(resources, texts, found.language, found.generators, applied)
-    history = [
-        PastMessage("customer" if message.role == "customer" else "assistant", words)
-        for message, words in zip(past, said, strict=True)
-    ]
     policy = await policy_of(connection, ref.tenant_id, found.policy_version)
-    prompt = Prompt(thread.tenant_name, found.language, question, None, passages, tuple(history))
-    standard = Standard(_context(resources, thread, found, prompt), found.language, len(passages), policy, redaction)
     settings = settings_of(thread)
+    asked = Asked(
+        thread.tenant_name,
+        found.language,
+        question,
+        [("customer" if message.role == "customer" else "assistant", message.content) for message in past],
+        passages,
+        tuple(found.situations),
+        found.generators,
+        settings.link_domains,
+    )
+    prompt, standard = await prepare(resources, asked, policy, Applied(redaction=redaction, keys=keys))
     masked = any(message.masked for message in messages)
     may_share = (
-        for_customer and not refused and cached_answers.allowed(settings.semantic_cache, found, prompt, asked, masked)
+        for_customer
+        and not refused
+        and cached_answers.allowed(settings.semantic_cache, found, prompt, question, masked)
     )
     return Answer(
         ref, row.reply_id, attempt, epoch, prompt, Gate(standard), after_fact, for_customer,
@@ -131,21 +131,6 @@ async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, 
         cache=settings.semantic_cache if may_share else None,
         refused_passages=refused,
     )  # fmt: skip
-
-
-def _context(resources: Resources, thread: Any, found: Understanding, prompt: Prompt) -> Context:
-    """What the answer is held against."""
-    return Context(
-        passages=tuple(passage.text for passage in prompt.passages),
-        question=prompt.question,
-        situations=tuple(found.situations),
-        allowed_link_domains=settings_of(thread).link_domains,
-        language=found.language,
-        names=(thread.tenant_name,),
-        same_language=any(passage.language == found.language for passage in prompt.passages),
-        prompt_markers=MARKERS,
-        wording=Wording(lambda sentence: resources.encoder.embed([sentence])[0]),
-    )
 
 
 async def _write(resources: Resources, keys: Keys, work: Generate, answer: Answer) -> None:

@@ -15,6 +15,7 @@ from activities.resources import Resources
 from activities.statutory import keep_until
 from helios import audit
 from helios.customer_keys import destroy
+from helios.evaluations.shown import ANSWERS_KEPT_DAYS
 from helios.semantic_cache.entries import sweep
 from helios.tenant_settings import Retention, TenantSettings
 from schema.privacy import TenantRef
@@ -41,6 +42,10 @@ DESTROY_REPORTS = text(
         ORDER BY retain_until LIMIT :most FOR UPDATE)
     RETURNING id, name, record_class
     """
+)
+FORGET_ANSWERS = text(
+    "UPDATE evaluation_results SET detail_ct = NULL WHERE tenant_id = :tenant_id AND detail_ct IS NOT NULL "
+    "AND created_at < now() - make_interval(days => :days)"
 )
 NOTHING_KEPT = text(
     """
@@ -79,6 +84,8 @@ async def delete_what_is_due(resources: Resources, ref: TenantRef) -> int:
     async with resources.database.tenant(ref.tenant_id) as connection:
         records = await _delete_records(connection, where) + await _delete_reports(connection, where)
     async with resources.database.tenant(ref.tenant_id) as connection:
+        records += await _forget_answers(connection, where)
+    async with resources.database.tenant(ref.tenant_id) as connection:
         settings = TenantSettings.of((await connection.execute(SETTINGS, where)).scalar_one())
         cache = settings.semantic_cache
         await sweep(connection, ref.tenant_id, cache.kept_days if cache.enabled else 0)
@@ -106,6 +113,16 @@ async def _delete_reports(connection: AsyncConnection, where: dict[str, Any]) ->
         await _record(connection, where, "report.destroyed", ("report", report.id),
                       {"name": report.name, "class": report.record_class})  # fmt: skip
     return len(due)
+
+
+async def _forget_answers(connection: AsyncConnection, where: dict[str, Any]) -> int:
+    """Of runs of suites: what was answered to questions that are made up. Figures stay."""
+    days = {"tenant_id": where["tenant_id"], "days": ANSWERS_KEPT_DAYS}
+    forgotten = (await connection.execute(FORGET_ANSWERS, days)).rowcount
+    if forgotten:
+        subject = ("tenant", where["tenant_id"])
+        await _record(connection, where, "evaluation.answers_destroyed", subject, {"count": forgotten})
+    return forgotten
 
 
 async def _delete_conversations(connection: AsyncConnection, where: dict[str, Any], retention: Retention) -> int:

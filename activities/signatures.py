@@ -12,6 +12,7 @@ from temporalio import activity
 
 from schema.clocks import Ring, TicketRef, Ticking
 from schema.embedders import ChangeRef, Embedded, EmbedMore, Switched
+from schema.evaluations import Evaluated, EvaluationRef
 from schema.follow_ups import CorrectConversation, Corrected, FollowedUp, FollowUpRef
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
 from schema.intents import Encoded, FailTraining, IntentsRef
@@ -109,6 +110,19 @@ class PolicyReplaySteps(ABC):
     @activity.defn
     @abstractmethod
     async def fail_replay(self, ref: ReplayRef) -> None: ...
+
+
+class EvaluationSteps(ABC):
+    """A suite over what is published and what is drafted. A case that has a result is not looked at again."""
+
+    @activity.defn
+    @abstractmethod
+    async def evaluate_next(self, ref: EvaluationRef) -> Evaluated:
+        """Looks at the next cases, and after the last one gives the verdict."""
+
+    @activity.defn
+    @abstractmethod
+    async def fail_evaluation(self, ref: EvaluationRef) -> None: ...
 
 
 class IntentSteps(ABC):

@@ -21,6 +21,7 @@ from activities import (
     embedder_change,
     erasure,
     escalation,
+    evaluation,
     following_up,
     gap_answers,
     gap_groups,
@@ -40,6 +41,7 @@ from activities.signatures import (
     CorrectionSteps,
     EmbedderSteps,
     EscalationSteps,
+    EvaluationSteps,
     FollowUpSteps,
     GapSteps,
     IntentSteps,
@@ -52,6 +54,7 @@ from activities.signatures import (
 from helios.crypto import Shredded
 from schema.clocks import Ring, TicketRef, Ticking
 from schema.embedders import ChangeRef, Embedded, EmbedMore, Switched
+from schema.evaluations import Evaluated, EvaluationRef
 from schema.follow_ups import CorrectConversation, Corrected, FollowedUp, FollowUpRef
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
 from schema.intents import Encoded, FailTraining, IntentsRef
@@ -200,6 +203,19 @@ class PolicyReplays(PolicyReplaySteps):
     @activity.defn
     async def fail_replay(self, ref: ReplayRef) -> None:
         await _run(policy_replay.fail_replay, self._resources, ref)
+
+
+class Evaluations(EvaluationSteps):
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @activity.defn
+    async def evaluate_next(self, ref: EvaluationRef) -> Evaluated:
+        return await beating(_run(evaluation.evaluate_next, self._resources, ref))
+
+    @activity.defn
+    async def fail_evaluation(self, ref: EvaluationRef) -> None:
+        await _run(evaluation.fail_evaluation, self._resources, ref)
 
 
 class Knowledge(KnowledgeSteps):

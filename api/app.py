@@ -23,6 +23,8 @@ from api import (
     embedders,
     errors,
     escalations,
+    evaluation_suites,
+    evaluations,
     examinations,
     factor_resets,
     gap_drafts,
@@ -111,13 +113,15 @@ def create_app(config: Settings | None = None) -> FastAPI:
     knowing = (embedders, knowledge, *versions, knowledge_sitemaps, knowledge_search, knowledge_gaps, gap_drafts)
     ruling = (policies, policy_replays, redaction_rules, intents, regulated_tickets)
     asked = (privacy_requests, legal_holds, statutory_records, retention, scheduled_reports)
+    evaluating = (evaluation_suites, evaluations)
     around = (operations, codec, demo, help_pages, well_known)
-    known = (*conversing, escalations, *knowing, *ruling, *managing, *telling, *asked, *around)
+    known = (*conversing, escalations, *knowing, *ruling, *evaluating, *managing, *telling, *asked, *around)
     for part in (auth, customer_tokens, *known):
         app.include_router(part.router)
     app.include_router(users.invitations_router)
     app.include_router(redaction_rules.trial_router)
     app.include_router(intents.drafts_router)
+    app.include_router(evaluation_suites.upload_router)
     app.include_router(documents.router(app))
     app.include_router(pages.router())
     remember_templates(app)

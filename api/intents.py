@@ -20,7 +20,7 @@ from api.idempotency import resource_id
 from api.languages import identifier
 from api.models import SourceFile
 from api.problems import Problem
-from api.rule_models import IntentsPublication, NewIntents
+from api.rule_models import NewIntents, Publication
 from api.rule_versions import ERRORS, Publisher, Reader, Version, Writer, cleaned, shown, versions_router
 from api.starting import start_later
 from api.state import Services, State
@@ -84,12 +84,12 @@ async def draft_intents_version(body: NewIntents, request: Request, services: St
     ),
 )  # fmt: skip
 async def publish_intents(
-    version: Version, services: State, publisher: Publisher, body: IntentsPublication | None = None
+    version: Version, services: State, publisher: Publisher, body: Publication | None = None
 ) -> Response:
     """Puts a trained version into force from the next turn on. Whoever wrote it may not. One that does not pass the
     tenant's gate needs `force`, and a `note` that says why.
     """
-    asked = body or IntentsPublication()
+    asked = body or Publication()
     async with deciding(services, publisher) as connection:
         note = cleaned(asked.note)
         await gate.publish(connection, publisher.tenant_id, version, publisher.id, note, force=asked.force)

@@ -154,17 +154,20 @@ async def list_citations(
         "not_found",
         "four_eyes",
         "version_conflict",
-        body={"note": "Checked against the price list."},
+        "evaluation_required",
+        body={"note": "Checked against the price list.", "force": False},
         about="The version",
     ),
 )
 async def approve_version(
     source_id: UUID, number: Number, services: State, approver: Approver, body: Review | None = None
 ) -> Response:
-    """Publishes the version, at once or at its time. Whoever submitted it may not."""
+    """Publishes the version, at once or at its time. Whoever submitted it may not. Where a suite guards knowledge, that
+    has passed over exactly this; else it needs `force`, and a `note` that says why.
+    """
     ref, asked = VersionRef(approver.tenant_id, source_id, number), body or Review()
     async with deciding(services, approver) as connection:
-        at = await approve(connection, ref, approver.id, asked.publish_at, _note(asked.note))
+        at = await approve(connection, ref, approver.id, asked.publish_at, _note(asked.note), force=asked.force)
     if at is not None:
         start = start_publication(services.conversations.client, services.settings, Publish(ref, at))
         await start_later(start, "publication")

@@ -252,10 +252,12 @@ class NewSitemap(Body):
 
 
 class Review(Body):
-    """`publish_at`: a time to come; without it an approved version is published at once."""
+    """`publish_at`: a time to come; without it an approved version is published at once. `force`: although a suite that
+    guards knowledge has not passed; then `note` says why."""
 
     publish_at: Moment | None = None
     note: Remark | None = None
+    force: StrictBool = False
 
 
 class Remarks(Body):

@@ -66,6 +66,8 @@ PARAMETERS: dict[str, Any] = {
     "channel": "web",
     "intent": "transfer_abroad",
     "report": "complaints",
+    "suite": "first-questions",
+    "name": "first-questions",
 }
 """Examples by name; an id is an id anyhow."""
 

@@ -89,6 +89,8 @@ CODES: dict[str, Code] = {
     "rule_not_allowed": Code(422, "The rules may not be changed like this", "`errors` names each place. The safety minimum cannot be lowered or switched off, and what means nothing for a situation is refused: see docs/policies.md."),
     "training_busy": Code(409, "Enough versions are being trained", "Wait until one of them is trained, or reject one: `GET /v1/intents` lists them."),
     "gate_not_passed": Code(409, "The version does worse than it may", "`detail` says in what. Look at its `report`, mend its examples, or publish with `force` and a `note` that says why."),
+    "evaluation_required": Code(409, "A suite that guards this has not passed", "`detail` names the suites. Run each with `POST /v1/evaluations/runs`, its `draft` being exactly this version, and mend what fails; or publish with `force` and a `note` that says why. See docs/evaluations.md."),
+    "evaluation_busy": Code(409, "Enough suites are running", "Wait until one of them is done: `GET /v1/evaluations/runs` lists them."),
     "knowledge_withdrawn": Code(409, "The draft rests on knowledge that is not in force any more", "Edit the draft, or answer in your own words."),
     "four_eyes": Code(403, "A second person must approve this", "Whose draft or request it is may not approve it."),
     "blocked_by_policy": Code(422, "The text does not pass the bank's rules", "`detail` names the rules. Change the text and send it again."),

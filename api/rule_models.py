@@ -99,8 +99,8 @@ class NewIntents(Body):
     file: SourceFile | None = None
 
 
-class IntentsPublication(Body):
-    """`force`: although the gate is not passed; then `note` says why."""
+class Publication(Body):
+    """`force`: although a gate is not passed; then `note` says why."""
 
     note: Remark | None = None
     force: StrictBool = False

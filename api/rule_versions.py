@@ -20,6 +20,7 @@ from api.idempotency import IdempotentRoute, resource_id
 from api.models import Remarks
 from api.pagination import Cursor, Limit, page, position, read_cursor
 from api.problems import Problem
+from api.rule_models import Publication
 from api.state import Services, State
 from helios.rules import versions
 from helios.rules.versions import DraftRef, RuleKind
@@ -101,15 +102,21 @@ def _add_publishing(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any])
 
     @router.post(
         "/{version:int}/publish",
-        **described(published, *ERRORS, "four_eyes", body={"note": "As agreed."}, about="The version, in force"),
-    )
+        **described(
+            published, *ERRORS, "four_eyes", "evaluation_required", body={"note": "As agreed.", "force": False},
+            about="The version, in force",
+        ),
+    )  # fmt: skip
     async def publish_version(
-        version: Version, services: State, publisher: Publisher, body: Remarks | None = None
+        version: Version, services: State, publisher: Publisher, body: Publication | None = None
     ) -> Response:
-        """Puts a draft into force from the next turn on. Whoever wrote it may not."""
+        """Puts a draft into force from the next turn on. Whoever wrote it may not. Where a suite guards it, that has
+        passed over exactly this; else it needs `force`, and a `note` that says why.
+        """
+        asked = body or Publication()
         async with deciding(services, publisher) as connection:
-            note = _note(body)
-            await versions.publish(connection, kind, publisher.tenant_id, version, publisher.id, note)
+            who = (publisher.tenant_id, version, publisher.id)
+            await versions.publish(connection, kind, *who, cleaned(asked.note), force=asked.force)
             return await shown(connection, kind, publisher, version)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from temporalio.common import Priority
 
 from schema.embedders import EMBEDDER_CHANGE_WORKFLOW
+from schema.evaluations import EVALUATION_WORKFLOW
 from schema.ingestion import INGESTION_WORKFLOW, PUBLICATION_WORKFLOW
 from schema.intents import INTENT_TRAINING_WORKFLOW
 from schema.knowledge_gaps import GAPS_WORKFLOW
@@ -21,6 +22,7 @@ PRIORITY_KEYS = {
     ACCESS_WORKFLOW: 1,
     PUBLICATION_WORKFLOW: 1,
     INGESTION_WORKFLOW: 2,
+    EVALUATION_WORKFLOW: 4,
     GAPS_WORKFLOW: 4,
     POLICY_REPLAY_WORKFLOW: 4,
     INTENT_TRAINING_WORKFLOW: 5,

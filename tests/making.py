@@ -28,6 +28,25 @@ async def cleaned_change(api: Api, admin: dict[str, str]) -> str:
     return str(made["id"])
 
 
+SUITE = "name: {name}\ncases:\n  - {{name: fee, message: What is the fee?, expect: {{outcome: declined}}}}\n"
+
+
+async def added_suite(api: Api, admin: dict[str, str], name: str | None = None) -> str:
+    """A suite with one case, under a name of its own."""
+    body = {"document": SUITE.format(name=name or f"s{uuid4().hex}")}
+    return await created(api, admin, "/v1/evaluations/suites", body)
+
+
+async def done_evaluation(api: Api, admin: dict[str, str]) -> str:
+    """A run that is done."""
+    asked = {"suite_id": await added_suite(api, admin), "draft": {}}
+    made = (await api.http.post("/v1/evaluations/runs", json=asked, headers=admin)).json()
+    async with asyncio.timeout(60):
+        while (await api.http.get(f"/v1/evaluations/runs/{made['id']}", headers=admin)).json()["status"] == "running":
+            await asyncio.sleep(0.1)
+    return str(made["id"])
+
+
 async def looked_at_sitemap(api: Api, admin: dict[str, str]) -> str:
     """One that was looked at, and is not again for a day."""
     url = f"https://{uuid4().hex}.example/sitemap.xml"

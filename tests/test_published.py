@@ -57,6 +57,7 @@ PUBLIC = {
 INTERNAL_ERROR_TYPES = {
     "bug": "ends the turn as failed",
     "not_for_ops": "a signal has no caller to tell",
+    "no_generator": "a case of a suite is asked again",
     "superseded": "between attempts of one step",
     "too_costly": "the version says so, as `failed`",
 }

@@ -21,7 +21,7 @@ COMMANDS: dict[str, str] = {
     "restore": "restore a backup, and erase again who was erased since",
     "keys": "rotate the keys of access tokens, or a tenant's data key",
     "bench": "measure this build on this machine",
-    "eval": "measure what the detectors reach",
+    "eval": "measure what the detectors reach, or run a tenant's own suite",
     "predict": "run a component over a file of rows, to score it",
     "replay": "show how a conversation was decided, and whether the records agree",
     "report": "make a report for a supervisor of the bank",

@@ -1,6 +1,11 @@
 """Measures what detectors, intents and retrieval reach, on texts set aside here and on public sets that are at hand.
 
 HELIOS_EVAL_DATA names the folder of the public sets. Writes docs/quality.md; nothing has to be running.
+
+With --suite it runs a tenant's own suite instead: what its assistant must answer, held against what is published and
+against what waits to be. See docs/evaluations.md.
+
+  python -m helios eval --suite helios/demo_bank/suite.yaml --tenant meridian
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ import json
 import sys
 from pathlib import Path
 
+from helios.commands import evaluating
 from helios.settings import PROJECT, settings
 
 SECTIONS = {
@@ -35,9 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(SECTIONS)}; default all")
     parser.add_argument("--json", action="store_true", help="print the figures, write no file")
     parser.add_argument("--out", type=Path, default=PROJECT / "docs" / "quality.md", metavar="FILE")
+    evaluating.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    if wrong := evaluating.misused(args):
+        print(wrong, file=sys.stderr)
+        return 2
+    return evaluating.run(args) if args.suite is not None else _measure(args)
+
+
+def _measure(args: argparse.Namespace) -> int:
     from evals.report import write
 
     names = tuple(args.names) or tuple(SECTIONS)

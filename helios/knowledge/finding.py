@@ -16,6 +16,7 @@ from helios.embedders.base import SpaceVector
 from helios.knowledge.addresses import help_path
 from helios.knowledge.shared_words import TOGETHER
 from helios.knowledge.visible import (
+    AS_DRAFTED,
     COLUMNS,
     FILTERS,
     FOR_THEM,
@@ -47,6 +48,9 @@ def _candidates(conditions: str, near: str, nearness: str) -> TextClause:
 
     `near` finds by meaning, in whichever space, and `nearness` is how near a chunk is there.
     """
+    spoken = "published_version IS NOT NULL"
+    if AS_DRAFTED in conditions:
+        spoken = f"({spoken} OR id = ANY(CAST(:drafted_sources AS uuid[])))"
     # Each step stops at its limit, and none is taken once there are enough.
     steps = " UNION ALL ".join(
         f"""(SELECT chunks.id, chunks.words FROM chunks
@@ -59,7 +63,7 @@ def _candidates(conditions: str, near: str, nearness: str) -> TextClause:
     WITH spoken AS (
         SELECT CASE WHEN EXISTS (
             SELECT FROM knowledge_sources
-            WHERE tenant_id = :tenant_id AND language = CAST(:language AS text) AND published_version IS NOT NULL
+            WHERE tenant_id = :tenant_id AND language = CAST(:language AS text) AND {spoken}
         ) THEN CAST(:language AS text) ELSE 'en' END AS language
     ), near AS (
         {near} LIMIT :nearest
@@ -106,6 +110,7 @@ class Search(Enum):
 
     NOW = f"{VISIBLE_NOW} AND {FOR_THEM} AND {IN_FORCE}"
     FILTERED = f"{VISIBLE_NOW} AND {FOR_THEM} AND {IN_FORCE} AND {FILTERS}"
+    DRAFTED = f"{FOR_THEM} AND {AS_DRAFTED}"
     FILTERED_THEN = f"{VISIBLE} AND {FOR_THEM} AND {WAS_IN_FORCE} AND {FILTERS}"
 
 

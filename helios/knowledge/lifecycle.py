@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios import audit
 from helios.audit import ActorType
+from helios.evaluations.guard import require_passed
+from helios.evaluations.tested import Draft
 from helios.ids import new_id
 from helios.knowledge.gap_draft import unfinished
 from helios.refusals import Refused
@@ -77,16 +79,24 @@ LAST_SUPERSEDED = text(
 
 
 async def approve(
-    connection: AsyncConnection, ref: VersionRef, approver: UUID, publish_at: datetime | None, note: str | None
+    connection: AsyncConnection,
+    ref: VersionRef,
+    approver: UUID,
+    publish_at: datetime | None,
+    note: str | None,
+    *,
+    force: bool = False,
 ) -> datetime | None:
     """Approves a version and publishes it, unless its time is yet to come: then that moment is returned.
 
     The time is the later of `publish_at` and the version's own `effective_at`, so that the version before it stays
-    until then.
+    until then. `force`: although a suite that guards knowledge has not passed, of which `note` says why.
     """
     source, version = await _reviewable(connection, ref, approver)
     if unfinished(version.content):
         raise Refused("version_conflict", "Parts of it are still to be written: hand in the next version with them.")
+    draft = Draft(knowledge=((ref.source_id, ref.version),))
+    await require_passed(connection, ref.tenant_id, "knowledge", draft, approver, note, force=force)
     moments = [each for each in (publish_at, version.effective_at) if each is not None and each > datetime.now(UTC)]
     at = max(moments, default=None)
     decided = {"decision": "approve", "actor": approver, "note": note, "publish_at": at, "status": "pending_review"}

@@ -115,6 +115,27 @@ async def search_for(
     return _ranked(found, query, vector, language, most)
 
 
+async def search_drafted(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    query: str,
+    vector: np.ndarray,
+    language: str,
+    audiences: Sequence[str],
+    drafts: Sequence[tuple[UUID, int]],
+    space_vector: SpaceVector | None = None,
+) -> tuple[Passage, ...]:
+    """What `search` would find if these versions, by their sources' ids, were published; with none, what it finds."""
+    where = {**_where(tenant_id, query, vector, language, CUSTOMERS), "audiences": list(audiences), **drafted(drafts)}
+    found = await find_candidates(connection, Search.DRAFTED, where, space_vector)
+    return _ranked(found, query, vector, language, PASSAGES)
+
+
+def drafted(drafts: Sequence[tuple[UUID, int]]) -> dict[str, Any]:
+    """Parameters of `AS_DRAFTED`."""
+    return {"drafted_sources": [source for source, _ in drafts], "drafted_versions": [number for _, number in drafts]}
+
+
 async def audiences_of(connection: AsyncConnection, tenant_id: UUID, customer_id: UUID) -> tuple[str, ...]:
     """What the tenant's backend said of this customer."""
     where = {"tenant_id": tenant_id, "customer_id": customer_id}

@@ -40,3 +40,9 @@ FOR_CUSTOMER_IN = """source.visibility = 'public' AND version.visibility = 'publ
               AND customer.id = threads.customer_id
             WHERE threads.tenant_id = :tenant_id AND threads.id = :conversation_id))"""
 """What the customer of a conversation may see at this moment, of `source` and `version`."""
+AS_DRAFTED = f"""(version.expires_at IS NULL OR version.expires_at > now())
+          AND CASE WHEN source.id = ANY(CAST(:drafted_sources AS uuid[]))
+            THEN source.deleted_at IS NULL AND {VISIBLE} AND (source.id, version.version) IN (
+              SELECT * FROM unnest(CAST(:drafted_sources AS uuid[]), CAST(:drafted_versions AS int[])))
+            ELSE {VISIBLE_NOW} AND {IN_FORCE} END"""  # noqa: S608 - constants of ours
+"""What an answer might rest on if these versions were published now, each in place of its source's other ones."""

@@ -17,6 +17,8 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios import audit
+from helios.evaluations.guard import require_passed
+from helios.evaluations.tested import Draft
 from helios.refusals import Refused
 from helios.rules.policy import effective as effective_policy
 from helios.rules.policy_document import PolicyDocument, Wrong, below_minimum
@@ -43,9 +45,18 @@ class RuleKind:
     """What else the API shows of a version's row."""
     parts: str | None = None
     """A table of parts by version, of which a rejected one keeps none."""
+    drafted: Callable[[int], Draft] | None = None
+    """What suites run over that guard it."""
 
 
-REDACTION_RULES = RuleKind("redaction_rules", "redaction_rules", RedactionDocument, not_allowed, effective_redaction)
+REDACTION_RULES = RuleKind(
+    "redaction_rules",
+    "redaction_rules",
+    RedactionDocument,
+    not_allowed,
+    effective_redaction,
+    drafted=lambda version: Draft(redaction_rules=version),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,9 @@ class DraftRef:
     author: UUID
 
 
-POLICIES = RuleKind("policies", "policy", PolicyDocument, below_minimum, effective_policy)
+POLICIES = RuleKind(
+    "policies", "policy", PolicyDocument, below_minimum, effective_policy, drafted=lambda version: Draft(policy=version)
+)
 
 
 async def add_draft(
@@ -102,9 +115,17 @@ async def publish(
     reviewer: UUID,
     note: str | None,
     detail: Mapping[str, Any] | None = None,
+    *,
+    force: bool = False,
 ) -> None:
-    """Puts a draft into force; what was in force becomes superseded. Its author may not, in whatever role."""
+    """Puts a draft into force; what was in force becomes superseded. Its author may not, in whatever role.
+
+    `force`: although a suite that guards it has not passed, of which `note` says why.
+    """
     row = await publishable(connection, kind, tenant_id, version, reviewer)
+    if kind.drafted is not None:
+        guarded = kind.table.replace("_", "-")
+        await require_passed(connection, tenant_id, guarded, kind.drafted(version), reviewer, note, force=force)
     await _put_into_force(connection, kind, tenant_id, row, reviewer, note)
     await _record(connection, kind, tenant_id, row.id, version, "published", reviewer, detail)
 

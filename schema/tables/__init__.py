@@ -12,6 +12,7 @@ from schema.tables.audit import Audit, AuditBlock, AuditCheckpoint, AuditKey, Au
 from schema.tables.cache import CachedAnswer
 from schema.tables.conversations import ConversationEvent, Feedback, Message, Thread, Turn
 from schema.tables.escalations import Decision, Escalation, Ticket, TicketEvent
+from schema.tables.evaluations import Evaluation, EvaluationResult, EvaluationSuite
 from schema.tables.follow_ups import FollowUp, FollowUpConversation
 from schema.tables.gaps import GapQuestion, KnowledgeGap
 from schema.tables.intents import IntentChunk, IntentModel, IntentSet
@@ -83,6 +84,9 @@ __all__ = [
     "Decision",
     "EmbedderChange",
     "Escalation",
+    "Evaluation",
+    "EvaluationResult",
+    "EvaluationSuite",
     "Feedback",
     "FollowUp",
     "FollowUpConversation",

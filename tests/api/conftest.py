@@ -21,8 +21,10 @@ from tests.api.problems import Rows
 from tests.caller import Api, Customer
 from tests.knowledge_editing import ingested, submit
 from tests.making import (
+    added_suite,
     cleaned_change,
     created,
+    done_evaluation,
     done_replay,
     drafted,
     looked_at_sitemap,
@@ -109,6 +111,8 @@ async def make_things(api: Api, operator: Api, kept: str, gap: str, drafts: int 
         "scheduled_report_id": kept,
         "gap_id": gap,
         "ticket_id": await running_ticket(api, admin),
+        "suite_id": await added_suite(api, admin),
+        "evaluation_id": await done_evaluation(api, admin),
         "replay_id": await done_replay(api, admin),
         "sitemap_id": await looked_at_sitemap(api, admin),
         "change_id": await cleaned_change(api, admin),

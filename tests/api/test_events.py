@@ -24,6 +24,7 @@ from tests.api.signing import bearer, signed_in
 from tests.caller import Api, Customer
 from tests.embedders.embedding_server import EmbeddingServer, failing
 from tests.knowledge_editing import ingested, submit
+from tests.making import SUITE
 from tests.neighbour import PASSWORD, Neighbour, make_neighbour
 
 ROLES = ("admin", "supervisor", "agent", "knowledge_approver", "compliance_officer")
@@ -52,6 +53,7 @@ BY_STEPS = {
     "ticket.opened": "deliver",
     "intents.trained": "train_intents",
     "knowledge.ingested": "finish_ingestion",
+    "evaluation.done": "evaluate_next",
     "privacy_request.done": "write_export",
     "knowledge.follow_up_done": "tell_conversations",
     "conversation.corrected": "correct_conversation",
@@ -147,6 +149,7 @@ async def test_every_operation_that_writes_leaves_an_event(
     await _staff(walk)
     await _rules(walk)
     await _intents(walk)
+    await _evaluations(walk)
     await _conversation(walk)
     await _ticket(walk)
     await _privacy(walk)
@@ -233,6 +236,17 @@ async def _intents(walk: Walk) -> None:
     forced = {"force": True, "note": "A trial."}
     await walk.do(f"{decide}/publish", "compliance_officer", forced, version=first)
     await walk.do(f"{decide}/rollback", "compliance_officer", {}, version=1)
+
+
+async def _evaluations(walk: Walk) -> None:
+    """A suite that a worker runs, and its end."""
+    path = "POST /v1/evaluations/suites"
+    suite = await walk.do(path, "admin", {"document": SUITE.format(name="fees")})
+    run = await walk.do("POST /v1/evaluations/runs", "admin", {"suite_id": suite["id"], "draft": {}})
+    async with asyncio.timeout(60):
+        while (await _read(walk, f"/v1/evaluations/runs/{run['id']}"))["status"] == "running":
+            await asyncio.sleep(0.1)
+    await walk.do("DELETE /v1/evaluations/suites/{suite_id}", "admin", suite_id=suite["id"])
 
 
 async def _read(walk: Walk, path: str) -> Any:

@@ -21,6 +21,7 @@ from activities import (
     access,
     clocks,
     escalation,
+    evaluation,
     ingestion,
     intent_training,
     policy_replay,
@@ -33,6 +34,8 @@ from activities.resources import Resources
 from helios import frames
 from helios.database import Database
 from helios.embedded.supervisor import Stack
+from helios.evaluations.runs import open_run
+from helios.evaluations.tested import Draft
 from helios.ids import new_id
 from helios.intents.document import INTENTS, IntentDocument
 from helios.keyring import Keyring
@@ -43,6 +46,7 @@ from helios.rules.replaying import open_replay
 from helios.rules.versions import DraftRef, add_draft
 from helios.settings import PROJECT, Settings
 from schema.clocks import Ring, TicketRef
+from schema.evaluations import EvaluationRef
 from schema.ingestion import Publish, VersionRef
 from schema.intents import FailTraining, IntentsRef
 from schema.policy_replay import ReplayRef
@@ -52,6 +56,7 @@ from tests.api.test_events import BY_STEPS
 from tests.caller import Api
 from tests.guards.test_outbound import PUBLIC, Internet, Names, Site, ok
 from tests.knowledge_editing import SOURCES, decide, ingested, submit
+from tests.making import added_suite
 from tests.neighbour import Neighbour, make_neighbour
 from tests.privacy.test_erasure import REQUESTS, erase, until
 from tests.reports.keeping import kept_report
@@ -62,6 +67,7 @@ LEAVES = {
     "apply_deadline": "escalation.warning",
     "replay_batch": "policy.replay_done",
     "fail_replay": "policy.replay_failed",
+    "fail_evaluation": "evaluation.failed",
     "fail_training": "intents.failed",
     "fail_version": "knowledge.failed",
     "publish_version": "knowledge.published",
@@ -169,6 +175,7 @@ async def test_every_step_leaves_its_event(bank: Bank, keyring: Keyring) -> None
     await _deadlines(bank)
     await _replays(bank)
     await _intents(bank)
+    await _evaluations(bank)
     await _privacy(bank)
     await _knowledge(bank, await ingested(bank.api, version))
     await _kept(bank, keyring)
@@ -211,6 +218,15 @@ async def _intents(bank: Bank) -> None:
         version = await add_draft(connection, INTENTS, draft, IntentDocument(), None)
     work = FailTraining(IntentsRef(bank.id, version), "internal")
     await bank.leaves("fail_training", intent_training.fail_training(bank.resources, work))
+
+
+async def _evaluations(bank: Bank) -> None:
+    """A run that was given up, before a worker looks for it."""
+    suite = await added_suite(bank.api, await bank.api.staff("admin"))
+    ref = EvaluationRef(bank.id, new_id())
+    async with bank.resources.database.tenant(bank.id) as connection:
+        await open_run(connection, ref, UUID(suite), Draft(), ("system", None))
+    await bank.leaves("fail_evaluation", evaluation.fail_evaluation(bank.resources, ref))
 
 
 async def _privacy(bank: Bank) -> None:

@@ -300,6 +300,7 @@ def test_no_operation_is_left_out() -> None:
         "POST /v1/users",
         "POST /v1/api-keys",
         "POST /v1/audit/exports",
+        "POST /v1/evaluations/suites",
         "POST /v1/intents",
         "POST /v1/policies",
         "POST /v1/policies/replay",

@@ -15,7 +15,16 @@ from tests.analytics.gaps import bare_gap
 from tests.caller import Api, Customer
 from tests.fuzz.operations import Operation
 from tests.knowledge_editing import ingested, submit
-from tests.making import cleaned_change, done_replay, drafted, looked_at_sitemap, privacy_things, running_ticket
+from tests.making import (
+    added_suite,
+    cleaned_change,
+    done_evaluation,
+    done_replay,
+    drafted,
+    looked_at_sitemap,
+    privacy_things,
+    running_ticket,
+)
 from tests.neighbour import Neighbour, make_neighbour
 from tests.reports.keeping import kept_report
 
@@ -48,6 +57,8 @@ class Things:
             "scheduled_report_id": self._reports,
             "ticket_id": self._tickets,
             "replay_id": self._replays,
+            "suite_id": self._suites,
+            "evaluation_id": self._evaluations,
             "version": self._drafts,
             "request_id": self._privacy,
             "hold_id": self._privacy,
@@ -102,6 +113,12 @@ class Things:
 
     async def _replays(self) -> Known:
         return {"replay_id": await self._one_by_one(done_replay)}
+
+    async def _suites(self) -> Known:
+        return {"suite_id": await self._one_by_one(added_suite)}
+
+    async def _evaluations(self) -> Known:
+        return {"evaluation_id": await self._one_by_one(done_evaluation)}
 
     async def _drafts(self) -> Known:
         newest = int(await drafted(self._api, await self._api.staff("admin"), self._each))

@@ -37,6 +37,12 @@ HARD_TO_COME_BY = (
     "VALUES (:tenant_id, :id, 1, 1, 'done', 1, now()) RETURNING tenant_id, id) "
     "INSERT INTO policy_replay_changes (tenant_id, replay_id, conversation_id, turn, reason) "
     "SELECT tenant_id, id, id, 1, 'changed' FROM replay",
+    "WITH suite AS (INSERT INTO evaluation_suites (tenant_id, id, name, version, digest, cases) "
+    "VALUES (:tenant_id, :id, 'fees', 1, '', 1) RETURNING tenant_id, id), run AS ("
+    "INSERT INTO evaluations (tenant_id, id, suite_id, status, published_digest, draft_digest, total) "
+    "SELECT tenant_id, id, id, 'done', '', '', 1 FROM suite RETURNING tenant_id, id) "
+    "INSERT INTO evaluation_results (tenant_id, evaluation_id, number, side, passed, outcome) "
+    "SELECT tenant_id, id, 0, 'published', true, 'answered' FROM run",
     "INSERT INTO intent_chunks (tenant_id, version, number, examples_ct) VALUES (:tenant_id, 1, 0, '')",
     "INSERT INTO intent_models (tenant_id, version, embedder, weights) VALUES (:tenant_id, 1, 'none', '')",
     "WITH gap AS (INSERT INTO knowledge_gaps (tenant_id, id) VALUES (:tenant_id, :id) RETURNING tenant_id, id) "

@@ -14,6 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from schema.clocks import CLOCK_WORKFLOW, clock_workflow_id
 from schema.embedders import EMBEDDER_CHANGE_WORKFLOW, Embedded, EmbedMore, embedder_change_workflow_id
+from schema.evaluations import EVALUATION_WORKFLOW, evaluation_workflow_id
 from schema.follow_ups import FOLLOW_UP_WORKFLOW, follow_up_workflow_id
 from schema.ingestion import (
     INGESTION_WORKFLOW,
@@ -33,6 +34,7 @@ from tests.workflows.conftest import sandboxed
 from tests.workflows.scripted import TENANT
 from tests.workflows.scripted_batch import (
     CHANGE,
+    EVALUATION,
     FOLLOW_UP,
     INTENTS,
     REPLAY,
@@ -41,6 +43,7 @@ from tests.workflows.scripted_batch import (
     VERSION,
     OneTicket,
     ScriptedEmbedders,
+    ScriptedEvaluation,
     ScriptedFollowUps,
     ScriptedGaps,
     ScriptedKnowledge,
@@ -127,6 +130,17 @@ def policy_not_replayed(now: datetime) -> Scene:
     return Scene(POLICY_REPLAY_WORKFLOW, policy_replay_workflow_id(REPLAY), steps, (REPLAY,))
 
 
+def evaluated(now: datetime) -> Scene:
+    """Five answers in three steps."""
+    return Scene(EVALUATION_WORKFLOW, evaluation_workflow_id(EVALUATION), ScriptedEvaluation(), (EVALUATION,))
+
+
+def not_evaluated(now: datetime) -> Scene:
+    """The second step fails for good."""
+    steps = ScriptedEvaluation(2, ApplicationError("no", type="bug", non_retryable=True))
+    return Scene(EVALUATION_WORKFLOW, evaluation_workflow_id(EVALUATION), steps, (EVALUATION,))
+
+
 def ingested(now: datetime) -> Scene:
     """Three batches of chunks, then the review."""
     return Scene(INGESTION_WORKFLOW, ingestion_workflow_id(VERSION), ScriptedKnowledge(), (VERSION,))
@@ -165,7 +179,7 @@ SCENES: dict[str, Callable[[datetime], Scene]] = {
     for scene in (
         embedder_changed, embedder_not_changed,
         fetched, erased, retained, reported, grouped, followed_up, rang, policy_replayed, policy_not_replayed,
-        ingested, not_ingested, published, synced, intents_trained, intents_not_trained,
+        evaluated, not_evaluated, ingested, not_ingested, published, synced, intents_trained, intents_not_trained,
     )
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from temporalio import activity
 from activities.signatures import (
     ClockSteps,
     EmbedderSteps,
+    EvaluationSteps,
     FollowUpSteps,
     GapSteps,
     IntentSteps,
@@ -21,6 +22,7 @@ from activities.signatures import (
 from helios.ticket_clocks import Clocks, rung, ticking
 from schema.clocks import Ring, TicketRef, Ticking
 from schema.embedders import ChangeRef, Embedded, EmbedMore, Switched
+from schema.evaluations import Evaluated, EvaluationRef
 from schema.follow_ups import FollowedUp, FollowUpRef
 from schema.ingestion import FailVersion, Progress, Publish, Synced, VersionRef
 from schema.intents import Encoded, FailTraining, IntentsRef
@@ -28,6 +30,7 @@ from schema.policy_replay import Place, ReplayBatch, Replayed, ReplayRef
 from schema.privacy import RequestRef, TenantRef
 from tests.workflows.scripted import TENANT
 
+EVALUATION = EvaluationRef(TENANT, UUID("01900000-0000-7000-8000-0000000000e4"))
 FOLLOW_UP = FollowUpRef(TENANT, UUID("01900000-0000-7000-8000-0000000000e3"))
 CHANGE = ChangeRef(TENANT, UUID("01900000-0000-7000-8000-0000000000e4"))
 INTENTS = IntentsRef(TENANT, 2)
@@ -156,6 +159,27 @@ class ScriptedReplay(PolicyReplaySteps):
 
     @activity.defn
     async def fail_replay(self, ref: ReplayRef) -> None:
+        self.failed.append(ref)
+
+
+class ScriptedEvaluation(EvaluationSteps):
+    """Five answers in steps of two; from the answer `breaks` on each try raises `error`."""
+
+    def __init__(self, breaks: int = 99, error: Exception | None = None) -> None:
+        self.done, self.tries = 0, 0
+        self.failed: list[EvaluationRef] = []
+        self._breaks, self._error = breaks, error
+
+    @activity.defn
+    async def evaluate_next(self, ref: EvaluationRef) -> Evaluated:
+        self.tries += 1
+        if self.done >= self._breaks and self._error is not None:
+            raise self._error
+        self.done = min(5, self.done + 2)
+        return Evaluated(5, self.done)
+
+    @activity.defn
+    async def fail_evaluation(self, ref: EvaluationRef) -> None:
         self.failed.append(ref)
 
 
