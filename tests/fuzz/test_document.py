@@ -1,4 +1,4 @@
-"""The whole document, eight cases an operation: no 5xx, every answer as described. CI throws a hundred, `make fuzz`
+"""The whole document, eight cases an operation: no 5xx, every answer as described. CI throws two dozen, `make fuzz`
 thousands."""
 
 from __future__ import annotations
