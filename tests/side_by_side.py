@@ -10,7 +10,7 @@ import re
 
 from xdist.scheduler import LoadScopeScheduling
 
-WHOLE = re.compile(r"tests/crash/")
+WHOLE = re.compile(r"tests/(?:crash|semantic_cache)/")
 FUZZED = re.compile(r"(tests/fuzz/.*)\[[A-Z]+ (?:/v1)?/([\w-]+)")
 
 

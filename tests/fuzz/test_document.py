@@ -1,5 +1,5 @@
-"""The whole document, eight cases an operation: no 5xx, every answer as described. CI throws two dozen, `make fuzz`
-thousands."""
+"""The whole document, eight cases an operation: no 5xx, every answer as described. `make fuzz`
+throws thousands."""
 
 from __future__ import annotations
 
