@@ -82,7 +82,9 @@ async def look_up(
     standard: Standard, redaction_version: int,
 ) -> Shared | None:  # fmt: skip
     """The question and the answer that was found to it. None where it is no question for anybody."""
-    (vector,) = await asyncio.to_thread(resources.encoder.embed, [prompt.question])
+    vector = prompt.question_vector
+    if vector is None:
+        (vector,) = await asyncio.to_thread(resources.encoder.embed, [prompt.question])
     asked = Asked(prompt.question, prompt.language, vector)
     if not await asyncio.to_thread(is_for_anybody, asked.text, asked.language, vector, prompt.passages):
         return None

@@ -20,6 +20,11 @@ async def looked_into(resources: Resources, prompt: Prompt) -> tuple[Prompt, flo
     return prompt, round(confidence(support, prompt.language), 4)
 
 
+def is_unsure(confidence: float | None, least: float) -> bool:
+    """Whether the tenant, who wants `least`, would rather ask back."""
+    return confidence is not None and confidence < least
+
+
 def asked_back(prompt: Prompt) -> tuple[Generator, Prompt]:
     """Who asks what is meant, or offers a person, and of what: no model is asked."""
     return OfflineGenerator(), without_answer(prompt)

@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 from activities import cached_answers
 from activities.answer import Answer, draft_record, is_worth_keeping
 from activities.checking import check_held, check_piece, check_rest, check_whole
-from activities.confidence import asked_back, looked_into
+from activities.confidence import asked_back, is_unsure, looked_into
 from activities.poisoning import without_instructions
 from activities.prompting import Asked, prepare
 from activities.reading import DRAFT, question_of, read_messages, read_thread, settings_of
@@ -136,7 +136,7 @@ async def _begin(resources: Resources, connection: AsyncConnection, keys: Keys, 
 async def _write(resources: Resources, keys: Keys, work: Generate, answer: Answer) -> None:
     generator = resources.generators[work.generator]
     answer.prompt, answer.confidence = await looked_into(resources, answer.prompt)
-    if answer.confidence is not None and answer.confidence < answer.confidence_least:
+    if is_unsure(answer.confidence, answer.confidence_least):
         generator, answer.prompt = asked_back(answer.prompt)
     stream = await _source(resources, keys, work, answer, generator)
     if answer.streams and answer.attempt > 1:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from temporalio.exceptions import ApplicationError
 
 from activities.checking import check_held, check_piece, check_rest, check_whole
-from activities.confidence import asked_back, looked_into
+from activities.confidence import asked_back, is_unsure, looked_into
 from activities.poisoning import without_instructions
 from activities.prompting import Asked, prepare
 from activities.resources import Resources
@@ -110,7 +110,7 @@ async def _answer(
     applied = Applied(redaction=stage.redaction, keys=stage.keys)
     prompt, standard = await prepare(resources, asked, stage.policy, applied)
     prompt, confidence = await looked_into(resources, prompt)
-    unsure = confidence is not None and confidence < stage.settings.confidence_least
+    unsure = is_unsure(confidence, stage.settings.confidence_least)
     for name in generators:
         gate = Gate(standard)
         generator, prompt = asked_back(prompt) if unsure else (resources.generators[name], prompt)

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from evals.answers.bank import Bank
-from evals.answers.fit import Fitted, Judged, Row, judged_by, rows_of
+from evals.answers.fit import Fitted, Row, judged_by, rows_of
 from evals.answers.judge import Question, customers_questions, outside_questions
 from evals.report import table
 from helios.knowledge.confidence import confidence
 from helios.knowledge.evidence import SIGNS, weights_of
+from helios.knowledge.extraction import logistic
 from helios.models.intent import IntentClassifier
 from helios.settings import PROJECT, settings
 
@@ -41,9 +42,7 @@ Floats = npt.NDArray[np.float64]
 def measure(bank: Bank) -> str:
     """The section, over questions that no weight was learnt from; draws the diagram."""
     inside, outside = _fresh(bank)
-    told, right = _told([*inside, *outside])
-    odds = np.array([each.odds for each in _judged([*inside, *outside])])
-    support = 1 / (1 + np.exp(-odds))
+    support, told, right = _told([*inside, *outside])
     nearest = np.array([row.signs[:, SIGNS.index("passage")].max() for row in [*inside, *outside]])
     bins = bins_of(told, right)
     PICTURE.write_text(diagram(bins), encoding="utf-8")
@@ -57,7 +56,7 @@ def measure(bank: Bank) -> str:
         for name, values in compared.items()
     ]
     asked = [
-        [f"{least:.1f}", *(f"{(_told(part)[0] < least).mean():.2f}" for part in (inside, outside))]
+        [f"{least:.1f}", *(f"{(part < least).mean():.2f}" for part in np.split(told, [len(inside)]))]
         for least in THRESHOLDS
     ]
     return (
@@ -77,7 +76,7 @@ def measure(bank: Bank) -> str:
 def told_and_right(bank: Bank) -> tuple[Floats, Floats]:
     """Of each fresh question the confidence, and 1.0 where the answer is right."""
     inside, outside = _fresh(bank)
-    return _told([*inside, *outside])
+    return _told([*inside, *outside])[1:]
 
 
 def _fresh(bank: Bank) -> tuple[list[Row], list[Row]]:
@@ -133,18 +132,13 @@ def diagram(bins: Sequence[Bin]) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _judged(rows: Sequence[Row]) -> list[Judged]:
+def _told(rows: Sequence[Row]) -> tuple[Floats, Floats, Floats]:
+    """Of each question the support, the confidence, and 1.0 where the answer is right."""
     weights = weights_of("en")
-    return [judged_by(row, Fitted(weights.signs, weights.support)) for row in rows]
-
-
-def _told(rows: Sequence[Row]) -> tuple[Floats, Floats]:
-    judged = _judged(rows)
-    odds = [1 / (1 + math.exp(-each.odds)) for each in judged]
-    return (
-        np.array([confidence(each, "en") for each in odds]),
-        np.array([float(each.right) for each in judged]),
-    )
+    judged = [judged_by(row, Fitted(weights.signs, weights.support)) for row in rows]
+    support = [logistic(each.odds) for each in judged]
+    told = [confidence(each, "en") for each in support]
+    return np.array(support), np.array(told), np.array([float(each.right) for each in judged])
 
 
 def _x(share: float) -> float:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from helios.knowledge.evidence import ENCODER_LANGUAGE, weights_of
-from helios.knowledge.extraction import USUAL_FOREIGN, Selection, select_sentences
+from helios.knowledge.extraction import USUAL_FOREIGN, Selection, logistic, select_sentences
 
 if TYPE_CHECKING:
     from helios.knowledge.candidates import Part
@@ -26,7 +26,7 @@ def confidence(support: float, language: str) -> float:
     """Probability, 0..1, that such an answer is right; `support` is a `Selection`'s, 0..1."""
     slope, offset = weights_of(language).calibration
     held = min(max(support, EDGE), 1 - EDGE)
-    return 1 / (1 + math.exp(-float(slope * math.log(held / (1 - held)) + offset)))
+    return logistic(float(slope * math.log(held / (1 - held)) + offset))
 
 
 def look_into(prompt: Prompt, encoder: TextEncoder | None, intents: IntentClassifier | None) -> Prompt:

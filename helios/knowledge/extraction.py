@@ -68,9 +68,7 @@ def select_sentences(
         scores = rows @ weights.signs
         if chosen:
             scores += _new(rows, weights, [one in chosen for one in candidates])
-        part_support = _logistic(
-            float(weights.support @ support_signs(part, rows, int(scores.argmax()), foreign(part)))
-        )
+        part_support = logistic(float(weights.support @ support_signs(part, rows, int(scores.argmax()), foreign(part))))
         support = max(support, part_support)
         if part_support >= SUPPORTED:
             add_best(chosen, candidates, articles, scores, *_allowance(len(parts), weights))
@@ -110,7 +108,7 @@ def _allowance(parts: int, weights: Weights) -> tuple[int, float]:
     return MAX_SENTENCES_OF_PART, PART_MARGIN * weights.margin
 
 
-def _logistic(score: float) -> float:
+def logistic(score: float) -> float:
     return 1 / (1 + math.exp(-score))
 
 
