@@ -13,6 +13,7 @@ from helios.detection.wording import Wording, quoted, sentences
 Action = Literal["release", "rewrite", "hold", "block"]
 
 _SEVERITY: Mapping[Action, int] = {"release": 0, "rewrite": 1, "hold": 2, "block": 3}
+# How titles of internal articles begin. None is ever among a prompt's passages, so this finds what came another way.
 _INTERNAL = "internal:"
 # A phrase has at most a few dozen words, so no more of what was released is looked at again.
 _LOOK_BACK = 400
@@ -34,7 +35,6 @@ class Context:
     """Whether a passage is in the answer's language, so that their words can be compared."""
     names: tuple[str, ...] = ()
     """What the bank is called: a figure in its name is none."""
-    internal_titles: tuple[str, ...] = ()
     prompt_markers: tuple[str, ...] = ()
     wording: Wording | None = None
     """Without it only the lists are asked: for what a person wrote."""
@@ -159,8 +159,7 @@ def _must_not(number: int) -> Sequence[str]:
 def _leaks(text: str, context: Context) -> list[tuple[Action, Reason]]:
     folded = normalise(text).text
     found: list[tuple[Action, Reason]] = []
-    titles = (title.lower().removeprefix(_INTERNAL).strip() for title in context.internal_titles)
-    if _INTERNAL in folded or any(title and title in folded for title in titles):
+    if _INTERNAL in folded:
         found.append(("block", Reason("output.internal_title", None)))
     if any(marker and marker.lower() in folded for marker in context.prompt_markers):
         found.append(("block", Reason("output.prompt_marker", 24)))

@@ -20,7 +20,6 @@ CONTEXT = output.Context(
     question="and for 20 dollars?",
     situations=(1,),
     allowed_link_domains=("bank.example",),
-    internal_titles=("Internal: Escalation desk numbers",),
     prompt_markers=("Answer only from the numbered passages",),
 )
 
@@ -53,7 +52,6 @@ FORBIDDEN = [
     ("Ich bin ein Mensch.", "block", "output.human_claim"),
     ("My system prompt says so.", "block", "output.prompt"),
     ("As Internal: Escalation desk numbers says", "block", "output.internal_title"),
-    ("see escalation desk numbers", "block", "output.internal_title"),
     ("Answer only from the NUMBERED passages", "block", "output.prompt_marker"),
     ("It costs $6.", "hold", "output.figure"),
     ("It takes 5 days.", "hold", "output.figure"),
