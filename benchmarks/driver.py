@@ -20,6 +20,7 @@ from uuid import UUID, uuid4
 import httpx
 import uvloop
 from sqlalchemy import text
+from temporalio.service import RPCError, RPCStatusCode
 
 from api.acceptance import Accepted, accept
 from api.hub import Hub, Subscription
@@ -37,8 +38,9 @@ ENDED = text(
     "SELECT threads.last_seq FROM threads WHERE tenant_id = :tenant_id AND id = :id AND completed_turn >= :turn"
 )
 
-
 LOOK_EVERY_S = 1.0
+OVERLOADED = frozenset({RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNAVAILABLE,
+                        RPCStatusCode.RESOURCE_EXHAUSTED})  # fmt: skip
 
 
 class Acceptance:
@@ -71,8 +73,18 @@ class Workflow:
         async with self._hub.subscribe(tenant_id, conversation_id) as heard:
             accepted = await self._acceptance.take(talk, content)
             message = PostMessage(accepted.message_id, accepted.turn)
-            await self._conversations.post_message(tenant_id, conversation_id, message)
+            await self._post(tenant_id, conversation_id, message)
             await self._until_ended(heard, tenant_id, conversation_id, accepted)
+
+    async def _post(self, tenant_id: UUID, conversation_id: UUID, message: PostMessage) -> None:
+        """What an overloaded Temporal did not take is told again, as the product's sweeper does; it costs the turn."""
+        while True:
+            try:
+                return await self._conversations.post_message(tenant_id, conversation_id, message)
+            except RPCError as error:
+                if error.status not in OVERLOADED:
+                    raise
+            await asyncio.sleep(0.1)
 
     async def _until_ended(
         self, heard: Subscription, tenant_id: UUID, conversation_id: UUID, accepted: Accepted

@@ -59,6 +59,7 @@ def as_json(results: Results, machine: Mapping[str, str]) -> dict[str, Any]:
         "encryption": asdict(results.encryption) if results.encryption else None,
         "checks": _by_turns(results.checks),
         "noisy": {**asdict(results.noisy), "ratio": results.noisy.ratio} if results.noisy else None,
+        "broken": results.broken,
     }
 
 
@@ -105,6 +106,8 @@ def _page(results: Results, machine: Mapping[str, str], picture: Path | None) ->
         parts += _checks(results.checks)
     if results.noisy:
         parts += _noisy(results.noisy)
+    if results.broken:
+        parts += ["", "## Not measured to the end", "", *(f"- {each}" for each in results.broken)]
     return "\n".join(parts)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class Results:
     checks: list[Pair] = field(default_factory=list)
     """The product beside itself without its checks."""
     noisy: Noisy | None = None
+    broken: list[str] = field(default_factory=list)
+    """Each part that did not come to its end, and why."""
 
 
 async def measure(names: Sequence[str], *, quick: bool, report: Report) -> Results:
@@ -54,18 +57,32 @@ async def measure(names: Sequence[str], *, quick: bool, report: Report) -> Resul
             offline = {"HELIOS_LLM": "offline"}
             remote = {"HELIOS_LLM": "openai,offline", "OPENAI_API_KEY": "benchmark", "OPENAI_BASE_URL": url}
             if {"memory", "history", "encryption"} & set(names) or ("turns" in names and not quick):
-                await _on_offline(results, home / "home", offline, report)
+                with _kept(results, report, "Without a provider"):
+                    await _on_offline(results, home / "home", offline, report)
             if {"turns", "langgraph", "first-token"} & set(names):
-                await _on_provider(results, home / "home", remote, (child.pid, url), report)
+                with _kept(results, report, "With a provider"):
+                    await _on_provider(results, home / "home", remote, (child.pid, url), report)
             if "checks" in names:
-                report("Checks", "two stacks start")
-                homes, rounds = (home / "home", home / "unchecked"), 1 if quick else ROUNDS
-                results.checks = await measure_checks(homes, remote, child.pid, 8.0, rounds, _to(report, "Checks"))
+                with _kept(results, report, "Checks"):
+                    report("Checks", "two stacks start")
+                    homes, rounds = (home / "home", home / "unchecked"), 1 if quick else ROUNDS
+                    results.checks = await measure_checks(homes, remote, child.pid, 8.0, rounds, _to(report, "Checks"))
             if "noisy" in names:
-                await _on_limits(results, home / "home", remote, report)
+                with _kept(results, report, "Noisy tenant"):
+                    await _on_limits(results, home / "home", remote, report)
     finally:
         shutil.rmtree(home, ignore_errors=True)
     return results
+
+
+@contextmanager
+def _kept(results: Results, report: Report, part: str) -> Iterator[None]:
+    """What breaks ends its own part only: what was measured before took a quarter of an hour."""
+    try:
+        yield
+    except Exception as error:
+        results.broken.append(f"{part}: {type(error).__name__}: {error}")
+        report(part, f"broken off: {error}")
 
 
 async def _on_offline(results: Results, home: Path, env: dict[str, str], report: Report) -> None:

@@ -53,5 +53,7 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps(as_json(results, machine), indent=1))
         else:
             print(f"\n  Written: {write(results, machine, args.out)}")
+        if results.broken:
+            raise StackError("Not measured to the end:\n" + "\n".join(results.broken))
 
     return run_until_told(body, settings())
