@@ -21,6 +21,7 @@ from helios.settings import Settings
 from tests.caller import Api
 from tests.embedders.embedding_server import EmbeddingServer, embedding_server
 from tests.embedders.onnx_folder import make_folder
+from tests.filled_home import copy_home, filled_home
 from tests.neighbour import Neighbour, make_neighbour
 from tests.side_by_side import SideBySide
 
@@ -46,7 +47,14 @@ def lab() -> Iterator[EmbeddingServer]:
 
 
 @pytest.fixture(scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory, lab: EmbeddingServer) -> AsyncIterator[Stack]:
+async def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data that each stack begins with: copy it with `copy_home`."""
+    own = tmp_path_factory.getbasetemp()
+    return await filled_home(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory, lab: EmbeddingServer, filled: Path) -> AsyncIterator[Stack]:
     """The running stack with the demo bank in it. Workflow code runs in Temporal's sandbox here.
 
     Limits are counted, and out of reach: all tests come from one address.
@@ -57,7 +65,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory, lab: EmbeddingServer) 
         EmbedderConfig.model_validate({"name": "lab-two", "model": "words", "dimension": 512, **here}),
         EmbedderConfig(name="folder", folder=make_folder(tmp_path_factory.mktemp("folder"))),
     )
-    home: Path = tmp_path_factory.mktemp("stack") / "home"
+    home = tmp_path_factory.mktemp("stack") / "home"
+    copy_home(filled, home)
     config = Settings(home=home, llm=("offline",), workflow_sandbox=True, rate_limits=1_000, access_log_window_s=0.5,
                       sso_loopback=True, embedders=embedders, embedder_keep_s=5.0)  # fmt: skip
     async with running_stack(config) as running:

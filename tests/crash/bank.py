@@ -23,6 +23,7 @@ from helios.keyring import Keyring, root_key
 from helios.settings import Settings
 from tests.caller import Api
 from tests.crash.faults import Faults
+from tests.filled_home import copy_home
 from tests.llm.provider_server import ProviderServer, provider_server
 from tests.llm.provider_wire import Scenario
 
@@ -68,8 +69,9 @@ class Bank:
 
 
 @asynccontextmanager
-async def open_bank(home: Path) -> AsyncIterator[Bank]:
-    """Starts everything and waits until both workers take tasks."""
+async def open_bank(home: Path, filled: Path) -> AsyncIterator[Bank]:
+    """Starts everything on a copy of `filled` and waits until both workers take tasks."""
+    copy_home(filled, home)
     faults = Faults(home.parent / "faults")
     # One program is the parent of all workers. The deadline is a good part of every wait after a kill.
     config = Settings(home=home, llm=("openai", "offline"), workers=1, workflow_task_timeout_s=TASK_TIMEOUT_S)

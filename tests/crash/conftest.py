@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from random import Random, SystemRandom
 
 import pytest
@@ -15,8 +16,8 @@ ROUNDS = int(os.environ.get("HELIOS_CRASH_ROUNDS", "1"))
 
 
 @pytest.fixture(scope="package")
-async def bank(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bank]:
-    async with open_bank(tmp_path_factory.mktemp("crash") / "home") as opened:
+async def bank(tmp_path_factory: pytest.TempPathFactory, filled: Path) -> AsyncIterator[Bank]:
+    async with open_bank(tmp_path_factory.mktemp("crash") / "home", filled) as opened:
         yield opened
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -13,8 +14,8 @@ from tests.semantic_cache.asking import switch
 
 
 @pytest.fixture(scope="package")
-async def bank(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bank]:
-    async with open_bank(tmp_path_factory.mktemp("cache") / "home") as opened:
+async def bank(tmp_path_factory: pytest.TempPathFactory, filled: Path) -> AsyncIterator[Bank]:
+    async with open_bank(tmp_path_factory.mktemp("cache") / "home", filled) as opened:
         opened.provider.play("answer")
         await switch(opened.api, opened.tenant_id, enabled=True)
         yield opened
