@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from tests import published_document
+
+T = TypeVar("T")
 
 OF_EVERYBODY = frozenset({"report"})
 """Names in a path that every tenant has alike."""
@@ -36,6 +38,11 @@ class Operation:
 
     def fill(self, values: dict[str, str]) -> str:
         return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], self.path)
+
+
+def share(values: Sequence[T], operation: Operation, among: Sequence[Operation], parts: int) -> Sequence[T]:
+    """What one of them tries, where the same code reads it for all: together they try every value."""
+    return values[among.index(operation) % parts :: parts]
 
 
 @lru_cache(maxsize=1)

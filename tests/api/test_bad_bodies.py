@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.api.conftest import Things, who_may
-from tests.api.operations import Operation, example, kinds, operations
+from tests.api.operations import Operation, example, kinds, operations, share
 from tests.api.problems import assert_problem
 from tests.caller import Api
 
@@ -43,8 +43,8 @@ def not_json() -> Iterator[bytes]:
     yield from (b'{"content": "\x01"}', b'{"rating": 5' + b"0" * 5_000 + b"}", b'{"rating": 1e400}', b'{"x": NaN}')
 
 
-def wrong_objects(schema: dict[str, Any]) -> Iterator[bytes]:
-    """Objects that are valid but for one thing."""
+def wrong_objects(schema: dict[str, Any], unreadable: Sequence[str]) -> Iterator[bytes]:
+    """Objects that are valid but for one thing. Each text holds one of the `unreadable` once."""
     good = example(schema)
     yield from (
         _json({**good, name: value}) for name, value in ((CANARY, 1), ("__proto__", {}), ("\ud800", 1), ("", 1))
@@ -54,13 +54,13 @@ def wrong_objects(schema: dict[str, Any]) -> Iterator[bytes]:
         yield _json({key: value for key, value in good.items() if key != name})
         yield _json({**good, name: None})
     for name, about in schema["properties"].items():
-        yield from (_json({**good, name: value}) for value in _wrong_values(about))
+        yield from (_json({**good, name: value}) for value in _wrong_values(about, unreadable))
         if name in good:
             valid = json.dumps(good[name])
             yield (_json(good)[:-1] + f", {json.dumps(name)}: {valid}}}".encode())  # the same key twice
 
 
-def _wrong_values(about: dict[str, Any]) -> Iterator[Any]:
+def _wrong_values(about: dict[str, Any], unreadable: Sequence[str]) -> Iterator[Any]:
     known = kinds(about)
     for kind in known:
         yield from (value for value in WRONG.get(kind, ()) if not _takes(known, value))
@@ -71,7 +71,7 @@ def _wrong_values(about: dict[str, Any]) -> Iterator[Any]:
         if text.get("minLength"):
             yield ""
         # A password may hold anything that is Unicode.
-        yield from (value for value in NOT_READABLE if text.get("format") != "password" or not value.isascii())
+        yield from (value for value in unreadable if text.get("format") != "password" or not value.isascii())
     if "enum" in about or text.get("format", "password") != "password":
         yield from (CANARY, "", "../../etc/passwd", "\x00")
     if "object" in known:
@@ -112,11 +112,10 @@ async def _allowed(mine: Things, operation: Operation) -> dict[str, str]:
 @pytest.mark.usefixtures("nothing_stored")
 @pytest.mark.parametrize("operation", WITH_BODY, ids=str)
 async def test_a_bad_body_is_a_problem(api: Api, mine: Things, operation: Operation) -> None:
-    """One function reads the bodies of all operations: each gets a fifth of what is no JSON, and all have every one."""
     assert operation.body is not None
     headers = await _allowed(mine, operation)
-    unreadable = list(not_json())[WITH_BODY.index(operation) % 5 :: 5]
-    for body in (*unreadable, *wrong_objects(operation.body)):
+    signs = share(NOT_READABLE, operation, WITH_BODY, 3)
+    for body in (*share(tuple(not_json()), operation, WITH_BODY, 5), *wrong_objects(operation.body, signs)):
         answer = await api.http.request(
             operation.method, operation.fill(mine.ids), headers={**headers, **JSON}, content=body
         )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from helios.embedded.supervisor import Stack
-from helios.settings import PROJECT
+from tests.commanding import running_helios
 
 ARTICLE = """---
 title: The {name} card
@@ -26,15 +24,8 @@ The {name} card costs 6 dollars a year.
 
 async def ingest(stack: Stack, *arguments: str) -> tuple[int | None, list[dict[str, Any]]]:
     """The exit code, and what was printed of each file."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "helios", "ingest", "--json", *arguments),
-        cwd=PROJECT,
-        env={"HELIOS_HOME": str(stack.servers.home.root), "PYTHONUTF8": "1"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    output, _ = await process.communicate()
-    return process.returncode, [json.loads(line) for line in output.splitlines()]
+    ended = await running_helios("ingest", "--json", *arguments, env={"HELIOS_HOME": str(stack.servers.home.root)})
+    return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()]
 
 
 async def test_a_folder_is_handed_in_and_what_is_bad_in_it_does_not_stop_the_rest(stack: Stack, tmp_path: Path) -> None:

@@ -24,10 +24,9 @@ from websockets.exceptions import ConnectionClosed
 from api.app import create_app
 from helios.embedded.supervisor import Stack
 from helios.settings import Settings
-from schema.tables import OF_THE_PLATFORM, SQLModel
 from tests.api.conftest import Things
 from tests.api.operations import OF_EVERYBODY, Operation, example, kinds, operations
-from tests.api.problems import SEALERS
+from tests.api.problems import digests
 from tests.api.test_websocket import closing
 from tests.caller import Api, Customer
 from tests.neighbour import Neighbour
@@ -92,9 +91,9 @@ async def untouched(stack: Stack, victim: Victim, neighbour: Neighbour) -> Async
     owner = await asyncpg.connect(stack.servers.admin_dsn)
     try:
         await _until_at_rest(owner, neighbour)
-        before = await _rows(owner, neighbour)
+        before = await digests(owner, neighbour.tenant_id)
         yield
-        after = await _rows(owner, neighbour)
+        after = await digests(owner, neighbour.tenant_id)
         assert {table for table in before if before[table] != after[table]} == set()
     finally:
         await owner.close()
@@ -105,19 +104,6 @@ async def _until_at_rest(owner: asyncpg.Connection, neighbour: Neighbour) -> Non
     async with asyncio.timeout(60):
         while await owner.fetchval(RUNNING, neighbour.tenant_id):
             await asyncio.sleep(0.1)
-
-
-async def _rows(owner: asyncpg.Connection, neighbour: Neighbour) -> dict[str, str]:
-    """A digest of each table's rows of this tenant, without the log of its own people's requests."""
-    found = {}
-    for table in set(SQLModel.metadata.tables) - OF_THE_PLATFORM - SEALERS:
-        key = "id" if table == "tenants" else "tenant_id"
-        found[table] = await owner.fetchval(
-            f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t WHERE {key} = $1 "
-            + ("AND action NOT LIKE 'access.%'" if table == "audits" else ""),
-            neighbour.tenant_id,
-        )
-    return found
 
 
 def silent(answer: httpx.Response, victim: Victim, sent: object = "") -> None:

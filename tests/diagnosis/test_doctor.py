@@ -17,18 +17,12 @@ from helios.diagnosis import machine, stack
 from helios.embedded.home import Home
 from helios.embedded.servers import embedded_servers
 from helios.settings import PROJECT, Settings
+from tests.commanding import Ended, helios
 from tests.embedders.embedding_server import EmbeddingServer
 
 
-def _doctor(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "helios", "doctor", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _doctor(*arguments: str, **env: str) -> Ended:
+    return helios("doctor", *arguments, env={**os.environ, **env})
 
 
 def test_a_sound_machine_is_called_sound(tmp_path: Path) -> None:
@@ -96,8 +90,7 @@ def test_what_would_stop_the_stack_is_named(tmp_path: Path, env: dict[str, str],
 
 def test_up_says_at_once_that_a_model_is_unknown(tmp_path: Path) -> None:
     env = {**os.environ, "HELIOS_HOME": str(tmp_path / "home"), "HELIOS_LLM": "gpt"}
-    command = [sys.executable, "-m", "helios", "up"]
-    ended = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
+    ended = helios("up", env=env)
     assert ended.returncode == 1
     assert ended.stderr == "HELIOS_LLM: unknown generator 'gpt'; known are openai, anthropic, offline.\n"
     assert not (tmp_path / "home").exists()
@@ -105,9 +98,7 @@ def test_up_says_at_once_that_a_model_is_unknown(tmp_path: Path) -> None:
 
 def test_a_chat_with_a_stack_that_is_gone_points_to_the_doctor(tmp_path: Path) -> None:
     (tmp_path / "stack.json").write_text(json.dumps({"api_url": "http://127.0.0.1:1", "demo": {"api_key": "k"}}))
-    command = [sys.executable, "-m", "helios", "chat", "Hello"]
-    env = {**os.environ, "HELIOS_HOME": str(tmp_path)}
-    ended = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
+    ended = helios("chat", "Hello", env={**os.environ, "HELIOS_HOME": str(tmp_path)})
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == "The stack does not answer. `python -m helios doctor` says what is wrong.\n"
 

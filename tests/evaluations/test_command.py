@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytest
 from helios import demo_bank
 from helios.commands.evaluating import told
 from helios.embedded.supervisor import Stack
-from helios.settings import PROJECT
+from tests.commanding import running_helios
 from tests.evaluations.conftest import Bank
 from tests.evaluations.test_evaluations import TEN, suite
 from tests.knowledge_editing import publish
@@ -26,13 +24,8 @@ COUNT = "SELECT count(*) FROM evaluation_suites WHERE tenant_id = $1"
 
 async def run(stack: Stack, *words: str) -> tuple[int, str, str]:
     """With the settings of a stack that runs here."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "helios", "eval", *words, cwd=PROJECT,
-        env={**os.environ, "HELIOS_HOME": str(stack.servers.home.root)},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
+    ended = await running_helios("eval", *words, env={**os.environ, "HELIOS_HOME": str(stack.servers.home.root)})
+    return ended.returncode, ended.stdout, ended.stderr
 
 
 async def test_the_demo_banks_suite_passes_out_of_the_box(stack: Stack) -> None:

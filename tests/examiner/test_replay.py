@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,10 +18,10 @@ from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.examiner.replay import examine
 from helios.keyring import Keyring
-from helios.settings import PROJECT
 from helios.temporal import connect
 from schema.steps import CONVERSATION_WORKFLOW, ConversationState
 from tests.caller import Api, Customer
+from tests.commanding import running_helios
 from workflows.conversation import ConversationWorkflow
 from workflows.escalation import EscalationWorkflow
 
@@ -150,9 +149,5 @@ async def test_one_is_replayed_at_a_time(api: Api, customer: Customer) -> None:
 
 async def replay(stack: Stack, *arguments: str) -> tuple[int | None, str]:
     environment = {**os.environ, "HELIOS_HOME": str(stack.servers.home.root), "HELIOS_POSTGRES_DSN": ""}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "helios", "replay", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=environment, cwd=PROJECT,
-    )  # fmt: skip
-    out, _ = await process.communicate()
-    return process.returncode, out.decode()
+    ended = await running_helios("replay", *arguments, env=environment)
+    return ended.returncode, ended.stdout + ended.stderr

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from base64 import b64encode
 from typing import Any
 
@@ -22,11 +20,11 @@ from helios.embedded.supervisor import Stack
 from helios.ids import new_id
 from helios.keyring import root_key
 from helios.migrations import migrate
-from helios.settings import PROJECT
 from helios.token_keys import TokenKeys, rotate
 from helios.tokens import Identity, TokenError, Tokens
 from tests.api.signing import bearer, login
 from tests.caller import Api
+from tests.commanding import helios, running_helios
 from tests.schema.conftest import empty_database
 
 __all__ = ["empty_database"]
@@ -47,15 +45,8 @@ async def published(api: Api) -> list[str]:
 async def test_a_running_api_takes_a_new_key_without_a_restart(api: Api, stack: Stack, tenant_id: Any) -> None:
     before = (await login(api)).json()["access_token"]
     assert kid_of(before) in await published(api)
-    ran = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "helios", "keys", "rotate", "--json"],
-        env={**os.environ, "HELIOS_HOME": str(stack.servers.home.root)},
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    home = {"HELIOS_HOME": str(stack.servers.home.root)}
+    ran = await running_helios("keys", "rotate", "--json", env={**os.environ, **home})
     new = json.loads(ran.stdout)["kid"]
     async with asyncio.timeout(60):
         while new not in await published(api):
@@ -112,13 +103,6 @@ async def test_a_leaked_key_is_revoked_at_once_and_the_root_key_guards_them_all(
 
 def test_without_a_stack_the_command_says_what_to_do(tmp_path: Any) -> None:
     quiet = {name: value for name, value in os.environ.items() if not name.startswith("HELIOS_")}
-    ran = subprocess.run(
-        [sys.executable, "-m", "helios", "keys", "rotate"],
-        env={**quiet, "HELIOS_HOME": str(tmp_path)},
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = helios("keys", "rotate", env={**quiet, "HELIOS_HOME": str(tmp_path)})
     assert ran.returncode == 1
     assert "make up" in ran.stderr

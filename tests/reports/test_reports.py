@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 import json
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -21,8 +20,8 @@ from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
 from helios.reports.catalogue import REPORTS
 from helios.reports.rendering import FORMS
-from helios.settings import PROJECT
 from tests.caller import Api, Customer
+from tests.commanding import running_helios
 from tests.neighbour import Neighbour, make_neighbour
 from tests.published_document import document
 
@@ -219,16 +218,6 @@ async def test_the_list_says_what_each_report_is_for(desk: Api) -> None:
 async def test_the_command_makes_the_same_report(stack: Stack, desk: Api, bank: Neighbour) -> None:
     told = await report(desk, "reg_e_clocks", as_of=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
     options = ("--tenant", bank.slug, "--as-of", told["as_of"])
-    assert json.loads(await _helios(stack, "reg_e_clocks", *options)) == told
-
-
-async def _helios(stack: Stack, *arguments: str) -> bytes:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "helios", "report", *arguments),
-        cwd=PROJECT,
-        env={"HELIOS_HOME": str(stack.servers.home.root), "PYTHONUTF8": "1"},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0
-    return output
+    home = {"HELIOS_HOME": str(stack.servers.home.root)}
+    ended = await running_helios("report", "reg_e_clocks", *options, env=home)
+    assert (ended.returncode, json.loads(ended.stdout)) == (0, told)

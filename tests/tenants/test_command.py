@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,22 +13,13 @@ from helios import invitations
 from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
-from helios.settings import PROJECT
+from tests.commanding import running_helios
 
 
 async def run(stack: Stack, *words: str) -> tuple[int, str, str]:
-    command = (sys.executable, "-m", "helios", "tenant", "create", *words)
-    environment = {**os.environ, "HELIOS_POSTGRES_DSN": stack.servers.app_dsn}
-    environment["HELIOS_ROOT_KEY"] = stack.servers.keys.root_key
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=PROJECT,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
+    where = {"HELIOS_POSTGRES_DSN": stack.servers.app_dsn, "HELIOS_ROOT_KEY": stack.servers.keys.root_key}
+    ended = await running_helios("tenant", "create", *words, env={**os.environ, **where})
+    return ended.returncode, ended.stdout, ended.stderr
 
 
 async def redeemed(database: Database, told: dict[str, Any]) -> Any:
