@@ -209,7 +209,9 @@ async def test_a_long_history_continues_as_new_with_its_state(stage: Stage) -> N
         assert turn < 200, "the history never became long"
         await stage.say(turn)
     await delivered(stage, turn)
-    assert [each.ref.turn for each in stage.steps.calls["deliver"]] == list(range(1, turn + 1))
+    turns = [each.ref.turn for each in stage.steps.calls["deliver"]]
+    # A message that comes just as a run ends has the server ask for its last task again, local steps and all.
+    assert (list(dict.fromkeys(turns)), turns) == (list(range(1, turn + 1)), sorted(turns))
 
 
 async def corrections(stage: Stage, count: int) -> None:
