@@ -72,7 +72,8 @@ def _found(
     chosen = sorted({*np.argsort(-near)[:NEAREST].tolist(), *worded}, key=lambda index: -scored[index].score)
     nearness = [float(near[index]) for index in chosen] if spaced is not None else None
     found = Found([scored[index] for index in chosen], SEARCHED, nearness)
-    ranked = rank_passages(found.passages, question.text, vector, SEARCHED, max(DEPTHS), found.nearness)
+    most, asked = max(DEPTHS), question.language
+    ranked = rank_passages(found.passages, question.text, vector, SEARCHED, most, found.nearness, asked=asked)
     slugs = [bank.slugs[passage.source_id] for passage in ranked]
     return next((place for place, slug in enumerate(slugs) if slug in question.articles), None)
 

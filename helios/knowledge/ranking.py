@@ -39,7 +39,10 @@ class _Weights:
 
 
 LOCAL_SHARE = 0.5
-"""What the order by the local encoder and by words counts beside the nearness in another embedder's space."""
+"""What the order by the local encoder and by words counts beside the nearness in another embedder's space.
+
+Of passages in the question's language: between two languages neither words nor that encoder tell anything.
+"""
 OWN_LANGUAGE = 0.5
 """What a passage in the searched language is ahead there: of an article and its translation the one that is read."""
 
@@ -56,11 +59,13 @@ def rank_passages(
     language: str,
     limit: int = DEFAULT_LIMIT,
     nearness: Sequence[float] | None = None,
+    asked: str | None = None,
 ) -> tuple[Passage, ...]:
     """The best `limit` of the candidates, best first; ties keep the order in which they came.
 
-    `question` and its `vector`, (384,), are those that were searched with; `language` is the customer's. `nearness` is
-    each candidate's in the space of another embedder, on whatever scale that has.
+    `question` and its `vector`, (384,), are those that were searched with, `language` is the one that words were looked
+    for in; `asked` is the question's own, if that is another. `nearness` is each candidate's in the space of another
+    embedder, on whatever scale that has.
     """
     sentences = split_sentences(question)
     if language == "en" and len(sentences) >= LONG_QUESTION:
@@ -69,8 +74,9 @@ def rank_passages(
         scores = _weighed(candidates, question, vector, language)
         scores = _with_article(candidates, scores)
     if nearness is not None:
-        own = np.array([passage.language == language for passage in candidates])
-        scores = list(standard(nearness) + LOCAL_SHARE * standard(scores) + OWN_LANGUAGE * own)
+        searched = np.array([passage.language == language for passage in candidates])
+        spoken = np.array([passage.language == (asked or language) for passage in candidates])
+        scores = list(standard(nearness) + spoken * LOCAL_SHARE * standard(scores) + searched * OWN_LANGUAGE)
     order = sorted(range(len(candidates)), key=lambda index: (-scores[index], index))
     return tuple(candidates[index] for index in order[:limit])
 

@@ -189,4 +189,5 @@ def _where(
 
 
 def _ranked(found: Found, query: str, vector: np.ndarray, language: str, most: int) -> tuple[Passage, ...]:
-    return rank_passages(found.passages, query, vector, found.spoken or language, most, found.nearness)
+    searched = found.spoken or language
+    return rank_passages(found.passages, query, vector, searched, most, found.nearness, asked=language)

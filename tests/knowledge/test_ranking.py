@@ -71,3 +71,22 @@ def test_an_article_that_several_passages_speak_for_comes_before_a_lone_one_as_n
     first, second = passage("A wire costs 20 dollars.", 0.6, 0.6), passage("Wires leave at 4 pm.", 0.58, 0.6)
     second = replace(second, source_id=first.source_id)
     assert rank_passages([lone, first, second], "something", QUESTION, "en") == (first, second, lone)
+
+
+def test_between_two_languages_only_the_space_that_knows_both_orders() -> None:
+    near = passage("Sending money abroad costs 5 dollars.", 0.1, 0.1)
+    loan_word = passage("The Konto programme is for students.", 0.9, 0.9)
+    others = [passage(f"Loans of {n} kinds exist.", 0.2, 0.2) for n in range(4)]
+    candidates, nearness = [loan_word, near, *others], [0.80, 0.82, *[0.7] * 4]
+    question = "Was kostet es, vom Konto Geld ins Ausland zu senden?"
+    assert rank_passages(candidates, question, QUESTION, "en", nearness=nearness, asked="de")[0] is near
+    assert rank_passages(candidates, question, QUESTION, "en", nearness=nearness)[0] is loan_word
+
+
+def test_of_an_article_and_its_translation_the_one_that_is_read_comes_first() -> None:
+    english = passage("Sending money abroad costs 5 dollars.", 0.9, 0.9)
+    german = passage("Geld ins Ausland zu senden kostet 5 Dollar.", 0.4, 0.4, "de")
+    others = [passage(f"Loans of {n} kinds exist.", 0.2, 0.2) for n in range(4)]
+    nearness = [0.82, 0.815, *[0.7] * 4]
+    found = rank_passages([english, german, *others], "Was kostet es?", QUESTION, "de", nearness=nearness, asked="de")
+    assert found[0] is german
