@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from activities.cached_answers import Shared
@@ -16,6 +17,8 @@ from helios.llm.prices import cost_micro_usd
 from helios.llm.prompting import prompt_hash
 from helios.tenant_settings import SemanticCache
 from schema.steps import Generate, TurnRef
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -52,11 +55,20 @@ class Answer:
     """A frame is missing: readers take no later one, and get the stored text instead."""
     finished: Finished | None = None
     first_token_ms: int | None = None
+    checking_s: float = 0.0
+    """Of the time since `started`, what went into checks of the answer."""
     started: float = field(default_factory=time.perf_counter)
 
     @property
     def last_frame(self) -> int:
         return frame_number(self.epoch, self.frames) if self.frames else 0
+
+    async def timed(self, check: Awaitable[T]) -> T:
+        began = time.perf_counter()
+        try:
+            return await check
+        finally:
+            self.checking_s += time.perf_counter() - began
 
 
 def from_cache(answer: Answer) -> bool:
@@ -98,6 +110,7 @@ def draft_record(keys: Keys, work: Generate, answer: Answer) -> dict[str, Any]:
         "cost_micro_usd": 0 if hit else cost_micro_usd(model, finished) if finished else None,
         "first_token_ms": answer.first_token_ms,
         "generation_ms": round(1000 * (time.perf_counter() - answer.started)),
+        "checking_ms": round(1000 * answer.checking_s),
         "citations": [
             {
                 "marker": n,

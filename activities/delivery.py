@@ -55,7 +55,8 @@ TURN = text(
 END_TURN = text(
     """
     WITH turn AS (
-        UPDATE turns SET outcome = :outcome, record = :record, completed_at = now()
+        UPDATE turns SET outcome = :outcome, completed_at = now(), record = jsonb_set(:record, '{step_ms,delivery}',
+            to_jsonb(round(1000 * extract(epoch FROM clock_timestamp() - transaction_timestamp()))))
         WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND number = :turn
     )
     UPDATE threads SET completed_turn = :turn, unhelpful_turns = :unhelpful, status = :status,

@@ -163,7 +163,7 @@ async def _write(resources: Resources, keys: Keys, work: Generate, answer: Answe
             watching.cancel()
         await stream.aclose()  # type: ignore[attr-defined]
     if not answer.stopped and answer.refusal is None:
-        await _release(resources, keys, answer, await check_rest(answer.gate))
+        await _release(resources, keys, answer, await answer.timed(check_rest(answer.gate)))
     if not answer.stopped:
         await _look_again(answer)
 
@@ -206,7 +206,7 @@ async def _take(resources: Resources, keys: Keys, answer: Answer, piece: TextDel
         # Held: nothing more is released, but the person who decides gets the whole draft.
         answer.withheld += piece.text
         return
-    await _release(resources, keys, answer, await check_piece(answer.gate, piece.text))
+    await _release(resources, keys, answer, await answer.timed(check_piece(answer.gate, piece.text)))
 
 
 async def _release(resources: Resources, keys: Keys, answer: Answer, windows: list[Reviewed]) -> None:
@@ -248,7 +248,7 @@ async def _look_again(answer: Answer) -> None:
 
 
 async def _look_at_the_whole(answer: Answer) -> None:
-    reviewed = await check_whole(answer.released, answer.gate.standard)
+    reviewed = await answer.timed(check_whole(answer.released, answer.gate.standard))
     if reviewed.action != "release":
         answer.refusal = reviewed
         answer.withheld = answer.released
@@ -256,7 +256,7 @@ async def _look_at_the_whole(answer: Answer) -> None:
 
 async def _look_at_the_held(answer: Answer, first: Reviewed) -> None:
     """What a person is asked to approve is what would be sent: cleaned, and blocked where any part of it must be."""
-    reviewed = await check_held(answer.withheld, answer.gate.standard)
+    reviewed = await answer.timed(check_held(answer.withheld, answer.gate.standard))
     answer.withheld = reviewed.text
     answer.gate.redacted.update(reviewed.redacted)
     reasons = tuple(dict.fromkeys((*first.reasons, *reviewed.reasons)))

@@ -6,6 +6,8 @@ from typing import Any
 
 from api.described import ID, TIME
 
+DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
 CONVERSATION = {
     "id": ID, "status": "active", "channel": "web", "language": "en", "customer_id": ID, "created_at": TIME,
     "updated_at": TIME, "closed_at": None, "turns": 1, "escalation_id": None, "rating": None,
@@ -29,9 +31,26 @@ ESCALATION = {
 }  # fmt: skip
 ACCEPTED = {"message_id": ID, "turn": 1}
 TURN = {"message": SAID, "reply": MESSAGE, "outcome": "answered", "turn": 1}
-PROVENANCE = {
+PROVENANCE: dict[str, Any] = {
     "conversation_id": ID,
-    "turns": [{"turn": 1, "attempts": 1, "reply_id": ID, "generation": {"generator": "offline"}}],
+    "turns": [{
+        "turn": 1, "attempts": 1, "reply_id": ID, "outcome": "answered", "reason": "", "language": "en",
+        "intent": {"name": "international_transfer", "confidence": 0.93}, "situations": [], "situation": None,
+        "retrieval": {"embedder": "local", "failure": None},
+        "passages": [{"chunk_id": ID, "score": 0.7134, "source_id": ID, "version": 1}],
+        "policy_version": 1, "policy_digest": DIGEST, "redaction_version": 1, "intents_version": None,
+        "step_ms": {"intent": 4, "screening": 3, "retrieval": 12, "delivery": 9}, "escalation_id": None,
+        "people": [{"action": "approve", "actor_id": ID, "applied_at": TIME}],
+        "generation": {
+            "status": "complete", "supported": True, "confidence": 0.9412, "confidence_least": 0.0, "situation": None,
+            "reasons": [], "redacted": [], "refused_passages": [], "attempt": 1, "last_frame": 100012,
+            "generator": "openai", "model": "gpt-4.1-mini", "prompt_hash": DIGEST, "input_tokens": 1204,
+            "cached_input_tokens": 1024, "output_tokens": 41, "cost_micro_usd": 281, "first_token_ms": 312,
+            "generation_ms": 874, "checking_ms": 21,
+            "citations": [{"marker": 1, "source_id": ID, "version": 1, "title": "Sending money abroad", "chunk_id": ID,
+                           "quote": "Sending money abroad costs 5 dollars plus 0.5 percent of the amount."}],
+        },
+    }],
     "corrections": [{"source_id": ID, "version": 2, "status": "told", "because": None, "at": TIME, "follow_up_id": ID,
                      "message_id": ID, "escalation_id": None}],
 }  # fmt: skip

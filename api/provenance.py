@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from helios.decided import decided_by_turn
 from helios.times import moment
 
 TURNS = text("SELECT * FROM turns WHERE tenant_id = :tenant_id AND conversation_id = :id ORDER BY number")
@@ -23,7 +24,9 @@ VERSIONS = text(
 
 async def provenance_of(connection: AsyncConnection, tenant_id: UUID, conversation_id: UUID) -> dict[str, Any]:
     where = {"tenant_id": tenant_id, "id": conversation_id}
-    turns = [_turn(row) for row in await connection.execute(TURNS, where)]
+    decided = await decided_by_turn(connection, tenant_id, conversation_id)
+    rows = await connection.execute(TURNS, where)
+    turns = [{**_turn(row), "people": list(decided.get(row.number, ()))} for row in rows]
     await _name_versions(connection, tenant_id, [each for turn in turns for each in turn.get("passages", ())])
     return {
         "conversation_id": str(conversation_id),

@@ -15,13 +15,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from helios.codec import KeySource, data_converter
 from helios.crypto import CryptoError
 from helios.database import Database
+from helios.decided import decided_by_turn
 from helios.examiner.decisions import Decision, Run, decisions, runs_of
 from helios.keyring import Keyring
 from helios.sources import build_id
@@ -34,15 +34,6 @@ TURNS = text(
     "WHERE tenant_id = :tenant_id AND conversation_id = :id ORDER BY number"
 )
 ESCALATIONS = text("SELECT id FROM escalations WHERE tenant_id = :tenant_id AND conversation_id = :id ORDER BY id")
-DECISIONS = text(
-    """
-    SELECT escalations.turn, decisions.action, decisions.actor_id, decisions.applied_at
-    FROM decisions JOIN escalations
-      ON escalations.tenant_id = decisions.tenant_id AND escalations.id = decisions.escalation_id
-    WHERE decisions.tenant_id = :tenant_id AND escalations.conversation_id = :id AND decisions.status = 'applied'
-    ORDER BY decisions.applied_at
-    """
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +105,7 @@ async def examine(
         erased_at = (await connection.execute(ERASED_AT, where)).scalar_one()
         rows = (await connection.execute(TURNS, where)).all()
         escalations = list(await connection.scalars(ESCALATIONS, where))
-        people = await _people(connection, where)
+        people = await decided_by_turn(connection, tenant_id, conversation_id)
     conversation = await runs_of(client, conversation_workflow_id(tenant_id, conversation_id))
     others = [run for each in escalations for run in await runs_of(client, escalation_workflow_id(tenant_id, each))]
     told = await _told(conversation, client, keyring)
@@ -122,15 +113,6 @@ async def examine(
     without = "erased" if erased_at is not None else "gone"
     turns = [examined(row, told, people.get(row.number, ()), without) for row in rows]
     return Examination(tenant_id, conversation_id, erased_at, tuple(replayed), tuple(turns))
-
-
-async def _people(connection: AsyncConnection, where: dict[str, Any]) -> dict[int, tuple[dict[str, Any], ...]]:
-    """What persons decided, by turn."""
-    decided: dict[int, tuple[dict[str, Any], ...]] = {}
-    for row in await connection.execute(DECISIONS, where):
-        entry = {"action": row.action, "actor_id": str(row.actor_id), "applied_at": row.applied_at.isoformat()}
-        decided[row.turn] = (*decided.get(row.turn, ()), entry)
-    return decided
 
 
 async def _told(runs: Sequence[Run], client: Client, keyring: Keyring) -> Told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,8 +42,11 @@ class Operation:
 
 
 def share(values: Sequence[T], operation: Operation, among: Sequence[Operation], parts: int) -> Sequence[T]:
-    """What one of them tries, where the same code reads it for all: together they try every value."""
-    return values[among.index(operation) % parts :: parts]
+    """What one of them tries, where the same code reads it for all: together they try every value.
+
+    HELIOS_THOROUGH=1 has each try all of them.
+    """
+    return values if "HELIOS_THOROUGH" in os.environ else values[among.index(operation) % parts :: parts]
 
 
 @lru_cache(maxsize=1)

@@ -115,7 +115,8 @@ async def test_a_bad_body_is_a_problem(api: Api, mine: Things, operation: Operat
     assert operation.body is not None
     headers = await _allowed(mine, operation)
     signs = share(NOT_READABLE, operation, WITH_BODY, 3)
-    for body in (*share(tuple(not_json()), operation, WITH_BODY, 5), *wrong_objects(operation.body, signs)):
+    unreadable = share(tuple(not_json()), operation, WITH_BODY, 5)
+    for body in (*unreadable, *share(tuple(wrong_objects(operation.body, signs)), operation, WITH_BODY, 2)):
         answer = await api.http.request(
             operation.method, operation.fill(mine.ids), headers={**headers, **JSON}, content=body
         )

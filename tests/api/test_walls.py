@@ -25,7 +25,7 @@ from api.app import create_app
 from helios.embedded.supervisor import Stack
 from helios.settings import Settings
 from tests.api.conftest import Things
-from tests.api.operations import OF_EVERYBODY, Operation, example, kinds, operations
+from tests.api.operations import OF_EVERYBODY, Operation, example, kinds, operations, share
 from tests.api.problems import digests
 from tests.api.test_websocket import closing
 from tests.caller import Api, Customer
@@ -80,9 +80,16 @@ async def victim(next_door: Api, neighbour: Neighbour, theirs: Things) -> Victim
 
 
 @pytest.fixture(scope="module")
-async def attackers(api: Api, mine: Things, stranger: Customer) -> list[dict[str, str]]:
-    """Everybody of the one tenant."""
+async def everybody(api: Api, mine: Things, stranger: Customer) -> list[dict[str, str]]:
+    """Of the one tenant."""
     return [mine.customer.headers, stranger.headers, *[await api.staff(role) for role in ROLES]]
+
+
+@pytest.fixture
+def attackers(everybody: list[dict[str, str]], operation: Operation) -> list[dict[str, str]]:
+    """Who attacks an operation: a customer, an admin, and by turns a third of the others."""
+    customer, stranger, admin, *others = everybody
+    return [customer, admin, *share([stranger, *others], operation, operations(), 3)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -253,13 +260,13 @@ def sockets() -> list[str]:
 
 @pytest.mark.parametrize("path", sockets())
 async def test_the_others_socket_opens_for_nobody(
-    api: Api, mine: Things, victim: Victim, attackers: list[dict[str, str]], path: str
+    api: Api, mine: Things, victim: Victim, everybody: list[dict[str, str]], path: str
 ) -> None:
     """Neither with a token nor with a ticket, and what is said into it at once is heard by nobody."""
     url = api.url.replace("http://", "ws://") + path.format(**victim.things.ids)
     issued = await api.http.post("/v1/auth/stream-tickets", headers=mine.customer.headers)
     by_ticket = f"{url}?ticket={issued.json()['ticket']}"
-    for address, headers in [(by_ticket, {}), *((url, each) for each in attackers)]:
+    for address, headers in [(by_ticket, {}), *((url, each) for each in everybody)]:
         async with connect(address, additional_headers=headers) as socket:
             with suppress(ConnectionClosed):
                 await socket.send('{"type": "message", "content": "Hello"}')

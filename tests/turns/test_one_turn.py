@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import aclosing
 
+from api.conversation_examples import PROVENANCE
+from helios.settings import PROJECT
 from tests.caller import Api, Customer, Heard, Transcript
 
 
@@ -24,7 +26,15 @@ async def test_an_answer_is_streamed_and_cited(api: Api) -> None:
     assert heard.differences() == []
     assert heard.turns == [{"turn": 1, "outcome": "answered"}]
     asked = await api.http.get(f"{customer.path}/provenance", headers=await api.staff("auditor"))
-    passages = asked.json()["turns"][0]["passages"]
+    made, example = asked.json()["turns"][0], PROVENANCE["turns"][0]
+    assert (made.keys(), made["generation"].keys()) == (example.keys(), example["generation"].keys())
+    described = (PROJECT / "docs" / "provenance.md").read_text(encoding="utf-8")
+    assert [each for each in (*made, *made["generation"]) if f"`{each}`" not in described] == []
+    assert made["step_ms"].keys() == {"intent", "retrieval", "screening", "delivery"}
+    times = [*made["step_ms"].values(), made["generation"]["checking_ms"], made["generation"]["first_token_ms"]]
+    assert all(0 <= each <= 60_000 for each in times)
+    assert 0 < made["generation"]["checking_ms"] <= made["generation"]["generation_ms"]
+    passages = made["passages"]
     of_versions = {(each["source_id"], each["version"], each["chunk_id"]) for each in passages}
     cited = replies[0]["citations"][0]
     assert (cited["source_id"], cited["version"], cited["chunk_id"]) in of_versions
@@ -64,6 +74,9 @@ async def test_a_person_takes_over_and_answers(api: Api) -> None:
     assert decided.status_code == 200, decided.text
     heard = await customer.hear(lambda seen: any(each["role"] == "agent" for each in seen.completed.values()))
     assert heard.differences() == []
+    made = (await api.http.get(f"{customer.path}/provenance", headers=agent)).json()["turns"]
+    me = (await api.http.get("/v1/auth/me", headers=agent)).json()["id"]
+    assert [(each["action"], each["actor_id"]) for each in made[0]["people"]] == [("respond", me)]
     further = await customer.say("Thank you!")
     assert (further.json()["outcome"], further.json()["reply"]) == ("escalated", None)
 

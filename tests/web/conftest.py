@@ -44,7 +44,8 @@ VIEWPORT = ViewportSize(width=1280, height=860)
 @pytest.fixture(scope="session")
 async def tab(browser: Browser) -> AsyncIterator[Page]:
     """One for all tests: a new process for each would take longer than most of what they do."""
-    context = await browser.new_context(locale="en-US", viewport=VIEWPORT)
+    # What moves is drawn sixty times a second, without a graphics card: the test that is about motion asks for it.
+    context = await browser.new_context(locale="en-US", viewport=VIEWPORT, reduced_motion="reduce")
     context.set_default_timeout(10_000)
     yield await context.new_page()
     await context.close()
