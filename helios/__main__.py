@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from helios.commands import COMMANDS
 from helios.embedded.errors import StackError
+from helios.loading import loading
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
@@ -21,7 +22,8 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     for name, line in COMMANDS.items():
         own = commands.add_parser(name, help=line, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == chosen:  # only this one's imports are paid for
-            module = importlib.import_module(f"helios.commands.{name.replace('-', '_')}")
+            with loading():
+                module = importlib.import_module(f"helios.commands.{name.replace('-', '_')}")
             own.description = module.__doc__
             module.add_arguments(own)
             own.set_defaults(run=module.run)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from helios.embedded import ports
 from helios.embedded.supervisor import Stack, running_stack
 from helios.embedders.config import EmbedderConfig
 from helios.keyring import Keyring, root_key
+from helios.loading import loading
 from helios.settings import Settings
 from tests.caller import Api
 from tests.embedders.embedding_server import EmbeddingServer, embedding_server
@@ -36,14 +36,11 @@ def pytest_configure() -> None:
     os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("authority.pem"))
 
 
-def pytest_collection() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
     """What is read and collected stays to the end: looking through it for garbage took a fifth of the collection."""
-    gc.disable()
-
-
-def pytest_collection_finish() -> None:
-    gc.freeze()
-    gc.enable()
+    with loading():
+        return (yield)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "worker": {"activities", "helios", "schema", "workflows"},
 }
 """Besides itself. What stands outside (tests, benchmarks, evaluations) may look at everything."""
-COMMANDS_START = {"benchmarks", "evals", "workflows"}
+COMMANDS_START = {"api", "benchmarks", "evals", "worker", "workflows"}
 """What `python -m helios` runs besides."""
 HEAVY = {"onnx", "onnxruntime", "llama_index", "openai", "anthropic", "tokenizers", "torch"}
 

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from helios import logs
+from helios.loading import loading
 from helios.settings import Settings, settings
 
 
@@ -15,12 +16,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    import uvicorn
+    with loading():
+        import uvicorn
+
+        import api.app
 
     config = settings()
     logs.configure(config.log_level, "api")
     uvicorn.run(
-        "api.app:create_app",
+        api.app.create_app,
         factory=True,
         host=args.host or config.api_host,
         port=args.port or config.api_port or 8000,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import sys
 
-from helios.settings import PROJECT, settings
+from helios.loading import loading
+from helios.settings import settings
 from helios.sources import build_id
 
 
@@ -24,7 +23,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.check:
         return 0 if asyncio.run(_is_alive()) else 1
-    os.execv(sys.executable, [sys.executable, str(PROJECT / "worker.py")])  # noqa: S606 - the same interpreter
+    with loading():
+        import worker
+    worker.main()
+    return 0
 
 
 async def _is_alive() -> bool:
