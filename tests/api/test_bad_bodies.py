@@ -135,7 +135,8 @@ async def test_a_body_that_is_too_large_is_a_413(api: Api, mine: Things, operati
         for start in range(0, len(large), 8_192):
             yield large[start : start + 8_192]
 
-    for content in share((large, pieces(), b" " * 65_537), operation, WITH_BODY, 3):
+    contents: list[bytes | AsyncIterator[bytes]] = [large, pieces(), b" " * 65_537]
+    for content in share(contents, operation, WITH_BODY, 3):
         answer = await api.http.request(operation.method, operation.fill(mine.ids), headers=headers, content=content)
         assert_problem(answer, code="payload_too_large")
 
