@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from tests import published_document
 
 T = TypeVar("T")
+Of = TypeVar("Of")
 
 OF_EVERYBODY = frozenset({"report"})
 """Names in a path that every tenant has alike."""
@@ -41,12 +42,12 @@ class Operation:
         return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], self.path)
 
 
-def share(values: Sequence[T], operation: Operation, among: Sequence[Operation], parts: int) -> Sequence[T]:
-    """What one of them tries, where the same code reads it for all: together they try every value.
+def share(values: Sequence[T], one: Of, among: Sequence[Of], parts: int) -> Sequence[T]:
+    """What `one` of them tries, where the same code reads it for all: together they try every value.
 
     HELIOS_THOROUGH=1 has each try all of them.
     """
-    return values if "HELIOS_THOROUGH" in os.environ else values[among.index(operation) % parts :: parts]
+    return values if "HELIOS_THOROUGH" in os.environ else values[among.index(one) % parts :: parts]
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ INTRODUCTION = """\
 and throws them at a stack of its own: as nobody, a customer, an API key, staff and the platform's operator, at things
 that exist and things that do not. An answer is wrong when it is a 5xx, is not described in the document, or is an error
 that is no problem with a published code. Where a password is hashed on the way, a tenth of the cases is thrown. The
-test suite throws eight at each operation (`tests/fuzz/test_document.py`).
+test suite throws four at each operation (`tests/fuzz/test_document.py`).
 """
 
 

@@ -140,9 +140,10 @@ async def decided(stage: Stage) -> WorkflowHandle[Any, Any]:
 SCENES: dict[str, Scene] = {
     scene.__name__: scene for scene in (answered, failed_over, stopped, escalated, corrected, decided)
 }
-# Recorded by code that is gone, for conversations that it began: never to be recorded again. The last one heard of a
-# correction before it knew of any; `erased_deaf` did not hear of a release while it looked at the holds.
-OLDER = ("decided_with_local_draft", "told_too_early", "erased_deaf")
+# Recorded by code that is gone, for conversations that it began: never to be recorded again. `told_too_early` heard of
+# a correction before it knew of any; `erased_deaf` did not hear of a release while it looked at the holds.
+OLDER = {"decided_with_local_draft": "decided", "told_too_early": "corrected", "erased_deaf": "erased"}
+"""And which scene each is an older recording of."""
 ALL = (*SCENES, *OLDER, *golden_batch.SCENES)
 
 
@@ -151,13 +152,12 @@ def read(name: str) -> WorkflowHistory:
 
 
 def _id_of(name: str) -> str:
+    name = OLDER.get(name, name)
     if name in golden_batch.SCENES:
         return golden_batch.SCENES[name](datetime.now(UTC)).id
-    if name == "erased_deaf":
-        return _id_of("erased")
     return (
         escalation_workflow_id(TENANT, ESCALATION)
-        if name.startswith("decided")
+        if name == "decided"
         else conversation_workflow_id(TENANT, CONVERSATION)
     )
 
