@@ -11,7 +11,9 @@ from fastapi import Depends, Request
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import text
+from starlette.requests import HTTPConnection
 
+from api.counting import ReadToken
 from api.permissions import PERMISSIONS, allows
 from api.problems import Problem
 from api.state import Services, State
@@ -44,8 +46,11 @@ ROLES_NOW = text(
 )
 
 
-def identify(services: Services, token: str) -> Identity:
+def identify(services: Services, connection: HTTPConnection, token: str) -> Identity:
     """Raises a 401 problem for a token that is not ours, or not any more."""
+    read: ReadToken | None = getattr(connection.state, "read_token", None)
+    if read is not None and read.token == token:
+        return read.identity
     try:
         return services.tokens.read(token)
     except TokenError:
@@ -59,7 +64,7 @@ def caller(permission: str) -> Callable[..., Awaitable[Identity]]:
     async def check(request: Request, services: State, bearer: Bearer) -> Identity:
         if bearer is None:
             raise Problem("unauthenticated", headers=CHALLENGE)
-        identity = identify(services, bearer.credentials)
+        identity = identify(services, request, bearer.credentials)
         request.state.identity = identity
         identity = request.state.identity = await admit(services, identity)
         require_enrolled(identity, permission)
@@ -89,7 +94,7 @@ def stream_caller(permission: str) -> Callable[..., Awaitable[Identity]]:
         if bearer is None and ticket is not None:
             identity = await redeem(services, ticket)
         elif bearer is not None:
-            identity = identify(services, bearer.credentials)
+            identity = identify(services, request, bearer.credentials)
         else:
             raise Problem("unauthenticated", headers=CHALLENGE)
         request.state.identity = identity

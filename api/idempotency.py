@@ -139,7 +139,7 @@ async def _reserve(services: Services, request: Request, key: str) -> Reservatio
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Problem("unauthenticated")
-    identity = identify(services, token.strip())
+    identity = identify(services, request, token.strip())
     keys = await _keys(services, identity)
     key = keys.blind_index(key, "idempotency_keys.key").hex()  # a client's own words: an order's number, an address
     asked = await _fingerprint(request, keys)

@@ -91,7 +91,7 @@ async def _both(*directions: Coroutine[Any, Any, None]) -> int:
 async def _identify(services: Services, socket: WebSocket) -> Identity:
     scheme, _, token = socket.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        identity = identify(services, token.strip())
+        identity = identify(services, socket, token.strip())
     elif (ticket := socket.query_params.get("ticket")) is not None:
         identity = await redeem(services, ticket)
     else:

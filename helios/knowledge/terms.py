@@ -55,7 +55,10 @@ def words_of(language: str) -> LanguageWords:
 
 def fold(text: str) -> str:
     """Lower case without accents, so that `Überweisung` and `uberweisung` are one word."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold().replace("ı", "i"))
+    lowered = text.casefold().replace("ı", "i")
+    if lowered.isascii():
+        return lowered
+    decomposed = unicodedata.normalize("NFKD", lowered)
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
