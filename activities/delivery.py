@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.forwarding import Begun, begin_duties
-from activities.opening import Cause, open_escalation_row, open_ticket
+from activities.opening import Cause, open_escalation_row, open_tickets
 from activities.promises import spoken
 from activities.reading import DRAFT, read_thread, settings_of
 from activities.resources import Resources
@@ -150,7 +150,7 @@ def _may_press(work: Deliver) -> bool:
 async def _hand_over(
     connection: AsyncConnection, keys: Keys, policy: Policy, work: Deliver, thread: Any, turn: Any
 ) -> tuple[Any, UUID | None]:
-    """Opens the escalation and the ticket that the outcome demands: (escalation or None, ticket id or None)."""
+    """Opens the escalation and the tickets that the outcome demands: (escalation or None, a ticket's id or None)."""
     if work.forwarded or work.outcome not in ("escalated", "held"):
         return None, None
     number = work.situation
@@ -158,9 +158,7 @@ async def _hand_over(
     priority, queue = REASONS.get("held" if work.outcome == "held" else work.reason, ("P2", "general"))
     if listed is not None and work.outcome == "escalated":
         priority, queue = listed.priority, listed.queue
-    ticket_id = None
-    if listed is not None and listed.ticket is not None:
-        ticket_id = await open_ticket(connection, work.ref, listed, turn.received_at, settings_of(thread).hours)
+    ticket_id = await open_tickets(connection, work, policy, thread, turn.received_at)
     cause = Cause(f"turn:{work.ref.turn}", work.ref.turn, work.reason or work.outcome, priority, queue, number)
     draft = keys.open_text(turn.draft_ct, DRAFT, (work.ref.conversation_id, work.ref.turn)) if turn.draft_ct else None
     citations = turn.draft["citations"] if turn.draft else []

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.opening import open_ticket
+from activities.opening import open_tickets
 from activities.promises import due_at
 from activities.reading import settings_of
 from helios import audit
@@ -21,10 +21,6 @@ from helios.rules.policy import Policy
 from schema.steps import Deliver
 
 URGENT = "P0"
-HAS_TICKET = text(
-    "SELECT EXISTS (SELECT FROM tickets WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id "
-    "AND kind = :kind AND closed_at IS NULL)"
-)
 # Names sort as they press: P0 before P4. Nobody waits longer than they were told.
 RAISE = text(
     "UPDATE escalations SET priority = :priority, due_at = least(due_at, :due_at) WHERE tenant_id = :tenant_id "
@@ -44,12 +40,12 @@ class Begun:
 
 
 async def begin_duties(connection: AsyncConnection, policy: Policy, work: Deliver, thread: Any, turn: Any) -> Begun:
-    """A ticket where the message is a regulated notice of which none is open, and a place in the queue that fits."""
+    """Tickets where the message is a regulated notice of which none is open, and a place in the queue that fits."""
     if work.situation is None or thread.escalation_id is None:
         return Begun()
     listed = policy.situation(work.situation)
     raised = await _raise(connection, work, thread, listed, turn.received_at)
-    ticket_id = await _ticket(connection, work, thread, turn, listed)
+    ticket_id = await open_tickets(connection, work, policy, thread, turn.received_at)
     if thread.status != "waiting_human" or (ticket_id is None and listed.priority != URGENT):
         return Begun(raised)
     where = {"tenant_id": work.ref.tenant_id, "id": thread.escalation_id}
@@ -73,12 +69,3 @@ async def _raise(
     )  # fmt: skip
     told = {"id": thread.escalation_id, "status": raised.status, "due_at": due_at_text, "agent_id": raised.claimed_by}
     return [Fact("escalation.updated", f"raised:{thread.escalation_id}:{work.ref.turn}", told)]
-
-
-async def _ticket(connection: AsyncConnection, work: Deliver, thread: Any, turn: Any, listed: Situation) -> UUID | None:
-    if listed.ticket is None:
-        return None
-    where = {"tenant_id": work.ref.tenant_id, "conversation_id": work.ref.conversation_id, "kind": listed.ticket.kind}
-    if (await connection.execute(HAS_TICKET, where)).scalar_one():
-        return None
-    return await open_ticket(connection, work.ref, listed, turn.received_at, settings_of(thread).hours)

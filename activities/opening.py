@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,10 +19,15 @@ from helios.audit import ActorType
 from helios.crypto import Keys
 from helios.detection.situations import Situation
 from helios.ids import new_id
+from helios.rules.policy import Policy
 from helios.tenant_settings import OfficeHours
-from schema.steps import Priority, TurnRef, Understanding
+from schema.steps import Deliver, Priority, TurnRef, Understanding
 from schema.tables import Escalation, Ticket
 
+HAS_TICKET = text(
+    "SELECT EXISTS (SELECT FROM tickets WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id "
+    "AND kind = :kind AND closed_at IS NULL)"
+)
 DRAFT = "escalations.draft_ct"
 SUMMARY = "escalations.summary_ct"
 
@@ -110,7 +116,29 @@ async def open_escalation_row(
     return Opened(escalation_id, due)
 
 
-async def open_ticket(
+async def open_tickets(
+    connection: AsyncConnection, work: Deliver, policy: Policy, thread: Any, received_at: datetime
+) -> UUID | None:
+    """One for each kind of regulated notice that is in the turn: a complaint's clock runs also where the same message
+    disputes a charge. The id of the deciding situation's, or of the first.
+
+    Where a person has the conversation, none is opened of a kind of which one is open there.
+    """
+    numbers = dict.fromkeys([*([] if work.situation is None else [work.situation]), *work.understanding.situations])
+    opened: dict[str, UUID] = {}
+    for listed in map(policy.situation, numbers):
+        if listed.ticket is None or listed.action != "ticket_and_escalate" or listed.ticket.kind in opened:
+            continue
+        where = {"tenant_id": work.ref.tenant_id, "conversation_id": work.ref.conversation_id}
+        there = await connection.execute(HAS_TICKET, {**where, "kind": listed.ticket.kind})
+        if work.forwarded and there.scalar_one():
+            continue
+        hours = settings_of(thread).hours
+        opened[listed.ticket.kind] = await _open_ticket(connection, work.ref, listed, received_at, hours)
+    return next(iter(opened.values()), None)
+
+
+async def _open_ticket(
     connection: AsyncConnection, ref: TurnRef, listed: Situation, received_at: datetime, hours: OfficeHours
 ) -> UUID:
     """A ticket with its due dates, counted from the receipt of the message."""

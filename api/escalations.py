@@ -49,20 +49,21 @@ DECISIONS = {
 
 COLUMNS = """
     SELECT escalations.*, threads.customer_id, decisions.action AS decision_action,
-           tickets.id AS ticket_id, tickets.kind AS ticket_kind, tickets.clocks AS ticket_clocks
+           coalesce(opened.tickets, '[]'::jsonb) AS tickets
     FROM escalations
     JOIN threads ON threads.tenant_id = escalations.tenant_id AND threads.id = escalations.conversation_id
     LEFT JOIN decisions ON decisions.tenant_id = escalations.tenant_id AND decisions.id = escalations.decision_id
-    -- The one that it was opened with, or that became due while it waited.
+    -- Those that it was opened with, its own situation's first, and those that became due while it waited.
     LEFT JOIN LATERAL (
-        SELECT * FROM tickets WHERE tickets.tenant_id = escalations.tenant_id
+        SELECT jsonb_agg(jsonb_build_object('id', tickets.id, 'kind', tickets.kind, 'clocks', tickets.clocks)
+            ORDER BY tickets.turn, tickets.situation IS DISTINCT FROM escalations.situation, tickets.id) AS tickets
+        FROM tickets WHERE tickets.tenant_id = escalations.tenant_id
           AND tickets.conversation_id = escalations.conversation_id AND tickets.turn >= escalations.turn
           AND NOT EXISTS (
             SELECT FROM escalations AS later WHERE later.tenant_id = escalations.tenant_id
               AND later.conversation_id = escalations.conversation_id
               AND later.turn > escalations.turn AND later.turn <= tickets.turn)
-        ORDER BY tickets.turn LIMIT 1
-    ) AS tickets ON true
+    ) AS opened ON true
     WHERE escalations.tenant_id = :tenant_id
 """
 ONE = text(f"{COLUMNS} AND escalations.id = :id")
@@ -97,7 +98,7 @@ async def list_escalations(
     async with services.database.tenant(reader.tenant_id) as connection:
         rows = (await connection.execute(LIST, {"tenant_id": reader.tenant_id, **where, **position})).all()
     keys = await services.keyring.customers(reader.tenant_id, (row.customer_id for row in rows))
-    return JSONResponse(page(rows, limit, lambda row: _with_ticket(row, keys[row.customer_id]), at="opened_at"))
+    return JSONResponse(page(rows, limit, lambda row: _with_tickets(row, keys[row.customer_id]), at="opened_at"))
 
 
 @router.get("/{escalation_id}", **described(examples.ESCALATION, "not_found", about="The escalation"))
@@ -254,13 +255,12 @@ async def _shown(services: Services, reader: Identity, escalation_id: UUID) -> R
     keys = await services.keyring.escalation(reader.tenant_id, escalation_id)
     async with services.database.tenant(reader.tenant_id) as connection:
         row = await _require(connection, reader, escalation_id)
-    return JSONResponse(_with_ticket(row, keys))
+    return JSONResponse(_with_tickets(row, keys))
 
 
-def _with_ticket(row: Any, keys: Keys) -> dict[str, Any]:
-    """The escalation with the regulated ticket of its turn, if there is one."""
-    ticket = {"id": str(row.ticket_id), "kind": row.ticket_kind, "clocks": row.ticket_clocks} if row.ticket_id else None
-    return {**escalation_json(row, keys), "ticket": ticket}
+def _with_tickets(row: Any, keys: Keys) -> dict[str, Any]:
+    """The escalation with the regulated tickets of its turns: a message may be several notices at once."""
+    return {**escalation_json(row, keys), "tickets": row.tickets}
 
 
 async def _require(connection: AsyncConnection, reader: Identity, escalation_id: UUID) -> Any:

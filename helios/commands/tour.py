@@ -115,7 +115,7 @@ async def unauthorised_charge(guide: Guide) -> None:
         expect(outcome == "escalated", "the turn was escalated at once")
         escalation = await _own_escalation(agent, customer)
         base = f"/v1/escalations/{escalation['id']}"
-        clocks = (escalation["ticket"] or {}).get("clocks", ())
+        clocks = [clock for ticket in escalation["tickets"] for clock in ticket["clocks"]]
         expect(bool(clocks), f"a ticket runs with {len(clocks)} regulatory clocks")
         for clock in clocks:
             console.print(f"      [dim]{clock['name'].replace('_', ' ')}: due {clock['due_at'][:10]}[/dim]")

@@ -326,7 +326,7 @@ async def _ticket(walk: Walk) -> None:
     await customer.say("There is a charge of 240 dollars on my card that I did not make.")
     headers = await walk.staff("agent")
     escalation = f"/v1/escalations/{(await customer.get()).json()['escalation_id']}"
-    ticket = (await walk.api.http.get(escalation, headers=headers)).json()["ticket"]["id"]
+    ticket = (await walk.api.http.get(escalation, headers=headers)).json()["tickets"][0]["id"]
     clock = {"clock": "investigation", "reason": "A merchant has to answer."}
     longer = {**clock, "provisional_credit": True}
     await walk.do("POST /v1/tickets/{ticket_id}/extend", "agent", longer, ticket_id=ticket)

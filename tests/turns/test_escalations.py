@@ -70,14 +70,30 @@ async def test_a_regulated_notice_starts_its_clock_while_a_person_is_waited_for(
     escalation = f"/v1/escalations/{(await customer.get()).json()['escalation_id']}"
     agent = await api.staff("agent")
     before = (await api.http.get(escalation, headers=agent)).json()
-    assert before["ticket"] is None
+    assert before["tickets"] == []
     for _ in range(2):
         await customer.say("There is a charge of 240 dollars on my card that I did not make.")
     asked = (await api.http.get(escalation, headers=agent)).json()
-    assert asked["ticket"]["kind"] == "notice_of_error"
+    (ticket,) = asked["tickets"]
+    assert ticket["kind"] == "notice_of_error"
     assert asked["priority"] < before["priority"]
     notices = [each for each in await customer.messages() if each["role"] == "system" and each["turn"]]
-    assert [asked["ticket"]["id"][-8:].upper() in each["content"] for each in notices] == [True], notices
+    assert [ticket["id"][-8:].upper() in each["content"] for each in notices] == [True], notices
+
+
+async def test_a_message_that_is_several_notices_opens_a_ticket_for_each(api: Api) -> None:
+    """Each regulation's clock runs, whichever situation decided who answers; the deciding one's stands first."""
+    customer = await (await api.customer()).open()
+    await customer.say("I did not make this card payment of 90 dollars, and I want to file a formal complaint, "
+                       "and I request a copy of all my personal data under GDPR")  # fmt: skip
+    escalation = f"/v1/escalations/{(await customer.get()).json()['escalation_id']}"
+    asked = (await api.http.get(escalation, headers=await api.staff("agent"))).json()
+    kinds = [each["kind"] for each in asked["tickets"]]
+    assert kinds[0] == "notice_of_error"
+    assert set(kinds) == {"notice_of_error", "complaint", "data_request"}
+    assert all(each["clocks"] for each in asked["tickets"])
+    told = (await customer.messages())[-1]["content"]
+    assert asked["tickets"][0]["id"][-8:].upper() in told, told
 
 
 async def test_whoever_is_in_danger_hears_of_help_while_a_person_is_waited_for_and_is_first(api: Api) -> None:
