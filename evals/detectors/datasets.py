@@ -31,6 +31,7 @@ INJECTION: Final = "24"
 
 SITUATION_FILES: Final = (
     "01_02", "06_07", "12", "13", "16_18", "20", "others", "everyday", "paraphrases", "chatty", "voices",
+    "oblique",
 )  # fmt: skip
 ABROAD: Final = "everyday_abroad"
 UNCLEAR: Final[dict[str, frozenset[str]]] = {
@@ -39,13 +40,13 @@ UNCLEAR: Final[dict[str, frozenset[str]]] = {
     "3": frozenset(),
     "4": frozenset(),
     "5": frozenset({"1", "6"}),
-    "6": frozenset({"7", "19", "20"}),
+    "6": frozenset({"19", "20"}),
     "7": frozenset({"6", "1"}),
     "10": frozenset({"6"}),
     "12": frozenset({"1"}),
     "13": frozenset({"14"}),
     "14": frozenset({"13", "16"}),
-    "15": frozenset({"27", "14"}),
+    "15": frozenset({"27"}),
     "16": frozenset({"14", "17", "19"}),
     "17": frozenset({"6", "19", "16"}),
     "19": frozenset({"6", "17"}),
@@ -55,6 +56,9 @@ UNCLEAR: Final[dict[str, frozenset[str]]] = {
     "27": frozenset({"15"}),
 }
 """What a customer in a situation may be in besides: their examples teach those heads nothing."""
+
+SURELY: Final = {"person_asked_for": "20", "death_notified": "15"}
+"""Keys of examples that are in one situation and surely in no other: they teach every head."""
 
 SAME_IN_BANKING77: Final = {
     "card_payment_not_recognised": "1",
@@ -151,7 +155,7 @@ def _written(draw: random.Random) -> Iterator[Example]:
         if key == INJECTION:
             continue
         positive = key != NOTHING and not key.startswith("none_of") and language != "not"
-        labels = frozenset({key}) if positive else frozenset()
+        labels = frozenset({SURELY.get(key, key)}) if positive else frozenset()
         unclear = UNCLEAR.get(key, frozenset()) if positive else frozenset()
         for text in variants(line, 6 if positive else 4, draw):
             for version in _versions(text, draw):
