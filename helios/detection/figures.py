@@ -13,6 +13,9 @@ _CITATION = re.compile(r"\[\d{1,2}\]")
 _LIST_ITEM = re.compile(r"(?m)^\s*\d{1,2}[.)]\s")
 _IDIOM = re.compile(r"\b24\s?/\s?7\b")
 _PLACEHOLDER = re.compile(r"\[card ending \d{4}\]|<[a-z_]+_\d+>")
+NOTHING = "nothing"
+"""The unit of what is said to cost nothing, or to have no deadline: its figure is 0."""
+_ZERO = Decimal(0)
 _RANGE = re.compile(r"\s?(?:-|to|bis|a|and|or|und|oder|y|o|hasta)\s?")
 
 
@@ -32,10 +35,12 @@ def find(text: str) -> list[Figure]:
     clean = folded.text
     for pattern in (_CITATION, _LIST_ITEM, _IDIOM, _PLACEHOLDER):
         clean = pattern.sub(lambda match: re.sub(r"\d", " ", match.group()), clean)
-    figures = [
-        Figure(figure.values, figure.unit, *folded.original(figure.start, figure.end)) for figure in _figures(clean)
+    return [
+        Figure(each.values, each.unit, *folded.original(each.start, each.end))
+        for each in _with_range_units(clean, list(_figures(clean)))
+        # "one of us" is no figure, "one day" is, and so is the first of "one to three days".
+        if each.unit or any(map(str.isdigit, clean[each.start : each.end]))
     ]
-    return _with_range_units(clean, figures) if folded.starts is None else figures
 
 
 def without_names(text: str, names: Sequence[str]) -> str:
@@ -63,8 +68,11 @@ def _found_in(source: str) -> tuple[Figure, ...]:
 
 
 def agree(figure: Figure, other: Figure) -> bool:
-    """Whether both may be the same figure: one reading in common, and no two units."""
-    return bool(figure.values & other.values) and (not figure.unit or not other.unit or figure.unit == other.unit)
+    """Whether both may be the same figure: one reading in common, and no two units. Nothing is 0 of any unit."""
+    common = figure.values & other.values
+    if _ZERO in common and NOTHING in (figure.unit, other.unit):
+        return True
+    return bool(common) and (not figure.unit or not other.unit or figure.unit == other.unit)
 
 
 def _figures(text: str) -> Iterator[Figure]:
@@ -72,15 +80,25 @@ def _figures(text: str) -> Iterator[Figure]:
     for match in _pattern().finditer(text):
         unit = units.get(match["unit"] or "", "") or units.get(match["sign"] or "", "")
         if match["word"]:
-            # "one of us" is no figure, "one day" is.
-            if unit:
-                yield Figure(frozenset({Decimal(words[match["word"]])}), unit, match.start(), match.end())
+            value = Decimal(str(words[match["word"]])) * _multiple(match["times"])
+            yield Figure(frozenset({value.normalize()}), unit, match.start(), match.end())
             continue
         values = _readings(match["number"])
         if match["multiple"]:
-            factor = tables.load("figures")["multiples"][match["multiple"]]
-            values = frozenset(value * factor for value in values)
+            values = frozenset((value * _multiple(match["multiple"])).normalize() for value in values)
         yield Figure(values, unit, match.start(), match.end())
+    for pattern in _nothing():
+        for match in pattern.finditer(text):
+            yield Figure(frozenset({_ZERO}), NOTHING, match.start(), match.end())
+
+
+def _multiple(name: str | None) -> int:
+    return int(tables.load("figures")["multiples"][name]) if name else 1
+
+
+@cache
+def _nothing() -> tuple[re.Pattern[str], ...]:
+    return tuple(map(re.compile, tables.load("figures")["nothing"]))
 
 
 def _readings(number: str) -> frozenset[Decimal]:
@@ -116,8 +134,8 @@ def _pattern() -> re.Pattern[str]:
     word = "|".join(sorted(_word_values(), key=len, reverse=True))
     number = r"\d{1,3}(?:[.,' ]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?"
     return re.compile(
-        rf"(?:(?P<sign>[$€£]|usd|eur|gbp|chf)\s?)?(?<![\w.,])(?:(?P<number>{number})(?:\s?(?P<multiple>{multiple})\b)?"
-        rf"|(?P<word>{word})\b)(?:[\s\-]{{0,2}}(?P<unit>{unit}))?(?![^\W_])"
+        rf"(?:(?P<sign>[$€£¥]|usd|eur|gbp|chf)\s?)?(?<![\w.,])(?:(?P<number>{number})(?:\s?(?P<multiple>{multiple})\b)?"
+        rf"|(?P<word>{word})\b(?:\s(?P<times>{multiple})\b)?)(?:[\s\-]{{0,2}}(?P<unit>{unit}))?(?![^\W_])"
     )
 
 
@@ -127,13 +145,13 @@ def _unit_names() -> dict[str, str]:
 
 
 @cache
-def _word_values() -> dict[str, int]:
+def _word_values() -> dict[str, float]:
     table = tables.load("figures")
     values = {word: value for key in ("words", "teens") for each in table[key].values() for word, value in each.items()}
     for language, tens in table["tens"].items():
         for ten, value in ((name, value) for name, value in tens.items() if name != "joined"):
             values[ten] = value
             for one, more in table["words"][language].items():
-                if more < 10:
+                if 1 <= more < 10:
                     values.update({form.format(ten=ten, one=one): value + more for form in tens["joined"]})
     return values

@@ -100,12 +100,20 @@ def _check(before: str, text: str, context: Context) -> Verdict:
 def _phrases(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
     entries = _lists()
     shortest = _SHORT_WORDS if context.language == "en" else _LONG_WORDS
-    active = _active(context)
+    active, demanded = _active(context) | _unless_quoted(), _demanded(context)
     return [
         (entries[found.rule.id]["action"], Reason(f"output.{found.rule.id}", entries[found.rule.id]["situation"]))
         for found in _book(shortest).find(before + text, after=len(before))
-        if found.rule.id in active and not entries[found.rule.id].get("sourced")
+        if found.rule.id in active
+        and not entries[found.rule.id].get("sourced")
+        and (found.rule.id in demanded or found.rule.id not in _unless_quoted() or not _approved(before, text, context))
     ]
+
+
+def _approved(before: str, text: str, context: Context) -> bool:
+    """Whether all that is said now stands in an approved passage."""
+    told = (sentence for sentence in sentences(before, text) if sentence.strip())
+    return all(quoted(sentence, context.passages) for sentence in told)
 
 
 def _unsaid(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
@@ -167,15 +175,26 @@ def _leaks(text: str, context: Context) -> list[tuple[Action, Reason]]:
 
 
 def _figures(text: str, context: Context) -> list[tuple[Action, Reason]]:
-    sources = [figures.without_names(each, context.names) for each in (*context.passages, context.question)]
+    approved = [figures.without_names(each, context.names) for each in context.passages]
+    asked = figures.without_names(context.question, context.names)
     told = figures.without_names(text, context.names)
-    return [("hold", Reason("output.figure", 10))] if figures.ungrounded(told, sources) else []
+    # Whoever asks whether it is free has not said that it is.
+    made_up = figures.ungrounded(told, [*approved, asked]) or [
+        each for each in figures.ungrounded(told, approved) if each.unit == figures.NOTHING
+    ]
+    return [("hold", Reason("output.figure", 10))] if made_up else []
 
 
 @cache
 def always() -> frozenset[str]:
     """Names of the lists that hold for every draft."""
-    return frozenset(name for name, entry in _lists().items() if entry.get("always"))
+    return frozenset(name for name, entry in _lists().items() if entry.get("always") is True)
+
+
+@cache
+def _unless_quoted() -> frozenset[str]:
+    """Names of those that hold for every draft but in the words of a passage."""
+    return frozenset(name for name, entry in _lists().items() if entry.get("always") == "unless_quoted")
 
 
 @cache

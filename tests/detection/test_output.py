@@ -237,8 +237,8 @@ def test_figure_in_the_banks_name_is_none() -> None:
 @pytest.mark.parametrize(
     ("text", "values"),
     [
-        ("$1,250.00", {("1250", "money")}),
-        ("1.250,00 €", {("1250", "money")}),
+        ("$1,250.00", {("1250", "usd")}),
+        ("1.250,00 €", {("1250", "eur")}),
         ("5%", {("5", "percent")}),
         ("ten business days", {("10", "business_day")}),
         ("5 to 7 business days", {("5", "business_day"), ("7", "business_day")}),
@@ -248,10 +248,10 @@ def test_figure_in_the_banks_name_is_none() -> None:
         ("treinta y un días", {("31", "day")}),
         ("vingt-cinq jours ouvrables", {("25", "business_day")}),
         ("on beş gün", {("15", "day")}),
-        ("yirmi beş dolar", {("25", "money")}),
+        ("yirmi beş dolar", {("25", "usd")}),
         ("ثلاثة أيام عمل", {("3", "business_day")}),
         ("3 días hábiles", {("3", "business_day")}),
-        ("2 million dollars", {("2000000", "money")}),
+        ("2 million dollars", {("2000000", "usd")}),
         ("one of us [3]", set()),
         ("with 2FA and 24/7", set()),
     ],
