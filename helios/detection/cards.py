@@ -76,6 +76,8 @@ def _ranges() -> list[int]:
 _LENGTHS = _ranges()
 SHORTEST, _LONGEST = 12, 19
 _ANY_LENGTH = (1 << _LONGEST + 1) - (1 << SHORTEST)
+_PART, _PARTS_MAX = range(4, SHORTEST + 1), 4
+"""How many digits stand together, and how often, where a card number has words between its parts."""
 _LONGEST_PHONE = 15  # ITU-T E.164
 
 
@@ -119,6 +121,20 @@ def find(text: str) -> list[tuple[int, int, str]]:
             if not any(start < last and first < end for first, last in accounts):
                 found.append((start, end, digits))
     return found
+
+
+def scattered(text: str, before: str = "") -> list[Group]:
+    """The groups of a card number that has words between them: "4111 1111 and then 1111 1111". None where there is no
+    such number. `before`: digits that an earlier message ended with.
+    """
+    groups = [group for run in digit_runs(text) for group in run if len(group.digits) in _PART]
+    for first in range(len(groups) if not before else 1):
+        digits = before
+        for last in range(first, min(first + _PARTS_MAX, len(groups))):
+            digits += groups[last].digits
+            if len(digits) > SHORTEST and is_card(digits):
+                return groups[first : last + 1]
+    return []
 
 
 def _groups(text: str) -> Iterator[Group]:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 
+import stdnum.iban
+
 from helios.detection import tables
 
 _START = re.compile(r"(?<![^\W_])[a-z]{2}[ \-]?\d[ \-]?\d(?=[ \-]?[a-z0-9])")
@@ -24,8 +26,9 @@ def find(text: str) -> Iterator[tuple[int, int]]:
 
 
 def valid(compact: str) -> bool:
-    """Whether lower-case letters and digits without separators hold the check: the rearranged number is 1 modulo 97."""
-    return int("".join(str(int(c, 36)) for c in compact[4:] + compact[:4])) % 97 == 1
+    """Whether letters and digits without separators hold the check and are built as the country's numbers are: else a
+    code and the words behind it may pass for one."""
+    return bool(stdnum.iban.is_valid(compact, check_country=False))
 
 
 @cache

@@ -29,6 +29,19 @@ _PLACEHOLDER = re.compile(
 _CONTINUED = "[card number continued]"
 
 _TRACK = re.compile(r"%b\d{12,19}\^[^\^\n]{2,26}\^\d{4,60}[^\s?]{0,60}\??|;\d{12,19}=\d{4,40}\??")
+_CARD_WORD = re.compile(
+    r"\b(?:cards?|(?:kredit|debit|bank)?karten?(?:nummer)?|tarjeta|carte|kart\w{0,6}|visa|mastercard|amex|pan)\b|بطاق"
+)
+_GOES_ON = re.compile(
+    _CARD_WORD.pattern
+    + r"|\b(?:rest|other|part|half|ends?|ending|then|second|last|continues?|number|digits?|rest(?:liche[rns]?)?"
+    r"|zweite[rns]?|nummer|endet|ziffern|resto|termina|números?|dígitos?|segunda|fin|suite|reste|chiffres|numéro)\b"
+)
+_ACCESS_KEY = re.compile(
+    r"\b(?P<value>(?:sk|rk|pk)-[a-z0-9_\-]{16,200}|ak(?:ia|sa)[a-z0-9]{16}|gh[pousr]_[a-z0-9]{20,200}"
+    r"|xox[abprs]-[a-z0-9\-]{10,200})(?![^\W_])"
+)
+"""What opens an account with a provider of software: OpenAI's and Stripe's, Amazon's, GitHub's, Slack's."""
 _PHRASE_WORD = re.compile(r"[ ](?P<word>[^\W\d_]{2,24})(?=[ .,!?;]|$)")
 _PHRASE_WORDS_MAX = 5
 _CUE_REACH = 100
@@ -115,6 +128,16 @@ def find_split(previous_tail: str, text: str) -> tuple[Span, int] | None:
         if start < len(previous_tail) < end - 1:
             first, last = folded.original(_skip_separators(folded.text), end - len(prefix))
             return Span(first, last, CARD), sum(c.isdigit() for c in previous_tail[start:])
+    return _split_by_words(previous_tail, folded) if _GOES_ON.search(folded.text) else None
+
+
+def _split_by_words(previous_tail: str, folded: Normalised) -> tuple[Span, int] | None:
+    """The same where words stand before the rest: "4111 1111", then "the other part is 1111 1111"."""
+    parts = previous_tail.split()
+    for first in range(len(parts)):
+        before = "".join(parts[first:])
+        if groups := cards.scattered(folded.text, before):
+            return Span(*folded.original(groups[0].start, groups[-1].end), CARD), len(before)
     return None
 
 
@@ -175,12 +198,20 @@ def _find_in(part: str) -> Iterator[Span]:
             for pattern in rule.patterns:
                 for match in pattern.finditer(part):
                     yield Span(match.start("value"), match.end("value"), rule.label)
+    if digits and _CARD_WORD.search(part) and not cards.find(part):
+        for group in cards.scattered(part):
+            yield Span(group.start, group.end, CARD)
+    yield from _passwords(part)
+
+
+def _passwords(part: str) -> Iterator[Span]:
     for match in _password().finditer(part):
         end = _password_end(part, match)
         if end is not None:
             yield Span(match.start("value"), end, PASSWORD)
-    for match in _bare_password().finditer(part):
-        yield Span(match.start("value"), match.end("value"), PASSWORD)
+    for pattern in (_bare_password(), _ACCESS_KEY):
+        for match in pattern.finditer(part):
+            yield Span(match.start("value"), match.end("value"), PASSWORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +234,11 @@ def _rules() -> tuple[_Rule, ...]:
     for rule in table["rules"]:
         cue = "(?:" + "|".join(rule["cues"]) + ")"
         value = rule["value"].replace("{digit}", rf"(?:\d|{named})").replace("{no_amount}", table["no_amount"])
-        gap = r"(?:[\s:=#\-,'\"*_]+|\b(?:" + "|".join(rule["gap"].split()) + r")\b){1,16}?"
-        after = rf" (?:is|was|=|ist|es) (?:my|the|its|meine?|mi) (?:new |old |card |atm )?{cue}"
+        gap = r"(?:[\s:=#\-,'\"*_>→➡👉]+|\b(?:" + "|".join(rule["gap"].split()) + r")\b){1,16}?"
+        after = (
+            rf"[ ,;(]{{1,3}}(?:is|was|that's|thats|that is|this is|=|ist|das ist|es)"
+            rf" (?:my|the|its|meine?|mi|la) (?:new |old |card |atm )?{cue}"
+        )
         patterns = (re.compile(f"{cue}{gap}(?P<value>{value})"), re.compile(f"(?P<value>{value}){after}"))
         spelled = "{digit}" in rule["value"]
         compiled.append(_Rule(rule["label"], tuple(rule["signs"].split()), re.compile(cue), patterns, spelled))

@@ -60,7 +60,7 @@ NO_PASSAGES = (
 )
 
 _EARLIER = "(The conversation began before this.)"
-_TAG_START = re.compile(r"[<＜﹤](?=\s*[/!?A-Za-z])(?![A-Z][A-Z0-9_]*_\d+>)")
+_TAG_START = re.compile(r"[<＜﹤](?=\s*[/!?A-Za-z])(?![A-Z][A-Z0-9_]*(?:_[0-9a-f]+|:[\w+/=-]+)>)")
 _CITATION = re.compile(r"\s?\[\d{1,3}\]")
 
 

@@ -196,6 +196,15 @@ SECRETS = [
     ("mon mot de passe est Soleil77!", "PASSWORD", "Soleil77"),
     ("mdp : soleil et je ne peux pas entrer", "PASSWORD", "soleil"),
     ("mi número secreto es 4711", "PIN", "4711"),
+    ("Here: 4-7-1-1 (that's the PIN)", "PIN", "4-7-1-1"),
+    ("the secret number of my card: 4711", "PIN", "4711"),
+    ("meine Kartengeheimzahl 4711", "PIN", "4711"),
+    ("PIN👉4711", "PIN", "4711"),
+    ("el código que recibí es 482913", "ONE_TIME_CODE", "482913"),
+    ("senha: abc12345", "PASSWORD", "abc12345"),
+    ("my api key is sk-abcdef0123456789abcdef", "PASSWORD", "abcdef0123456789"),
+    ("we use AKIAIOSFODNN7EXAMPLE for it", "PASSWORD", "IOSFODNN7"),
+    ("my card is 4111 1111 and then 1111 1111", "CARD", "1111"),
     ("el código de atrás es 123", "CVV", "123"),
     ("el código que me llegó al móvil es 482913", "ONE_TIME_CODE", "482913"),
     ("الرقم السري هو ٤٧١١", "PIN", "٤٧١١"),
@@ -244,6 +253,25 @@ def test_card_split_over_two_messages_is_caught(card: str, cut: int) -> None:
     assert masked.joined_digits == cut
     assert card[cut:] not in masked.text
     assert card[:cut] not in secrets.mask_tail(first, masked.joined_digits)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("card 4111 1111", "the other part: 1111 1111"),
+        ("my card starts with 4111 1111", "and ends 1111 1111"),
+        ("meine Karte beginnt mit 4111", "der Rest ist 1111 1111 1111"),
+    ],
+)
+def test_a_card_with_words_between_its_halves_is_caught(first: str, second: str) -> None:
+    masked = secrets.mask(second, secrets.digit_tail(first), first)
+    assert "1111" not in masked.text
+    assert "1111" not in secrets.mask_tail(first, masked.joined_digits)
+
+
+def test_two_numbers_that_are_no_card_stay() -> None:
+    said = "order number 1111 1111"
+    assert secrets.mask(said, secrets.digit_tail("call me on 5550 1234"), "call me on 5550 1234").text == said
 
 
 def test_card_sent_in_four_messages_is_caught_at_the_fourth() -> None:

@@ -79,7 +79,17 @@ def test_content_cannot_close_or_open_a_tag(attack: str) -> None:
     assert rendered.rules.count("<") == plain.rules.count("<")
 
 
-@pytest.mark.parametrize("text", ["<EMAIL_1> and <CARD_NUMBER_12>", "a balance < 500 €", "<3", "x << 2", "5 > 3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<EMAIL_1> and <CARD_NUMBER_12>",
+        "<EMAIL_be7bf4ca927ae244> hashed and <IBAN:AgGi-x_9==> encrypted",
+        "a balance < 500 €",
+        "<3",
+        "x << 2",
+        "5 > 3",
+    ],
+)
 def test_typed_tokens_and_harmless_signs_stay(text: str) -> None:
     assert contain(text) == text
 
