@@ -6,9 +6,10 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
-from helios.commands import COMMANDS
+from helios.commands import COMMANDS, FINDINGS, NOBODY_LOOKED
 from helios.embedded.errors import StackError
 from helios.loading import loading
 
@@ -31,23 +32,39 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command; the exit code: 0 done, 1 failed, 2 wrong use."""
+    """Run one command; the exit code: 0 done, 1 failed, 2 wrong use; a command that looks has findings instead."""
     chosen = next((word for word in argv if not word.startswith("-")), None)
+    if chosen in FINDINGS:
+        return _look(chosen, argv)
     parser = _parser(chosen)
     if not argv:
         parser.print_help()
         return 2
-    args = parser.parse_args(argv)
+    return _run(parser.parse_args(argv), 1)
+
+
+def _look(chosen: str, argv: Sequence[str]) -> int:
+    """Whatever keeps it from looking, a fault of its own too, is no finding."""
+    try:
+        return _run(_parser(chosen).parse_args(argv), NOBODY_LOOKED)
+    except SystemExit as ended:  # argparse's, which has said what is wrong
+        return NOBODY_LOOKED if ended.code else 0
+    except Exception:
+        traceback.print_exc()
+        return NOBODY_LOOKED
+
+
+def _run(args: argparse.Namespace, failed: int) -> int:
     try:
         return int(args.run(args))
     except StackError as error:
         print(error, file=sys.stderr)  # noqa: T201
-        return 1
+        return failed
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: not worth a traceback
-        return 1
+        return failed
 
 
 if __name__ == "__main__":

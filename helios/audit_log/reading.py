@@ -53,6 +53,7 @@ class Verdict(IntEnum):
     GAP = 2
     BAD_SIGNATURE = 3
     AGAINST_ANCHOR = 4
+    ANCHOR_INCOMPLETE = 5
 
 
 class Bad(Exception):

@@ -8,6 +8,7 @@ plain `max(id)` would skip who commits late.) One sealer at a time works on a te
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -80,6 +81,18 @@ ADD_CHECKPOINT = text(
     "VALUES (:tenant_id, :size, :root, :note, :frontier, :sealed_below)"
 )
 
+NOTE_ANCHORED = text("INSERT INTO audit_anchored (tenant_id, size) VALUES (:tenant_id, :size) ON CONFLICT DO NOTHING")
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A checkpoint's size and note, the notes of the keys up to the one that signed it, and how many events are new."""
+
+    size: int
+    note: str
+    key_notes: tuple[str, ...]
+    events: int
+
 
 async def seal_all(database: Database, root: RootKey, anchor: Anchor | None) -> None:
     """One round over all tenants, the deleted ones too: what was done to them is on record."""
@@ -99,21 +112,25 @@ async def seal(database: Database, root: RootKey, anchor: Anchor | None, tenant_
         sealed = await _seal_batch(connection, root, tenant_id, batch)
     if sealed is None:
         return False
-    note, key_notes, events = sealed
-    if anchor is not None:
-        try:
-            await _anchor_keys(anchor, tenant_id, key_notes)
-            await anchor.add(tenant_id, note)
-        except OSError as error:
-            # The next checkpoint holds this one in it; other tenants are not kept waiting.
-            log.warning("checkpoint not anchored", tenant_id=str(tenant_id), reason=str(error))
-    return events >= batch
+    if anchor is not None and await _anchored(anchor, tenant_id, sealed):
+        # Afterwards, and in a transaction of its own: what is noted here has to be in the anchor.
+        async with database.tenant(tenant_id) as connection:
+            await connection.execute(NOTE_ANCHORED, {"tenant_id": tenant_id, "size": sealed.size})
+    return sealed.events >= batch
 
 
-async def _seal_batch(
-    connection: AsyncConnection, root: RootKey, tenant_id: UUID, batch: int
-) -> tuple[str, tuple[str, ...], int] | None:
-    """The checkpoint, the notes of the keys up to the one that signed it, and how many events it is of."""
+async def _anchored(anchor: Anchor, tenant_id: UUID, sealed: Sealed) -> bool:
+    try:
+        await anchor_keys(anchor, tenant_id, sealed.key_notes)
+        await anchor.add(tenant_id, sealed.note)
+    except OSError as error:
+        # The next checkpoint holds this one in it; other tenants are not kept waiting.
+        log.warning("checkpoint not anchored", tenant_id=str(tenant_id), reason=str(error))
+        return False
+    return True
+
+
+async def _seal_batch(connection: AsyncConnection, root: RootKey, tenant_id: UUID, batch: int) -> Sealed | None:
     head = (await connection.execute(HEAD, {"tenant_id": tenant_id})).one_or_none()
     frontier = unpack(head.size, head.frontier) if head is not None else Frontier()
     where = {"tenant_id": tenant_id, "sealed_below": head.sealed_below if head is not None else 0, "batch": batch}
@@ -138,10 +155,10 @@ async def _seal_batch(
             "sealed_below": events[-1].xid + 1,
         },
     )
-    return note, keys.notes, len(events)
+    return Sealed(checkpoint.size, note, keys.notes, len(events))
 
 
-async def _anchor_keys(anchor: Anchor, tenant_id: UUID, notes: Sequence[str]) -> None:
+async def anchor_keys(anchor: Anchor, tenant_id: UUID, notes: Sequence[str]) -> None:
     """A key is known there before the first checkpoint that it signs. Raises `OSError`."""
     anchored = ANCHORED.setdefault(anchor, set())
     if not anchored.issuperset(notes):

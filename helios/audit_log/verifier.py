@@ -35,6 +35,19 @@ LATE = text(
     ORDER BY xid, id LIMIT 1
     """
 )
+# What was anchored before the log began in another anchor is not in this one.
+NOTED_AS_ANCHORED = text(
+    """
+    SELECT size FROM audit_anchored
+    WHERE tenant_id = :tenant_id AND anchored_at > coalesce((
+        SELECT max(occurred_at) FROM audits
+        WHERE tenant_id = :tenant_id AND (action = 'audit_anchor.begun'
+           OR action = 'stack.restored' AND (detail ->> 'anchor_moved' = 'true'
+                                             OR CAST(detail ->> 'anchor_problems' AS bigint) > 0))
+    ), '-infinity')
+    ORDER BY size
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +63,29 @@ class Report:
     event_id: UUID | None = None
     anchored: int = 0
     """Anchored checkpoints that were held against the log."""
+    missing: int = 0
+    """Checkpoints that were anchored, and are not in the anchor any more."""
 
 
 @dataclass(slots=True)
 class _Expected:
-    """Roots by size that somebody signed: to be met while the tree grows again. `read`: entries that were read."""
+    """Roots by size that somebody signed: to be met while the tree grows again.
+
+    read     entries that were read
+    missing  sizes that were anchored, and are not in the anchor
+    """
 
     stored: dict[int, bytes] = field(default_factory=dict)
     anchored: dict[int, bytes] = field(default_factory=dict)
     read: int = 0
+    missing: list[int] = field(default_factory=list)
 
 
 async def verify_log(database: Database, root: RootKey, anchor: Anchor | None, tenant_id: UUID) -> Report:
     """Reads a log from its first event to its last."""
     expected = _Expected()
-    # Anchors first: what is sealed after they were read is in neither.
+    # In this order: what is noted is anchored before, and what is sealed after the anchors were read is in neither.
+    noted = await _noted_as_anchored(database, tenant_id) if anchor is not None else []
     notes = await anchor.notes(tenant_id) if anchor is not None else []
     key_notes = await anchor.notes(tenant_id, "keys") if anchor is not None else []
     try:
@@ -77,9 +98,18 @@ async def verify_log(database: Database, root: RootKey, anchor: Anchor | None, t
             _hold_against_the_end(expected)
             if checkpoints:
                 await _look_for_late_ones(connection, tenant_id, checkpoints[-1].sealed_below)
+            _hold_the_anchor_against(noted, expected)
     except Bad as bad:
-        return Report(tenant_id, bad.verdict, expected.read, bad.detail, bad.position, bad.event_id)
+        return Report(
+            tenant_id, bad.verdict, expected.read, bad.detail, bad.position, bad.event_id,
+            anchored=len(expected.anchored), missing=len(expected.missing),
+        )  # fmt: skip
     return Report(tenant_id, Verdict.GOOD, expected.read, "good", anchored=len(expected.anchored))
+
+
+async def _noted_as_anchored(database: Database, tenant_id: UUID) -> list[int]:
+    async with database.tenant(tenant_id) as connection:
+        return list(await connection.scalars(NOTED_AS_ANCHORED, {"tenant_id": tenant_id}))
 
 
 async def _keys(connection: AsyncConnection, root: RootKey, tenant_id: UUID) -> KeyChain:
@@ -164,6 +194,16 @@ def _hold_against_the_end(expected: _Expected) -> None:
         raise Bad(Verdict.AGAINST_ANCHOR, f"{anchored} entries were anchored and {size} are there", size)
     if size > signed:
         raise Bad(Verdict.TAMPERED, f"entries from {signed} on are under no signed checkpoint", signed)
+
+
+def _hold_the_anchor_against(noted: Sequence[int], expected: _Expected) -> None:
+    expected.missing = missing = [size for size in noted if size not in expected.anchored]
+    if missing:
+        raise Bad(
+            Verdict.ANCHOR_INCOMPLETE,
+            f"the log is as it was signed, but {len(missing)} of {len(noted)} checkpoints that were anchored are not "
+            f"in the anchor, the first of {missing[0]} entries, the last of {missing[-1]}",
+        )
 
 
 async def _look_for_late_ones(connection: AsyncConnection, tenant_id: UUID, sealed_below: int) -> None:

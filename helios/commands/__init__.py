@@ -30,3 +30,8 @@ COMMANDS: dict[str, str] = {
     "doctor": "say what is wrong with this machine or stack, and how to mend it",
 }
 """Every command with one line of help, in the order in which they are listed."""
+
+FINDINGS = frozenset({"audit", "replay"})
+"""Commands whose exit codes say what was found. One of them that could not look, or was used wrongly, must not exit
+with a finding."""
+NOBODY_LOOKED = 64

@@ -2,7 +2,8 @@
 
 Runs today's workflow code on the stored history and holds history and record together. Exits with 0 where all agree,
 with 1 where the code would decide otherwise or the accounts differ, with 3 where they agree, but older code took the
-steps, which this one cannot repeat: it names the release that can. Needs a running stack or HELIOS_* settings.
+steps, which this one cannot repeat: it names the release that can; with 64 where it could not look at all. Needs a
+running stack or HELIOS_* settings.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlmodel import SQLModel
 
-from schema.tables.audit import Audit, AuditBlock, AuditCheckpoint, AuditKey, AuditLeaf
+from schema.tables.audit import Audit, AuditAnchored, AuditBlock, AuditCheckpoint, AuditKey, AuditLeaf
 from schema.tables.cache import CachedAnswer
 from schema.tables.conversations import ConversationEvent, Feedback, Message, Thread, Turn
 from schema.tables.escalations import Decision, Escalation, Ticket, TicketEvent
@@ -59,7 +59,7 @@ LOOKED_UP = frozenset({"tenants", "api_key_index"})
 """Read whole in a transaction without a tenant: sign-in finds its tenant there. Else walled off like the others."""
 OF_THE_PLATFORM = frozenset({"token_keys"})
 """Of no tenant at all."""
-APPEND_ONLY = frozenset({"audits", "audit_blocks", "audit_checkpoints", "audit_keys", "audit_leaves"})
+APPEND_ONLY = frozenset({"audits", "audit_anchored", "audit_blocks", "audit_checkpoints", "audit_keys", "audit_leaves"})
 
 __all__ = [
     "APPEND_ONLY",
@@ -70,6 +70,7 @@ __all__ = [
     "ApiKey",
     "ApiKeyIndex",
     "Audit",
+    "AuditAnchored",
     "AuditBlock",
     "AuditCheckpoint",
     "AuditKey",

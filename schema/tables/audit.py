@@ -79,3 +79,12 @@ class AuditCheckpoint(SQLModel, table=True):
     frontier: bytes = Field(sa_type=LargeBinary)
     sealed_below: int = Field(sa_type=BigInteger)
     created_at: datetime = now_column()
+
+
+class AuditAnchored(SQLModel, table=True):
+    """A checkpoint that an anchor has taken: one that is not in it any more was lost there."""
+
+    __tablename__ = "audit_anchored"
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id")
+    size: int = Field(primary_key=True, sa_type=BigInteger)
+    anchored_at: datetime = now_column()

@@ -13,7 +13,7 @@ from schema.tables import OF_THE_PLATFORM, SQLModel
 
 CHANGES = "action NOT LIKE 'access.%'"
 """Of the audit log: what is no record of who asked for what."""
-SEALERS = frozenset({"audit_blocks", "audit_checkpoints", "audit_keys", "audit_leaves"})
+SEALERS = frozenset({"audit_anchored", "audit_blocks", "audit_checkpoints", "audit_keys", "audit_leaves"})
 """Written behind the events, by nobody's request."""
 FIELDS = {"type", "title", "status", "detail", "code", "request_id"}
 

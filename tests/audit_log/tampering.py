@@ -23,7 +23,7 @@ from helios.audit_log.merkle import Frontier, leaf_hash
 from helios.audit_log.reading import Verdict
 from helios.crypto import RootKey
 
-TABLES = ("audits", "audit_keys", "audit_leaves", "audit_blocks", "audit_checkpoints")
+TABLES = ("audits", "audit_anchored", "audit_keys", "audit_leaves", "audit_blocks", "audit_checkpoints")
 LAST = "SELECT * FROM audit_checkpoints WHERE tenant_id = $1 ORDER BY size DESC LIMIT 1"
 Forge = Callable[[asyncpg.Connection, UUID, random.Random], Awaitable[int | None]]
 

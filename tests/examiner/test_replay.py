@@ -126,9 +126,9 @@ async def test_the_command_shows_it(stack: Stack, customer: Customer) -> None:
     code, out = await replay(stack, customer.conversation)
     assert code == 0
     assert "Turn 2: escalated" in out
-    code, out = await replay(stack, str(uuid4()))
-    assert code == 1
-    assert "There is no conversation" in out
+    for words, said in (([str(uuid4())], "There is no conversation"), (["x"], "invalid UUID value"), ([], "usage:")):
+        code, out = await replay(stack, *words)
+        assert (code, said in out) == (64, True), out  # 1 would be a finding
 
 
 async def test_an_auditor_sees_it_over_the_api(api: Api, customer: Customer) -> None:
