@@ -28,6 +28,7 @@ from helios.audit_log.anchors import anchor_of
 from helios.customer_keys import customer_keys, destroy
 from helios.facts import Fact
 from helios.privacy import holds, journal
+from helios.privacy.journal import Asked
 from helios.tenant_settings import TenantSettings
 from schema.privacy import RequestRef
 from schema.steps import conversation_workflow_id, escalation_workflow_id
@@ -78,7 +79,7 @@ FORGET_EXPORTS = text(
 )
 FORGET_ANSWERS = text("DELETE FROM idempotency_keys WHERE tenant_id = :tenant_id AND actor_id = :customer_id")
 FINISH = text(
-    "UPDATE privacy_requests SET status = 'done', result = :result, completed_at = now(), updated_at = now() "
+    "UPDATE privacy_requests SET status = 'done', result = result || :result, completed_at = now(), updated_at = now() "
     "WHERE tenant_id = :tenant_id AND id = :id AND completed_at IS NULL"
 ).bindparams(bindparam("result", type_=JSONB))
 COUNTS = text(
@@ -137,7 +138,10 @@ async def destroy_key(resources: Resources, ref: RequestRef) -> None:
         if list(await connection.scalars(LEFT, where)):
             raise RuntimeError("there are conversations that were not copied")
         anchor = anchor_of(resources.settings)
-        await journal.add(anchor, connection, resources.keyring.root, ref.tenant_id, request.customer_id)
+        asked = Asked(
+            ref.request_id, request.received_at, request.created_at, request.verified_at, request.verified_how
+        )
+        await journal.add(anchor, connection, resources.keyring.root, ref.tenant_id, request.customer_id, asked)
         key_id = await destroy(connection, ref.tenant_id, request.customer_id, "ops")
         await _record(connection, ref, "customer_key.destroyed", ("customer_key", key_id), kind="ops")
         # Nobody's index, as every customer must have one: the same external id is a new customer from here on.

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from helios.ids import new_id
 from schema.tables import Audit
 
-ActorType = Literal["customer", "user", "api_key", "system", "ops"]
+ActorType = Literal["customer", "user", "api_key", "system", "ops", "restore"]
 
 
 async def record(

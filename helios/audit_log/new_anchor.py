@@ -7,6 +7,7 @@ who was erased.
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -20,8 +21,21 @@ from helios.audit_log.verifier import Report, verify_log
 from helios.crypto import RootKey
 from helios.database import Database
 from helios.privacy import journal
+from helios.privacy.journal import Asked, Erasure
 
-ERASED = text("SELECT id FROM customers WHERE tenant_id = :tenant_id AND erased_at IS NOT NULL ORDER BY erased_at, id")
+ERASED = text(
+    """
+    SELECT customer.id, customer.erased_at, request.id AS request_id, request.received_at, request.created_at,
+           request.verified_at, request.verified_how
+    FROM customers AS customer LEFT JOIN LATERAL (
+        SELECT * FROM privacy_requests AS request
+        WHERE request.tenant_id = customer.tenant_id AND request.customer_id = customer.id
+          AND request.kind = 'erasure' AND request.status = 'done' AND NOT jsonb_exists(request.result, 'received_at')
+        ORDER BY request.created_at DESC LIMIT 1
+    ) AS request ON true
+    WHERE customer.tenant_id = :tenant_id AND customer.erased_at IS NOT NULL ORDER BY customer.erased_at, customer.id
+    """
+)
 
 
 class NotLost(Exception):
@@ -36,10 +50,17 @@ async def begin(database: Database, root: RootKey, anchor: Anchor, tenant_id: UU
     async with database.tenant(tenant_id) as connection:
         await anchor_keys(anchor, tenant_id, (await signing_keys(connection, root, tenant_id)).notes)
         if not await anchor.notes(tenant_id, "erasures"):
-            erased = list(await connection.scalars(ERASED, {"tenant_id": tenant_id}))
+            erased = {row.id: _erasure(row) for row in await connection.execute(ERASED, {"tenant_id": tenant_id})}
             await journal.copy(anchor, connection, root, tenant_id, erased)
         await audit.record(
             connection, tenant_id, "audit_anchor.begun", actor=("ops", None), subject=("tenant", tenant_id),
             detail={"entries": report.size, "checkpoints_missing": report.missing},
         )  # fmt: skip
     return report
+
+
+def _erasure(row: Any) -> Erasure:
+    if row.request_id is None:
+        return Erasure(row.erased_at)
+    asked = Asked(row.request_id, row.received_at, row.created_at, row.verified_at, row.verified_how)
+    return Erasure(row.erased_at, asked)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import insert, text
+from sqlalchemy import bindparam, insert, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios import audit
@@ -24,6 +25,7 @@ from helios.embedded.errors import StackError
 from helios.ids import new_id
 from helios.keyring import Keyring
 from helios.privacy import journal
+from helios.privacy.journal import Erasure
 from helios.privacy.requests import one_month_after
 from helios.privacy.starting import start, wake
 from helios.settings import Settings
@@ -31,6 +33,7 @@ from helios.temporal import connect
 from schema.privacy import RequestRef
 from schema.tables import PrivacyRequest
 
+BY: Final[tuple[audit.ActorType, None]] = ("restore", None)
 TENANTS = text("SELECT id FROM tenants ORDER BY id")
 REVOKE = text("UPDATE sessions SET revoked_at = now() WHERE tenant_id = :tenant_id AND revoked_at IS NULL")
 HEAD = text("SELECT size, root FROM audit_checkpoints WHERE tenant_id = :tenant_id ORDER BY size DESC LIMIT 1")
@@ -38,12 +41,16 @@ CUSTOMER = text("SELECT erased_at FROM customers WHERE tenant_id = :tenant_id AN
 # The erasure happened, so no hold stood any more.
 RELEASE = text(
     "UPDATE legal_holds SET status = 'released', released_at = now() "
-    "WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND status <> 'released'"
+    "WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND status <> 'released' RETURNING id"
 )
+# A request that the backup has open was verified since.
 OPEN = text(
-    "UPDATE privacy_requests SET status = 'running', updated_at = now() WHERE tenant_id = :tenant_id "
-    "AND customer_id = :customer_id AND kind = 'erasure' AND completed_at IS NULL RETURNING id"
-)
+    "UPDATE privacy_requests SET status = 'running', updated_at = now(), result = :result, "
+    "verified_at = coalesce(verified_at, CAST(:verified_at AS timestamptz)), "
+    "verified_how = coalesce(verified_how, CAST(:verified_how AS text)) "
+    "WHERE tenant_id = :tenant_id AND customer_id = :customer_id AND kind = 'erasure' AND completed_at IS NULL "
+    "RETURNING id"
+).bindparams(bindparam("result", type_=JSONB))
 LEFT = text(
     "SELECT count(*) FROM privacy_requests WHERE tenant_id = :tenant_id AND id = ANY(:ids) AND completed_at IS NULL"
 )
@@ -131,33 +138,55 @@ async def note_restore(
 
 async def _file_erasures(database: Database, known: Anchored) -> list[RequestRef]:
     refs = []
-    for customer_id in known.erased:
+    for customer_id, erasure in known.erased.items():
         async with database.tenant(known.tenant_id) as connection:
-            ref = await _file(connection, known.tenant_id, customer_id)
+            ref = await file(connection, known.tenant_id, customer_id, erasure)
         refs += [ref] if ref is not None else []
     return refs
 
 
-async def _file(connection: AsyncConnection, tenant_id: UUID, customer_id: UUID) -> RequestRef | None:
+async def file(connection: AsyncConnection, tenant_id: UUID, customer_id: UUID, erasure: Erasure) -> RequestRef | None:
     """The request that erases the customer again. None: they are erased, or came after the backup."""
     where = {"tenant_id": tenant_id, "customer_id": customer_id}
     customer = (await connection.execute(CUSTOMER, where)).one_or_none()
     if customer is None or customer.erased_at is not None:
         return None
-    await connection.execute(RELEASE, where)
-    request_id: UUID | None = (await connection.execute(OPEN, where)).scalar_one_or_none()
-    if request_id is None:
-        request_id, now = new_id(), datetime.now(UTC)
-        await connection.execute(
-            insert(PrivacyRequest).values(
-                **where, id=request_id, kind="erasure", status="running", received_at=now, due_at=one_month_after(now)
-            )
-        )
+    for hold_id in list(await connection.scalars(RELEASE, where)):
+        await audit.record(
+            connection, tenant_id, "legal_hold.released", actor=BY, subject=("legal_hold", hold_id),
+            detail={"customer_id": str(customer_id)},
+        )  # fmt: skip
+    request_id = await _open_again(connection, tenant_id, customer_id, erasure)
     await audit.record(
-        connection, tenant_id, "privacy_request.replayed", actor=("ops", None),
+        connection, tenant_id, "privacy_request.replayed", actor=BY,
         subject=("privacy_request", request_id), detail={"customer_id": str(customer_id)},
     )  # fmt: skip
     return RequestRef(tenant_id, request_id)
+
+
+async def _open_again(connection: AsyncConnection, tenant_id: UUID, customer_id: UUID, erasure: Erasure) -> UUID:
+    """With what the lost row said, as far as the list of erasures tells. An older entry tells when it was done: the
+    request was received by then, and what it says of its own says that nobody knows when."""
+    where, asked = {"tenant_id": tenant_id, "customer_id": customer_id}, erasure.asked
+    how = {
+        "verified_at": asked.verified_at if asked else None,
+        "verified_how": asked.verified_how if asked else None,
+        "result": {"first_done_at": erasure.at.isoformat()},
+    }
+    found: UUID | None = (await connection.execute(OPEN, {**where, **how})).scalar_one_or_none()
+    if found is not None:
+        return found
+    received = asked.received_at if asked else erasure.at
+    lost = {"id": asked.request_id, "created_at": asked.filed_at} if asked else {"id": new_id()}
+    if asked is None:
+        how["result"] = {"first_done_at": erasure.at.isoformat(), "received_at": "unknown"}
+    await connection.execute(
+        insert(PrivacyRequest).values(
+            **where, **lost, **how, kind="erasure", status="running", received_at=received,
+            due_at=one_month_after(received),
+        )
+    )  # fmt: skip
+    return UUID(str(lost["id"]))
 
 
 async def _until_done(database: Database, refs: list[RequestRef]) -> None:

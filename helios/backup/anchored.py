@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from helios.database import Database
 from helios.embedded.errors import StackError
 from helios.keyring import Keyring
 from helios.privacy import journal
+from helios.privacy.journal import Erasure
 from helios.settings import Settings
 
 SEALED = text("SELECT EXISTS (SELECT FROM audit_checkpoints WHERE tenant_id = :tenant_id)")
@@ -37,7 +38,7 @@ class Anchored:
     size: int
     newest: int
     revoked: bool
-    erased: Sequence[UUID]
+    erased: Mapping[UUID, Erasure]
     problems: Sequence[str]
 
 
@@ -81,7 +82,9 @@ async def read_anchors(
         journals = [journal.read(await each.notes(tenant_id, "erasures"), keys.public, tenant_id) for each in anchors]
     except OSError as error:
         raise StackError(f"The restore has not ended, nothing is served: {error}. Run it again.") from None
-    erased = dict.fromkeys(customer for each in journals for customer in each.erased)
+    erased: dict[UUID, Erasure] = {}
+    for each in journals:
+        erased = {**each.erased, **erased}
     revoked = keys.revoked(own.newest)
     if revoked and not moved:
         wrong.append(f"key {own.newest} of its audit log, the backup's newest, was revoked since: see --old-anchor")
@@ -90,7 +93,7 @@ async def read_anchors(
         problems.append("no checkpoint of its audit log is there")
     if missing := known - erased.keys():
         problems.append(f"{len(missing)} customers were erased before the backup and are not in the list of erasures")
-    return Anchored(tenant_id, size, keys.newest, revoked, list(erased), problems)
+    return Anchored(tenant_id, size, keys.newest, revoked, erased, problems)
 
 
 def _followed(own: KeyChain, notes: Sequence[str]) -> tuple[KeyChain, list[str]]:

@@ -38,10 +38,22 @@ async def make(home: Home, admin_dsn: str, backup: Path, keys: Path) -> dict[str
     """The manifest. Raises `StackError`; the folders must not be there, and neither may be in the other."""
     if backup.exists() or keys.exists():
         raise StackError(f"{backup if backup.exists() else keys} is there already: name a new folder.")
-    if backup.absolute() in keys.absolute().parents or keys.absolute() in backup.absolute().parents:
-        raise StackError("Keep the keys apart from the data: neither folder may be in the other.")
-    for folder in (backup, keys):
-        folder.mkdir(mode=0o700, parents=True)
+    one, other = backup.resolve(), keys.resolve()
+    if one == other or one in other.parents or other in one.parents:
+        raise StackError("Keep the keys apart from the data: name two folders, neither in the other.")
+    try:
+        for folder in (backup, keys):
+            folder.mkdir(mode=0o700, parents=True)
+        return await _fill(home, admin_dsn, backup, keys)
+    except BaseException as error:
+        for folder in (backup, keys):  # half a backup is none
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise StackError(f"No backup was made: {error}.") from None
+        raise
+
+
+async def _fill(home: Home, admin_dsn: str, backup: Path, keys: Path) -> dict[str, Any]:
     connection = await asyncpg.connect(admin_dsn)
     try:
         if not await connection.fetchval(NO_ROTATION):

@@ -171,7 +171,8 @@ REPORTS: Mapping[str, Report] = {
                 "ticket_id": "The request that was filed, or the case of one that was only told",
                 "kind": "access or erasure; data_request: only told",
                 "conversation_id": "Where the customer said it; empty for one that was filed",
-                "state": f"{CLOCK['state']}; refused",
+                "state": f"{CLOCK['state']}; refused; unknown: an erasure that a restore repeated, of which the time "
+                "is known when it was done, and not when it was asked for",
             },
             "clocks",
             "books",

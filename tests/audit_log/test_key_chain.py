@@ -170,7 +170,7 @@ async def test_a_key_that_came_after_the_backup_is_followed_by_another(log: Log,
                 await journal.add(log.anchor, connection, log.root, log.tenant_id, customer)
     assert "key 2 of the log was anchored" in (await log.verify()).detail
     known = await read_anchors(log.database, keyring, [log.anchor], log.tenant_id)
-    assert (known.size, known.newest, known.erased, known.problems) == (8, 2, customers, [])
+    assert (known.size, known.newest, list(known.erased), known.problems) == (8, 2, customers, [])
     await note_restore(log.database, keyring, log.anchor, known)
     await log.seal()
     report = await log.verify()
@@ -207,7 +207,7 @@ async def test_a_backup_older_than_a_revoked_key_goes_on_in_another_anchor(log: 
     with pytest.raises(StackError, match="is in use already"):
         await settle(Settings(), log.database, keyring, [old], old=old)
     known = await read_anchors(log.database, keyring, [old], log.tenant_id, moved=True)
-    assert (known.newest, known.revoked, known.erased, known.problems) == (2, True, customers, [])
+    assert (known.newest, known.revoked, list(known.erased), known.problems) == (2, True, customers, [])
 
     log.anchor = new = FolderAnchor(tmp_path / "new")
     await note_restore(log.database, keyring, new, known, moved=True)
@@ -220,7 +220,7 @@ async def test_a_backup_older_than_a_revoked_key_goes_on_in_another_anchor(log: 
     with pytest.raises(CheckpointError, match="which is not its time"):
         chain.verify(sign(Checkpoint(log.tenant_id, 5, bytes(32)), stolen))
     again = await read_anchors(log.database, keyring, [new], log.tenant_id)
-    assert (again.erased, again.revoked, again.problems) == (customers, False, [])
+    assert (list(again.erased), again.revoked, again.problems) == (customers, False, [])
     told = await log.admin.fetchval("SELECT detail FROM audits WHERE action = 'stack.restored'")
     assert json.loads(told)["anchor_moved"] is True
 

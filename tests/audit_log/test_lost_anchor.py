@@ -98,7 +98,7 @@ async def test_who_was_erased_is_put_into_the_new_anchor(log: Log, tmp_path: Pat
     log.anchor = FolderAnchor(tmp_path / "another")
     await begin(log.database, log.root, log.anchor, log.tenant_id)
     known = await read_anchors(log.database, Keyring(log.root, log.database), [log.anchor], log.tenant_id)
-    assert known.erased == [gone]
+    assert list(known.erased) == [gone]
     assert journal.ENTRY.fullmatch((await log.anchor.notes(log.tenant_id, "erasures"))[0])
 
 

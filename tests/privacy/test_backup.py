@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -22,7 +23,7 @@ from helios.audit_log.reading import Verdict
 from helios.audit_log.s3 import S3Anchor
 from helios.audit_log.signed_notes import sign_text
 from helios.audit_log.verifier import anchored_roots, verify_log
-from helios.backup.afterwards import settle
+from helios.backup.afterwards import file, settle
 from helios.backup.anchored import anchors_of, read_anchors
 from helios.backup.making import MANIFEST, make
 from helios.backup.restoring import mark, require_whole, restore
@@ -34,7 +35,12 @@ from helios.embedded.servers import silent
 from helios.embedded.supervisor import Stack, running_stack
 from helios.keyring import Keyring, root_key
 from helios.privacy import journal
+from helios.privacy.journal import Asked
+from helios.reports.asked import Asked as Period
+from helios.reports.catalogue import REPORTS
+from helios.reports.making import make as make_report
 from helios.settings import Settings
+from helios.times import moment
 from tests.audit_log.s3_server import Bucket, bucket
 from tests.caller import Api
 from tests.privacy.test_erasure import REQUESTS, erase, new_words, talkative, until
@@ -65,13 +71,13 @@ def anchor_folder(stack: Stack) -> Path:
 
 
 async def put_into(anchor: Anchor, folder: Path) -> None:
-    """As if this anchor had been in use: each log's newest checkpoint, and all erasures.
+    """As if this anchor had been in use: each log's checkpoints, and all erasures.
 
     Somebody may have been erased whose tenant's log has no checkpoint yet.
     """
     kept = FolderAnchor(folder)
     for tenant in {UUID(path.stem) for path in (*folder.glob("*.jsonl"), *folder.glob("erasures/*.jsonl"))}:
-        for note in (await kept.notes(tenant))[-1:]:
+        for note in await kept.notes(tenant):
             await anchor.add(tenant, note)
         for note in await kept.notes(tenant, "erasures"):
             await anchor.add(tenant, note, "erasures")
@@ -89,6 +95,7 @@ async def test_who_was_erased_after_a_backup_is_erased_in_what_it_restores(
     asked = {"kind": "erasure", "customer_id": gone.id, "verification": {"method": "signed_in"}}
     request = (await api.http.post(REQUESTS, json=asked, headers=officer)).json()["id"]
     await until(api, request, "held")
+    late = await api.customer()
     stays = await (await api.customer()).open()
     await stays.say(f"I am {kept}. Which fees are there?")
     backup, keys = tmp_path / "backup", tmp_path / "keys"
@@ -97,7 +104,7 @@ async def test_who_was_erased_after_a_backup_is_erased_in_what_it_restores(
     secret = (keys / "root_key").read_bytes()
     assert not any(secret in path.read_bytes() for path in backup.iterdir())
     await api.http.post(f"/v1/privacy/legal-holds/{hold['id']}/release", headers=officer)
-    await until(api, request, "done")
+    done = [await until(api, request, "done"), await erase(api, late.id)]
 
     tmp_path.chmod(0o711)
     config = in_bucket(held, tmp_path / "home")
@@ -106,7 +113,7 @@ async def test_who_was_erased_after_a_backup_is_erased_in_what_it_restores(
     entries = await anchor.notes(tenant_id, "erasures")
     config.home.mkdir(mode=0o711)
     async with asyncio.timeout(600):
-        assert await restore(config, backup, keys, silent, replace=False) == 1
+        assert await restore(config, backup, keys, silent, replace=False) == 2
     assert await anchor.notes(tenant_id, "erasures") == entries  # whoever is erased again is on it already
     async with running_stack(config) as restored:
         assert await places_with(restored, *words) == []
@@ -123,12 +130,62 @@ async def test_who_was_erased_after_a_backup_is_erased_in_what_it_restores(
         assert await owner.fetch(said, UUID(gone.conversation)) == []
         assert await owner.fetchval("SELECT count(*) FROM statutory_records WHERE customer_id = $1", UUID(gone.id)) == 1
         assert not await owner.fetchval("SELECT count(*) FROM sessions WHERE revoked_at IS NULL")
+        for each in done:
+            row = await owner.fetchrow("SELECT * FROM privacy_requests WHERE id = $1", UUID(each["id"]))
+            assert (row["status"], row["verified_how"]) == ("done", each["verification"]["method"])
+            assert (moment(row["received_at"]), moment(row["due_at"])) == (each["received_at"], each["due_at"])
+        told = "SELECT actor_type FROM audits WHERE action = 'legal_hold.released' AND subject_id = $1"
+        assert await owner.fetchval(told, UUID(hold["id"])) == "restore"
         message = await owner.fetchrow(said, UUID(stays.conversation))
         keyring = Keyring(root, database)
         of_stays = await keyring.customer(tenant_id, UUID(stays.id))
         assert kept in of_stays.open_text(message["content_ct"], "messages.content_ct", message["id"])
         await owner.close()
         await database.close()
+
+
+async def test_a_repeated_erasure_keeps_its_record_or_says_that_it_is_lost(
+    api: Api, database: Database, keyring: Keyring, tenant_id: UUID, tmp_path: Path
+) -> None:
+    anchor, received = FolderAnchor(tmp_path), datetime(2026, 9, 30, 8, 15, 0, 123456, UTC)
+    asked = Asked(uuid4(), received, received + timedelta(days=1), received + timedelta(days=2), "document")
+    known, unknown = await api.customer(), await api.customer()
+    async with database.tenant(tenant_id) as connection:
+        await journal.add(anchor, connection, keyring.root, tenant_id, UUID(known.id), asked)
+        keys = await signing_keys(connection, keyring.root, tenant_id)
+    older = f"helioscs/erasures/{tenant_id}\n2\n{unknown.id}\n{NOW}\n"  # as a release before this one wrote it
+    await anchor.add(tenant_id, sign_text(older, keys.newest), "erasures")
+    listed = journal.read(await anchor.notes(tenant_id, "erasures"), keys.public, tenant_id)
+    assert listed.problems == []
+    tenant = await keyring.tenant(tenant_id)
+
+    async def repeat() -> None:
+        async with database.tenant(tenant_id) as connection:
+            for customer_id, erasure in listed.erased.items():
+                await file(connection, tenant_id, customer_id, erasure)
+            find = text("SELECT * FROM privacy_requests WHERE customer_id = :id AND kind = 'erasure'")
+            row = (await connection.execute(find, {"id": UUID(known.id)})).one()
+            assert (row.id, row.received_at, row.created_at) == (asked.request_id, received, asked.filed_at)
+            assert (row.due_at, row.verified_at) == (received + timedelta(days=30), asked.verified_at)
+            assert (row.verified_how, "received_at" in row.result) == ("document", False)
+            row = (await connection.execute(find, {"id": UUID(unknown.id)})).one()
+            assert (row.verified_how, row.received_at.isoformat()) == (None, NOW)
+            assert row.result == {"first_done_at": NOW, "received_at": "unknown"}
+            year = Period(received, received + timedelta(days=300), datetime.now(UTC), settled=False)
+            report = await make_report(
+                connection, tenant, REPORTS["data_requests"], year, tenant="x", actor=("ops", None)
+            )
+            shown = {row["customer_id"]: row for row in report.rows}
+            assert (shown[known.id]["received_at"], shown[known.id]["state"]) == (moment(received), "met_late")
+            assert shown[unknown.id]["state"] == "unknown"
+            raise TakenBack
+
+    with pytest.raises(TakenBack):  # nobody is erased here
+        await repeat()
+
+
+class TakenBack(Exception):
+    """Ends a transaction whose changes nobody is to see."""
 
 
 async def test_without_a_whole_list_of_erasures_nothing_is_done(
@@ -172,7 +229,7 @@ async def test_the_bucket_takes_the_list_of_erasures(
             await journal.add(anchor, connection, keyring.root, tenant_id, customer)
         keys = (await signing_keys(connection, keyring.root, tenant_id)).public
     read = journal.read(await anchor.notes(tenant_id, "erasures"), keys, tenant_id)
-    assert (read.erased, read.problems, read.last) == (customers, [], 2)
+    assert (list(read.erased), read.problems, read.last) == (customers, [], 2)
     assert {lock["x-amz-object-lock-mode"] for _, _, lock in held.versions} == {"COMPLIANCE"}
 
 
@@ -182,6 +239,15 @@ async def test_what_is_no_whole_backup_is_refused(stack: Stack, tmp_path: Path) 
         await restore(config, backup, keys, silent, replace=False)
     with pytest.raises(StackError, match="apart"):
         await make(stack.servers.home, stack.servers.admin_dsn, backup, backup / "keys")
+    with pytest.raises(StackError, match="name two folders"):
+        await make(stack.servers.home, stack.servers.admin_dsn, backup, tmp_path / "elsewhere" / ".." / "backup")
+    (tmp_path / "file").touch()
+    with pytest.raises(StackError, match=r"No backup was made: .*Not a directory"):
+        await make(stack.servers.home, stack.servers.admin_dsn, backup, tmp_path / "file" / "keys")
+    with pytest.raises(StackError, match="No backup was made"):
+        await make(stack.servers.home, "postgresql://nobody@127.0.0.1:1/none", backup, keys)
+    assert not backup.exists()
+    assert not keys.exists()
     await make(stack.servers.home, stack.servers.admin_dsn, backup, keys)
     with pytest.raises(StackError, match="is there already"):
         await make(stack.servers.home, stack.servers.admin_dsn, backup, keys)

@@ -35,7 +35,7 @@ WHERE ticket.tenant_id = :tenant_id AND ticket.kind = ANY(:kinds)
   AND ticket.received_at >= :since AND ticket.received_at < :until AND ticket.created_at <= :as_of
 UNION ALL
 -- What was filed as a request, beside the cases of those who only told the assistant. A request ends once, so what it
--- ended as is known for every :as_of from then on.
+-- ended as is known for every :as_of from then on. An erasure that a restore did again was done before it.
 SELECT request.id,
        request.kind,
        NULL,
@@ -48,13 +48,15 @@ SELECT request.id,
        request.due_at,
        ended.at,
        CASE WHEN ended.at IS NOT NULL AND request.status = 'refused' THEN 'refused'
+            WHEN jsonb_exists(request.result, 'received_at') THEN 'unknown'
             WHEN ended.at <= request.due_at THEN 'met'
             WHEN ended.at IS NOT NULL THEN 'met_late'
             WHEN :as_of > request.due_at THEN 'missed'
             ELSE 'running' END
 FROM privacy_requests AS request
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN request.completed_at <= :as_of THEN request.completed_at END AS at
+    SELECT CASE WHEN done.at <= :as_of THEN done.at END AS at
+    FROM (SELECT coalesce(CAST(request.result ->> 'first_done_at' AS timestamptz), request.completed_at) AS at) AS done
 ) AS ended
 WHERE request.tenant_id = :tenant_id AND 'data_request' = ANY(:kinds)
   AND request.received_at >= :since AND request.received_at < :until AND request.created_at <= :as_of
