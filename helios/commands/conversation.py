@@ -12,7 +12,13 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
+from helios.embedded.errors import StackError
+
 RECONNECT_S = 0.3
+KEY_REFUSED = (
+    "The demo bank's API key is not accepted: it was revoked, or has ended. For new keys and passwords remove "
+    "keys/demo.json from HELIOS_HOME and start again."
+)
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -27,18 +33,27 @@ class Customer:
         self.last_event_id: str | None = None
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._begin()
+        except BaseException:
+            await self._client.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def _begin(self) -> None:
         signed = await self._client.post(
             "/v1/customer-tokens", json={"external_id": self._external_id}, headers={"X-API-Key": self._api_key}
         )
+        if signed.status_code == 401:
+            raise StackError(KEY_REFUSED)
         signed.raise_for_status()
         self._client.headers["Authorization"] = f"Bearer {signed.json()['access_token']}"
         made = await self._client.post("/v1/conversations", json={"channel": "terminal"})
         made.raise_for_status()
         self.conversation_id = made.json()["id"]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
 
     async def say(self, content: str) -> int:
         """Sends a message until it is accepted: the same id, so that it is accepted once. Returns its turn."""

@@ -35,6 +35,7 @@ from helios.settings import Settings, settings
 WORKER = ("-m", "helios", "worker")
 QUESTION = "What does it cost to send money abroad?"
 READY_WITHIN_S = 90.0
+GREETED_WITHIN_S = 120.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +63,7 @@ def serve(*, play_first: bool, worker: Sequence[str] = WORKER) -> int:
             async with running_stack(config, report=report) as stack:
                 await start_application(stack, config, report, worker)
                 if play_first:
-                    await _play_one(stack)
+                    await greet(stack.servers.api_url, stack.description()["demo"]["api_key"])
                 print_addresses(stack)
                 took_s = time.monotonic() - began
                 print(f"  Ready in {took_s:.1f} s. Ctrl-C stops everything; the data stays.\n", flush=True)
@@ -159,10 +160,14 @@ async def until(ready: Callable[[], Awaitable[bool]], within_s: float) -> None:
         raise StackError(f"{why} See logs/api.log and logs/worker-1.log in HELIOS_HOME.") from None
 
 
-async def _play_one(stack: Stack) -> None:
-    demo = stack.description()["demo"]
-    async with Customer(stack.servers.api_url, demo["api_key"], "make-up") as customer:
-        await play(customer, QUESTION)
+async def greet(api_url: str, api_key: str) -> None:
+    """A first conversation, to look at. Whatever becomes of it, the stack serves."""
+    try:
+        async with asyncio.timeout(GREETED_WITHIN_S), Customer(api_url, api_key, "make-up") as customer:
+            await play(customer, QUESTION)
+    except Exception as error:
+        why = str(error) if isinstance(error, StackError) else f"{type(error).__name__} {error}".strip()
+        print(f"\n  The first conversation is left out. {why}\n", file=sys.stderr)
 
 
 def print_addresses(stack: Stack) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import delete, insert, text
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios import audit, staff, tenants
@@ -27,7 +27,6 @@ from helios.tenant_keys import read_keys
 from schema.ingestion import VersionRef
 from schema.tables import (
     ApiKey,
-    ApiKeyIndex,
     Chunk,
     KnowledgeSource,
     KnowledgeVersion,
@@ -50,13 +49,28 @@ KNOWN = text(
 SET_PASSWORD = staff.by_index(
     "UPDATE users SET password_hash = :hashed WHERE tenant_id = :tenant_id AND email_index = ANY(:indexes)"
 )
+SCOPES = ["customer_tokens"]
+# Releases before this one left a row for each time that they seeded.
+OWN_KEY = text(
+    "SELECT id FROM api_keys WHERE tenant_id = :tenant_id AND key_hash = :hashed ORDER BY deleted_at DESC NULLS FIRST "
+    "LIMIT 1"
+)
+# The demo's, of secrets that were thrown away.
+REVOKE_OLDER = text(
+    "UPDATE api_keys SET deleted_at = now() WHERE tenant_id = :tenant_id AND name = 'demo' AND prefix LIKE 'hk_demo_%' "
+    "AND deleted_at IS NULL RETURNING id"
+)
+INDEX = text(
+    "INSERT INTO api_key_index (tenant_id, key_hash, api_key_id) VALUES (:tenant_id, :hashed, :id) "
+    "ON CONFLICT DO NOTHING"
+)
 LOCK = text("SELECT * FROM knowledge_sources WHERE tenant_id = :tenant_id AND id = :id FOR UPDATE")
 
 
 async def seed(settings: Settings, database: Database, root: RootKey, people: DemoSecrets, report: Report) -> UUID:
     """Returns the demo bank's tenant id."""
     tenant_id = await _tenant(database, root)
-    await _people(database, root, tenant_id, people)
+    await seed_people(database, root, tenant_id, people)
     await _knowledge(settings, database, tenant_id, report)
     return tenant_id
 
@@ -74,7 +88,7 @@ async def _tenant(database: Database, root: RootKey) -> UUID:
     return tenant_id
 
 
-async def _people(database: Database, root: RootKey, tenant_id: UUID, people: DemoSecrets) -> None:
+async def seed_people(database: Database, root: RootKey, tenant_id: UUID, people: DemoSecrets) -> None:
     async with database.tenant(tenant_id) as connection:
         keys = await read_keys(connection, root, tenant_id)
         for role, user in people.users.items():
@@ -86,23 +100,25 @@ async def _people(database: Database, root: RootKey, tenant_id: UUID, people: De
             if not added:
                 known = {"tenant_id": tenant_id, "hashed": hashed, "indexes": staff.indexes(keys, user.email)}
                 await connection.execute(SET_PASSWORD, known)
-        await connection.execute(delete(ApiKeyIndex).where(text("tenant_id = :t").bindparams(t=tenant_id)))
-        await connection.execute(text("UPDATE api_keys SET deleted_at = now() WHERE tenant_id = :t"), {"t": tenant_id})
-        key_id, hashed_key = new_id(), token_hash(people.api_key)
+        await _api_key(connection, tenant_id, people.api_key)
+        await _audit(connection, tenant_id, "demo.people_seeded", ("tenant", tenant_id))
+
+
+async def _api_key(connection: AsyncConnection, tenant_id: UUID, api_key: str) -> None:
+    """The demo's own key and no other: the bank may have made some since. One that was revoked stays it."""
+    hashed = token_hash(api_key)
+    key_id = (await connection.execute(OWN_KEY, {"tenant_id": tenant_id, "hashed": hashed})).scalar_one_or_none()
+    if key_id is None:
+        for older in list(await connection.scalars(REVOKE_OLDER, {"tenant_id": tenant_id})):
+            await _audit(connection, tenant_id, "api_key.revoked", ("api_key", older))
+        key_id = new_id()
         await connection.execute(
             insert(ApiKey).values(
-                tenant_id=tenant_id,
-                id=key_id,
-                name="demo",
-                prefix=people.api_key[:12],
-                key_hash=hashed_key,
-                scopes=["customer_tokens"],
+                tenant_id=tenant_id, id=key_id, name="demo", prefix=api_key[:12], key_hash=hashed, scopes=SCOPES
             )
         )
-        await connection.execute(
-            insert(ApiKeyIndex).values(key_hash=hashed_key, tenant_id=tenant_id, api_key_id=key_id)
-        )
-        await _audit(connection, tenant_id, "demo.people_seeded", ("tenant", tenant_id))
+        await _audit(connection, tenant_id, "api_key.created", ("api_key", key_id), scopes=SCOPES)
+    await connection.execute(INDEX, {"tenant_id": tenant_id, "hashed": hashed, "id": key_id})
 
 
 async def _knowledge(settings: Settings, database: Database, tenant_id: UUID, report: Report) -> None:
@@ -171,5 +187,7 @@ def _hash(article: Article) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-async def _audit(connection: AsyncConnection, tenant_id: UUID, action: str, subject: tuple[str, UUID]) -> None:
-    await audit.record(connection, tenant_id, action, actor=("system", None), subject=subject)
+async def _audit(
+    connection: AsyncConnection, tenant_id: UUID, action: str, subject: tuple[str, UUID], **detail: Any
+) -> None:
+    await audit.record(connection, tenant_id, action, actor=("system", None), subject=subject, detail=detail)
