@@ -36,6 +36,11 @@ from helios.kms import root_of, wrapped_root
 from helios.settings import Settings
 from helios.token_keys import Rotated, rotate
 
+REVOKES_NOTHING = (
+    "Nothing was rotated: --revoke-old ends tokens (`keys rotate`) or a log's trust in its key (`… rotate --audit`). "
+    "A root key that is replaced opens nothing more; older versions of Vault's key end with its "
+    "min_decryption_version; a tenant's older data keys stay, for what they sealed. See docs/operations.md."
+)
 TENANT = text("SELECT id FROM tenants WHERE slug = :slug")
 
 
@@ -47,12 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--root", action="store_true", help="rotate the root key instead")
     which.add_argument("--vault", action="store_true", help="rotate Vault's key, and wrap the root key with it")
     parser.add_argument(
-        "--revoke-old", action="store_true", help="a key has leaked: its tokens end, its log trusts it no more"
+        "--revoke-old",
+        action="store_true",
+        help="a key has leaked: its tokens end, or with --audit its log trusts it no more",
     )
     parser.add_argument("--json", action="store_true", help="print the new key's id and times as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    _require_meaning(args)
     if args.action == "wrap-root":
         print(wrapped_root(reach()))
         return 0
@@ -62,8 +70,6 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(put_in) if args.json else "\n".join(lines))
         return 0
     if args.root or args.vault:
-        if args.tenant:
-            raise StackError("The root key is of all tenants: leave --tenant out.")
         step = asyncio.run((rotate_root if args.root else rotate_vault)(reach()))
         print(json.dumps(step.as_json()) if args.json else step.text)
         return 0
@@ -82,6 +88,16 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"  Key {new.kid} signs from {told['signs_from']}; older ones are accepted until {told['older_until']}.")
     return 0
+
+
+def _require_meaning(args: argparse.Namespace) -> None:
+    """What an option cannot do is refused: whoever said it would believe that it was done. Raises `StackError`."""
+    if args.action == "wrap-root" and (args.tenant or args.audit or args.root or args.vault or args.revoke_old):
+        raise StackError("wrap-root only prints the wrapped root key: leave the other options out.")
+    if args.tenant and (args.root or args.vault):
+        raise StackError("The root key is of all tenants: leave --tenant out.")
+    if args.revoke_old and (args.root or args.vault or (args.tenant and not args.audit)):
+        raise StackError(REVOKES_NOTHING)
 
 
 async def _rotate(config: Settings, *, revoke_old: bool) -> Rotated:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,14 +51,27 @@ def run(args: argparse.Namespace) -> int:
     if args.name is None:
         _list(as_json=args.json)
         return 0
+    if args.out is not None:
+        _require_writable(args.out)
     made = asyncio.run(_make(reach(), args))
     written = FORMS[args.format].write(made)
     if args.out is None:
         print(written, end="")
         return 0
-    args.out.write_text(written, encoding="utf-8", newline="")
+    try:
+        args.out.write_text(written, encoding="utf-8", newline="")
+    except OSError as error:
+        raise StackError(f"{args.out} was not written: {error.strerror}.") from None
     print(f"{args.out}: {made.report.title}, {len(made.rows)} rows, SHA-256 {made.digest}")
     return 0
+
+
+def _require_writable(out: Path) -> None:
+    """Before the report is made: that one was made is in the audit log. Raises `StackError`."""
+    if out.is_dir() or not out.parent.is_dir():
+        raise StackError(f"{out} cannot be written: {'it is a folder' if out.is_dir() else 'its folder is not there'}.")
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise StackError(f"{out} cannot be written: the rights are missing.")
 
 
 def _list(*, as_json: bool) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -106,3 +107,21 @@ def test_without_a_stack_the_command_says_what_to_do(tmp_path: Any) -> None:
     ran = helios("keys", "rotate", env={**quiet, "HELIOS_HOME": str(tmp_path)})
     assert ran.returncode == 1
     assert "make up" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rotate", "--root", "--revoke-old"], "--revoke-old ends tokens"),
+        (["rotate", "--vault", "--revoke-old"], "--revoke-old ends tokens"),
+        (["rotate", "--tenant", "x", "--revoke-old"], "--revoke-old ends tokens"),
+        (["rotate", "--tenant", "x", "--root"], "leave --tenant out"),
+        (["wrap-root", "--revoke-old"], "wrap-root only prints"),
+    ],
+)
+def test_what_an_option_cannot_do_is_refused_before_anything_is_done(
+    words: list[str], said: str, tmp_path: Path
+) -> None:
+    """No stack is there: that is not what it says."""
+    ran = helios("keys", *words, env={"HELIOS_HOME": str(tmp_path)})
+    assert (ran.returncode, said in ran.stderr) == (1, True), ran.stderr
