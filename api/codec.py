@@ -75,9 +75,13 @@ def _brought(request: Request, services: Services) -> HTTPAuthorizationCredentia
 async def open_session(
     services: State, bearer: Bearer, request: Request, _: Annotated[Identity, Depends(caller("workflows.read"))]
 ) -> Response:
-    """Keeps the access token in a cookie that only the codec server gets, for as long as the token is good."""
+    """Keeps the access token in a cookie that only the codec server gets, for as long as the token is good.
+
+    The header `Link` names the UI, where the settings do.
+    """
     assert bearer is not None
-    answer = Response(status_code=204, headers=NO_STORE)
+    ui = services.settings.temporal_ui_url
+    answer = Response(status_code=204, headers={**NO_STORE, **({"Link": f'<{ui}>; rel="related"'} if ui else {})})
     secure = request.url.scheme == "https" or services.settings.public_url.startswith("https://")
     answer.set_cookie(
         COOKIE, bearer.credentials, int(LIFETIME.total_seconds()), path=CODEC, secure=secure, httponly=True,

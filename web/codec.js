@@ -4,24 +4,35 @@ const REFRESH_MS = 8 * 60 * 1000;
 
 const form = document.querySelector("form");
 const status = document.querySelector("[role=status]");
+const guide = document.querySelector("section");
 
 async function post(path, body, token) {
   const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
   const answer = await fetch(path, { method: "POST", headers, body: body && JSON.stringify(body) });
-  const told = answer.status === 204 ? {} : await answer.json();
+  const told = answer.status === 204 ? { ui: answer.headers.get("Link")?.match(/<(.+)>/)?.[1] } : await answer.json();
   if (!answer.ok) throw new Error(told.detail);
   return told;
 }
 
+/** The form gives way to what is left to do, and comes back when the session has ended. */
+function show(signedIn) {
+  form.hidden = signedIn;
+  guide.hidden = !signedIn;
+}
+
 async function keep(tokens) {
-  await post("/codec/session", undefined, tokens.access_token);
-  status.textContent = "Signed in. Read on in the Temporal UI.";
+  const { ui } = await post("/codec/session", undefined, tokens.access_token);
+  if (ui) guide.querySelector("a").href = ui;
+  guide.querySelector("input").value = `${location.origin}/codec`;
+  status.textContent = "Signed in.";
+  show(true);
   setTimeout(() => {
     post("/v1/auth/refresh", { refresh_token: tokens.refresh_token }).then(keep).catch(say);
   }, REFRESH_MS);
 }
 
 function say(error) {
+  show(false);
   status.textContent = error.message;
 }
 

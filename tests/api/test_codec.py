@@ -21,6 +21,7 @@ from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
 from schema.steps import conversation_workflow_id
 from tests.api.problems import assert_problem
+from tests.browser import chromium
 from tests.caller import Api
 from tests.neighbour import Neighbour
 
@@ -158,6 +159,24 @@ async def test_an_erased_customers_payload_says_so(
     assert shown["data"] != MessageToDict(SAID)["data"]
     assert "Erased" in ParseDict(shown, Payload()).data.decode()
     assert json.loads((await admin.fetchrow(EVENTS, tenant_id))["detail"])["erased"] == 1
+
+
+async def test_the_page_tells_what_to_do_in_the_ui(stack: Stack, api: Api) -> None:
+    description = stack.description()
+    who = description["demo"]["users"]["auditor"]
+    async with chromium() as browser:
+        page = await browser.new_page()
+        await page.goto(description["codec_url"])
+        await page.get_by_label("Tenant").fill(description["demo"]["tenant"])
+        await page.get_by_label("E-mail").fill(who["email"])
+        await page.get_by_label("Password").fill(who["password"])
+        await page.get_by_role("button", name="Sign in").click()
+        link = page.get_by_role("link", name="Temporal UI")
+        await link.wait_for()
+        assert (await link.get_attribute("href") or "").rstrip("/") == description["temporal_ui_url"].rstrip("/")
+        assert await page.get_by_label("Paste this endpoint").input_value() == description["codec_url"]
+        assert not await page.get_by_label("Password").is_visible()
+        assert "Use my browser setting and ignore Cluster-level setting" in await page.inner_text("main")
 
 
 async def test_what_the_ui_signals_is_left_as_it_is(api: Api) -> None:
