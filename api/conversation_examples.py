@@ -56,6 +56,7 @@ PROVENANCE: dict[str, Any] = {
 }  # fmt: skip
 REPLAY = {
     "agrees": True, "repeated": True, "tenant_id": ID, "conversation_id": ID, "erased_at": None,
+    "expired": False,
     "runs": [{"workflow_id": f"{ID}/conversation/{ID}", "run_id": ID, "events": 31,
               "builds": ["0.1.0+4f0c2a9e1b7d3c58"], "failure": None, "advice": None}],
     "turns": [{"turn": 1, "record": {"outcome": "answered", "language": "en", "situations": [], "policy_version": 1},

@@ -13,10 +13,13 @@ from fastapi.routing import APIRoute
 
 from api import models, rule_models
 from api.problems import Problem
+from helios import tenant_settings
 
 ERRORS_MOST = 20
 KNOWN_NAMES = frozenset(
-    name for model in [*models.Body.__subclasses__(), *rule_models.PARTS] for name in model.model_fields
+    name
+    for model in [*models.Body.__subclasses__(), *rule_models.PARTS, *tenant_settings.PARTS]
+    for name in model.model_fields
 )
 
 

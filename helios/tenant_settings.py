@@ -280,3 +280,7 @@ class TenantSettings(_Strict):
     def stored(self) -> dict[str, Any]:
         """As JSON, with the defaults left out: a new default reaches whoever has not chosen."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+PARTS: tuple[type[BaseModel], ...] = tuple(_Strict.__subclasses__())
+"""The settings and what they are made of: a body may be any of them."""

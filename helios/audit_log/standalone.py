@@ -4,7 +4,7 @@ Checks that each file is the one of the manifest, that each key was put in by on
 the tree whose root each checkpoint signs, that each event's proof leads to the last root, and that the table says what
 the events say. To be sure that the log
 is the one that was written at its time, compare checkpoints.jsonl with those that were anchored outside of the bank's
-database. Exit code 0: all of it holds.
+database. Exit code 0: all of it holds, 1: something does not, 2: wrong usage.
 
 Ed25519 after RFC 8032, section 6 (for verification, where time need not be constant).
 """
@@ -149,11 +149,13 @@ def check(folder: Path) -> tuple[int, int]:
     keys = read_keys(json.loads((folder / "keys.json").read_bytes()), read_lines(folder / "key_changes.jsonl"))
     signed = dict(read_note(note, keys) for note in read_lines(folder / "checkpoints.jsonl"))
     roots = roots_by_size(leaves, set(signed))
+    if not signed:
+        raise ValueError("checkpoints.jsonl is empty: nothing signs these events")
     for size in sorted(signed):
         if roots.get(size) != signed[size]:
             raise ValueError(f"the first {size} events are not those that checkpoint {size} signs")
     if not events or max(signed) != len(events):
-        raise ValueError(f"there are {len(events)} events, and the last checkpoint signs {max(signed, default=0)}")
+        raise ValueError(f"there are {len(events)} events, and the last checkpoint signs {max(signed)}")
     if (manifest["events"], keys[0].name) != (len(events), f"helioscs/audit/{manifest['tenant_id']}"):
         raise ValueError("the manifest tells of another log, or of another number of events")
     check_proofs(read_lines(folder / "proofs.jsonl"), leaves, roots[len(events)])
@@ -271,6 +273,9 @@ def read_note(note: str, keys: list[Key]) -> tuple[int, bytes]:
 
 
 def main() -> int:
+    if any(each.startswith("-") for each in sys.argv[1:]) or len(sys.argv) > 2:
+        print(f"{__doc__}\nUsage: python3 verify.py [FOLDER], the one that it is in where none is named.")  # noqa: T201
+        return 0 if sys.argv[1] in ("-h", "--help") else 2
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
     try:
         events, checkpoints = check(folder)

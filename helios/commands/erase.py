@@ -15,6 +15,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from helios.commands.reach import reach
 from helios.database import Database
@@ -33,7 +34,12 @@ from schema.privacy import RequestRef, Verification
 TENANT = text("SELECT id FROM tenants WHERE slug = :slug")
 BY_EXTERNAL_ID = text("SELECT id FROM customers WHERE tenant_id = :tenant_id AND external_id_index = :index")
 REQUEST = text("SELECT status, result, due_at FROM privacy_requests WHERE tenant_id = :tenant_id AND id = :id")
+OPEN = text(
+    "SELECT id, status FROM privacy_requests WHERE tenant_id = :tenant_id AND customer_id = :customer_id "
+    "AND kind = 'erasure' AND completed_at IS NULL"
+)
 WAITS_FOR = {
+    "awaiting_verification": "somebody who is sure who asks: POST /v1/privacy/requests/{id}/verify, or …/refuse",
     "awaiting_approval": "a second person's approval: POST /v1/privacy/requests/{id}/approve",
     "held": "a legal hold: it goes on by itself when that is released",
 }
@@ -82,6 +88,7 @@ async def _erase(config: Settings, args: argparse.Namespace) -> tuple[UUID, Any]
         customer_id = args.customer or await _by_external_id(database, keyring, tenant_id, args.external_id)
         async with database.tenant(tenant_id) as connection:
             ops: Actor = ("ops", None)
+            await _require_none_open(connection, tenant_id, customer_id)
             await requests.ask(connection, tenant_id, ref.request_id, "erasure", customer_id, None, ops)
             runs = await requests.verify(connection, tenant_id, ref.request_id, args.verified, ops)
         if runs:
@@ -89,6 +96,16 @@ async def _erase(config: Settings, args: argparse.Namespace) -> tuple[UUID, Any]
         return ref.request_id, await _ended(database, ref)
     finally:
         await database.close()
+
+
+async def _require_none_open(connection: AsyncConnection, tenant_id: UUID, customer_id: UUID) -> None:
+    """Raises `StackError`: who wants the erasure goes on with the request that there is."""
+    row = (await connection.execute(OPEN, {"tenant_id": tenant_id, "customer_id": customer_id})).one_or_none()
+    if row is None:
+        return
+    waits = WAITS_FOR.get(row.status)
+    told = f", and waits for {waits.format(id=row.id)}" if waits else ""
+    raise StackError(f"The customer has an open request for erasure: {row.id} is {row.status}{told}.")
 
 
 async def _by_external_id(database: Database, keyring: Keyring, tenant_id: UUID, external_id: str) -> UUID:

@@ -91,8 +91,13 @@ def show(examination: Examination) -> None:
         said = "replayed: the code decides the same" if run_.failure is None else escape(_failed(run_))
         console.print(f"{kind} run {run_.run_id}, {run_.events} events, build {', '.join(run_.builds) or '?'}: {said}")
     if examination.erased_at is not None:
-        console.print(f"The customer's words were erased on {moment(examination.erased_at)}: what was said, what was "
-                      "understood and the history are gone. Left is what was decided.")  # fmt: skip
+        who = "Retention deleted the customer's words" if examination.expired else "The customer's words were erased"
+        gone = (
+            "what was said and what was understood"
+            if examination.runs
+            else "what was said, what was understood and the history"
+        )
+        console.print(f"{who} on {moment(examination.erased_at)}: {gone} are gone. Left is what was decided.")
     elif not examination.runs:
         console.print("Temporal has no history of it any more: only the record is left.")
     for turn in examination.turns:

@@ -29,6 +29,12 @@ from schema.steps import conversation_workflow_id, escalation_workflow_id
 
 SDK_SAYS: Final = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 ERASED_AT = text("SELECT erased_at FROM threads WHERE tenant_id = :tenant_id AND id = :id")
+TAKEN_OUT: Final = frozenset({"intent", "situations", "passages"})
+"""Of a record, with the words that they were found in."""
+EXPIRED = text(
+    "SELECT EXISTS (SELECT FROM audits WHERE tenant_id = :tenant_id AND subject_type = 'conversation' "
+    "AND subject_id = :id AND action = 'conversation.expired')"
+)
 TURNS = text(
     "SELECT number, outcome, record, draft, attempt, received_at, completed_at FROM turns "
     "WHERE tenant_id = :tenant_id AND conversation_id = :id ORDER BY number"
@@ -55,7 +61,7 @@ class ReplayedRun:
 @dataclass(frozen=True, slots=True)
 class ExaminedTurn:
     """history  `agrees`, `differs`, `gone` (Temporal keeps it for its retention time only), `shredded` (its key was
-    destroyed), `erased` (with the customer's words)"""
+    destroyed), `erased` (with the customer's words, by an erasure or by retention)"""
 
     turn: int
     record: dict[str, Any]
@@ -70,6 +76,8 @@ class Examination:
     conversation_id: UUID
     erased_at: datetime | None
     """When the customer's words were taken out of the record, and the history with them."""
+    expired: bool
+    """Retention took them out, and no erasure of the customer."""
     runs: tuple[ReplayedRun, ...]
     turns: tuple[ExaminedTurn, ...]
 
@@ -103,6 +111,7 @@ async def examine(
     async with database.tenant(tenant_id, snapshot=True) as connection:
         where = {"tenant_id": tenant_id, "id": conversation_id}
         erased_at = (await connection.execute(ERASED_AT, where)).scalar_one()
+        expired = (await connection.execute(EXPIRED, where)).scalar_one()
         rows = (await connection.execute(TURNS, where)).all()
         escalations = list(await connection.scalars(ESCALATIONS, where))
         people = await decided_by_turn(connection, tenant_id, conversation_id)
@@ -112,7 +121,7 @@ async def examine(
     replayed = [await replay(run, workflows, keyring) for run in (*conversation, *others)]
     without = "erased" if erased_at is not None else "gone"
     turns = [examined(row, told, people.get(row.number, ()), without) for row in rows]
-    return Examination(tenant_id, conversation_id, erased_at, tuple(replayed), tuple(turns))
+    return Examination(tenant_id, conversation_id, erased_at, expired, tuple(replayed), tuple(turns))
 
 
 async def _told(runs: Sequence[Run], client: Client, keyring: Keyring) -> Told:
@@ -179,12 +188,12 @@ def examined(row: Any, told: Told, people: tuple[dict[str, Any], ...], without: 
         return ExaminedTurn(row.number, record, "shredded", (), people)
     if decision is None or decision.understanding is None:
         return ExaminedTurn(row.number, record, without, (), people)
-    differences = tuple(_differences(record, decision))
+    differences = tuple(_differences(record, decision, erased=without == "erased"))
     return ExaminedTurn(row.number, record, "differs" if differences else "agrees", differences, people)
 
 
-def _differences(record: dict[str, Any], decision: Decision) -> list[str]:
-    """Where the two accounts of a turn tell different things."""
+def _differences(record: dict[str, Any], decision: Decision, *, erased: bool) -> list[str]:
+    """Where the two accounts of a turn tell different things. What was taken out of one contradicts nothing."""
     found = decision.understanding
     assert found is not None
     told: dict[str, Any] = {
@@ -196,8 +205,9 @@ def _differences(record: dict[str, Any], decision: Decision) -> list[str]:
     }
     if decision.delivered is not None:
         told["outcome"] = decision.delivered.outcome
+    gone = TAKEN_OUT if erased else frozenset()
     return [
         f"{name}: the history says {value!r}, the record {record.get(name)!r}"
         for name, value in told.items()
-        if record.get("reason") != "not_understood" and record.get(name) != value
+        if record.get("reason") != "not_understood" and record.get(name) != value and name not in gone - record.keys()
     ]

@@ -106,6 +106,7 @@ async def test_the_archive_shows_what_was_changed_in_it(log: Log, tmp_path: Path
         ("keys.json", (b"helioscs", b"heliosxx"), "is not an Ed25519 key"),
         ("events.csv", (b"turn.completed", b"turn.repeated!"), "events.csv is not the table of the events"),
         ("checkpoints.jsonl", (b"\\u2014 helioscs/audit/", b"\\u2014 heliosxx/audit/"), "signs what is not its own"),
+        ("checkpoints.jsonl", (originals[folder / "checkpoints.jsonl"], b""), "checkpoints.jsonl is empty"),
     ):
         for path, content in originals.items():
             path.write_bytes(content)
@@ -114,6 +115,9 @@ async def test_the_archive_shows_what_was_changed_in_it(log: Log, tmp_path: Path
         bad = alone(folder)
         assert bad.returncode == 1, name
         assert said in bad.stdout, (name, bad.stdout)
+    for words, code in ((["--help"], 0), (["-x"], 2), (["a", "b"], 2)):
+        told = alone(folder, *words)
+        assert (told.returncode, "Usage: python3 verify.py [FOLDER]" in told.stdout) == (code, True)
 
 
 async def test_no_bit_of_what_the_archive_says_can_be_changed(log: Log, tmp_path: Path) -> None:
@@ -161,9 +165,9 @@ def forged_manifest(folder: Path, name: str, content: bytes) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def alone(folder: Path) -> subprocess.CompletedProcess[str]:
+def alone(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """By another interpreter that sees neither our code nor any package (-I), nor its environment."""
-    command = [sys.executable, "-I", "-S", str(folder / "verify.py")]
+    command = [sys.executable, "-I", "-S", str(folder / "verify.py"), *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/", env={}, check=False)
 
 

@@ -20,6 +20,7 @@ from helios.database import Database
 from helios.embedded.supervisor import Stack
 from helios.keyring import Keyring
 from tests.caller import Api, Customer
+from tests.commanding import running_helios
 from tests.examiner.test_replay import replay
 
 REQUESTS = "/v1/privacy/requests"
@@ -213,3 +214,16 @@ async def test_the_statutory_copy_is_read_by_compliance_only(api: Api, erased: t
         "/v1/audit/events", params={"action": "statutory_record.read", "subject_id": record["id"]}, headers=officer
     )
     assert len(events.json()["items"]) == 1
+
+
+async def test_the_command_names_a_request_that_is_open(stack: Stack, api: Api) -> None:
+    customer = await api.customer()
+    filed = await api.http.post(
+        REQUESTS, json={"kind": "erasure", "customer_id": customer.id}, headers=await api.staff("compliance_officer")
+    )
+    words = ("erase", "--tenant", "meridian", "--customer", customer.id, "--verified", "document")
+    ended = await running_helios(*words, env={"HELIOS_HOME": str(stack.servers.home.root)})
+    request = filed.json()["id"]
+    assert ended.returncode == 1
+    assert f"open request for erasure: {request} is awaiting_verification" in ended.stderr
+    assert f"POST /v1/privacy/requests/{request}/verify" in ended.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from helios.settings import Settings
 from helios.temporal import connect
 from schema.privacy import retention_id
 from tests.caller import Api, Customer
+from tests.examiner.test_replay import replay
 from tests.privacy.test_erasure import erase
 from tests.reports.keeping import kept_report
 
@@ -72,6 +74,10 @@ async def test_what_is_due_goes_and_what_is_held_stays(
     listed = await api.http.get("/v1/privacy/records", params={"customer_id": gone.id}, headers=officer)
     (record,) = listed.json()["items"]
     assert record["destroyed_at"]
+    code, out = await replay(stack, old.conversation)
+    assert (code, "Retention deleted the customer's words on" in out, "were erased" in out) == (0, True, False), out
+    told = json.loads((await replay(stack, old.conversation, "--json"))[1])
+    assert (told["expired"], bool(told["erased_at"])) == (True, True)
     shown = await api.http.get(f"/v1/privacy/records/{record['id']}", headers=officer)
     assert shown.json()["content"] is None
     read = await api.http.get(f"/v1/scheduled-reports/{report}", headers=officer)
@@ -86,10 +92,19 @@ async def test_what_is_due_goes_and_what_is_held_stays(
         assert len((await api.http.get("/v1/audit/events", params=where, headers=officer)).json()["items"]) == 1
 
 
-@pytest.mark.parametrize("years", [{"communications": 2}, {"books": 5}, {"unheard_of": 9}, {"complaints": "4"}])
-async def test_retention_does_not_go_below_what_regulation_asks(api: Api, years: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("years", "pointer"),
+    [
+        ({"communications": 2}, "/communications"),
+        ({"books": 5}, "/books"),
+        ({"unheard_of": 9}, ""),
+        ({"complaints": "4"}, "/complaints"),
+    ],
+)
+async def test_retention_does_not_go_below_what_regulation_asks(api: Api, years: dict[str, Any], pointer: str) -> None:
     refused = await api.http.put(RETENTION, json=years, headers=await api.staff("compliance_officer"))
     assert refused.status_code == 422, refused.text
+    assert [each["pointer"] for each in refused.json()["errors"]] == [pointer]
 
 
 async def test_retention_is_set_by_class_and_read_again(api: Api) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -213,6 +214,9 @@ async def test_the_list_says_what_each_report_is_for(desk: Api) -> None:
     assert (await ask(desk, "complaints", by="agent")).status_code in (401, 403)
     wrong = await ask(desk, "complaints", period="2026", **{"from": "2026-01-01T00:00:00Z"})
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "query:period")
+    for period in ("2026-13", "0000", "x", "2026-Q3\n"):
+        none = (await ask(desk, "complaints", period=period)).json()["errors"]
+        assert none == [{"pointer": "query:period", "detail": "is none: write 2026, 2026-Q3 or 2026-09"}]
 
 
 async def test_the_command_makes_the_same_report(stack: Stack, desk: Api, bank: Neighbour) -> None:
@@ -221,3 +225,17 @@ async def test_the_command_makes_the_same_report(stack: Stack, desk: Api, bank: 
     home = {"HELIOS_HOME": str(stack.servers.home.root)}
     ended = await running_helios("report", "reg_e_clocks", *options, env=home)
     assert (ended.returncode, json.loads(ended.stdout)) == (0, told)
+
+
+async def test_where_it_cannot_be_written_no_report_is_made(
+    stack: Stack, admin: asyncpg.Connection, bank: Neighbour, tmp_path: Path
+) -> None:
+    made = "SELECT count(*) FROM audits WHERE action = 'report.made' AND tenant_id = $1"
+    before = await admin.fetchval(made, bank.tenant_id)
+    for out, said in ((tmp_path / "none" / "x", "its folder is not there"), (tmp_path, "it is a folder")):
+        options = ("--tenant", bank.slug, "--out", str(out))
+        ended = await running_helios(
+            "report", "complaints", *options, env={"HELIOS_HOME": str(stack.servers.home.root)}
+        )
+        assert (ended.returncode, ended.stderr) == (1, f"{out} cannot be written: {said}.\n")
+    assert await admin.fetchval(made, bank.tenant_id) == before
