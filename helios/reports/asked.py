@@ -11,6 +11,7 @@ SPAN_MAX = timedelta(days=366)
 SETTLED_AFTER = timedelta(minutes=1)
 """A transaction writes down the moment in which it began: one that still runs may yet add to the newest minute."""
 
+GREENWICH = ZoneInfo("UTC")
 PERIOD = r"(\d{4})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?"
 """`2026`, `2026-Q3` or `2026-09`."""
 _PERIOD = re.compile(PERIOD)
@@ -26,12 +27,16 @@ class WrongPeriod(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`since` is part of the period, `until` is not. Nothing that happened after `as_of` is known."""
+    """`since` is part of the period, `until` is not. Nothing that happened after `as_of` is known.
+
+    zone  the bank's own, in which people read the times
+    """
 
     since: datetime
     until: datetime
     as_of: datetime
     settled: bool
+    zone: ZoneInfo = GREENWICH
 
     @classmethod
     def of(
@@ -62,7 +67,7 @@ class Asked:
         if as_of is not None and as_of > now:
             raise WrongPeriod("as_of", "is still to come")
         known = as_of or now
-        return cls(since, until, known, known <= now - SETTLED_AFTER)
+        return cls(since, until, known, known <= now - SETTLED_AFTER, zone)
 
 
 def bounds(period: str, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -112,11 +112,14 @@ async def keep(connection: AsyncConnection, keys: Keys, tenant: Any, report: Rep
 def _content(made: Made) -> dict[str, Any]:
     """With what its columns meant then: a later release may tell them otherwise."""
     report = {name: getattr(made.report, name) for name in ("title", "basis", "about")}
-    return {"tenant": made.tenant, "report": {**report, "columns": dict(made.report.columns)}, "rows": made.rows}
+    about = {**report, "columns": dict(made.report.columns)}
+    return {"tenant": made.tenant, "zone": made.asked.zone.key, "report": about, "rows": made.rows}
 
 
 def opened(keys: Keys, row: Any) -> Made:
     """One that was kept, from its row. Raises `CryptoError`."""
     content = keys.open_json(row.content_ct, CONTENT, row.id)
     report = replace(REPORTS[row.name], **content["report"])
-    return Made(report, content["tenant"], Asked(row.since, row.until, row.as_of, True), content["rows"], row.sha256)
+    zone = ZoneInfo(content.get("zone", "UTC"))  # releases before this one did not keep it
+    asked = Asked(row.since, row.until, row.as_of, True, zone)
+    return Made(report, content["tenant"], asked, content["rows"], row.sha256)

@@ -6,13 +6,19 @@ import csv
 import io
 import json
 from datetime import UTC, datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
 
 from helios.reports.asked import Asked
 from helios.reports.catalogue import REPORTS
 from helios.reports.making import Made
 from helios.reports.rendering import as_csv, as_html, as_json
+from tests.browser import chromium
 
 NAME = '=HYPERLINK("http://x.example","<script>alert(1)</script>")'
+CUT_OFF = "() => document.querySelector('table').scrollWidth - document.querySelector('main').clientWidth"
 WHEN = datetime(2026, 10, 1, tzinfo=UTC)
 
 
@@ -34,6 +40,40 @@ def test_a_page_shows_text_as_text_and_carries_its_digest() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "Bank &amp; Co" in page
     assert "ab" * 32 in page
+
+
+def row_of(name: str) -> Made:
+    """A row in which every column is as wide as it can be."""
+    report, ids = REPORTS[name], str(UUID(int=2**128 - 1))
+    row = {
+        each: "2026-10-14T13:45:12.123Z" if each.endswith("_at") else ids if each.endswith("id") else "acknowledgement"
+        for each in report.columns
+    }
+    asked = Asked(WHEN, WHEN, WHEN, settled=True, zone=ZoneInfo("America/New_York"))
+    return Made(report, "Bank & Co", asked, [row | {"prompt_hash": "ab" * 32} if "model" in row else row], "ab" * 32)
+
+
+def test_a_page_tells_the_banks_own_time_in_words() -> None:
+    page = as_html(row_of("complaints"))
+    assert ">2026-10-14 09:45:12<" in page
+    assert "13:45:12" not in page
+    assert "<dt>Received</dt><dd>from 2026-09-30 20:00:00" in page
+    assert "<dt>To ask for it again</dt><dd><code>as_of=2026-10-01T00:00:00.000Z</code>" in page
+    assert (">Acknowledged</th>" in page, "acknowledged_at" in page) == (True, False)
+    access = as_html(row_of("access_review"))
+    assert "<code>/docs/permissions</code> says" in access
+    assert "<dt>Use counted</dt>" in access
+
+
+@pytest.mark.parametrize("name", REPORTS)
+async def test_every_column_is_in_sight(name: str) -> None:
+    async with chromium() as browser:
+        page = await browser.new_page(viewport={"width": 1280, "height": 800})
+        await page.set_content(as_html(row_of(name)))
+        assert await page.evaluate(CUT_OFF) <= 0
+        await page.emulate_media(media="print")
+        await page.set_viewport_size({"width": 1032, "height": 700})  # A4 landscape within its margins
+        assert await page.evaluate(CUT_OFF) <= 0
 
 
 def test_data_keeps_its_types() -> None:
