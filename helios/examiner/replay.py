@@ -76,10 +76,10 @@ class Examination:
     conversation_id: UUID
     erased_at: datetime | None
     """When the customer's words were taken out of the record, and the history with them."""
-    expired: bool
-    """Retention took them out, and no erasure of the customer."""
     runs: tuple[ReplayedRun, ...]
     turns: tuple[ExaminedTurn, ...]
+    expired: bool = False
+    """Retention took the words out, and no erasure of the customer."""
 
     @property
     def agrees(self) -> bool:
@@ -121,7 +121,7 @@ async def examine(
     replayed = [await replay(run, workflows, keyring) for run in (*conversation, *others)]
     without = "erased" if erased_at is not None else "gone"
     turns = [examined(row, told, people.get(row.number, ()), without) for row in rows]
-    return Examination(tenant_id, conversation_id, erased_at, expired, tuple(replayed), tuple(turns))
+    return Examination(tenant_id, conversation_id, erased_at, tuple(replayed), tuple(turns), expired)
 
 
 async def _told(runs: Sequence[Run], client: Client, keyring: Keyring) -> Told:
