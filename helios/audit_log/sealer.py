@@ -8,6 +8,7 @@ plain `max(id)` would skip who commits late.) One sealer at a time works on a te
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -81,14 +82,17 @@ ADD_CHECKPOINT = text(
     "VALUES (:tenant_id, :size, :root, :note, :frontier, :sealed_below)"
 )
 
-NOTE_ANCHORED = text("INSERT INTO audit_anchored (tenant_id, size) VALUES (:tenant_id, :size) ON CONFLICT DO NOTHING")
+SOME_NOTED = text("SELECT EXISTS (SELECT FROM audit_anchored WHERE tenant_id = :tenant_id)")
+NOTE_ANCHORED = text(
+    "INSERT INTO audit_anchored (tenant_id, size) SELECT tenant_id, size FROM audit_checkpoints "
+    "WHERE tenant_id = :tenant_id AND note = ANY(:notes) ON CONFLICT DO NOTHING"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A checkpoint's size and note, the notes of the keys up to the one that signed it, and how many events are new."""
+    """A checkpoint, the notes of the keys up to the one that signed it, and how many events are new."""
 
-    size: int
     note: str
     key_notes: tuple[str, ...]
     events: int
@@ -113,10 +117,22 @@ async def seal(database: Database, root: RootKey, anchor: Anchor | None, tenant_
     if sealed is None:
         return False
     if anchor is not None and await _anchored(anchor, tenant_id, sealed):
-        # Afterwards, and in a transaction of its own: what is noted here has to be in the anchor.
-        async with database.tenant(tenant_id) as connection:
-            await connection.execute(NOTE_ANCHORED, {"tenant_id": tenant_id, "size": sealed.size})
+        await _note_anchored(database, anchor, tenant_id, sealed.note)
     return sealed.events >= batch
+
+
+async def _note_anchored(database: Database, anchor: Anchor, tenant_id: UUID, note: str) -> None:
+    """Once it is there, and in a transaction of its own: what is noted must be in the anchor. The first time with all
+    that the anchor holds: releases before this one noted nothing."""
+    where = {"tenant_id": tenant_id}
+    async with database.tenant(tenant_id) as connection:
+        if (await connection.execute(SOME_NOTED, where)).scalar_one():
+            await connection.execute(NOTE_ANCHORED, {**where, "notes": [note]})
+            return
+    with suppress(OSError):  # the next seal makes up for it
+        notes = list(await anchor.notes(tenant_id))
+        async with database.tenant(tenant_id) as connection:
+            await connection.execute(NOTE_ANCHORED, {**where, "notes": notes})
 
 
 async def _anchored(anchor: Anchor, tenant_id: UUID, sealed: Sealed) -> bool:
@@ -155,7 +171,7 @@ async def _seal_batch(connection: AsyncConnection, root: RootKey, tenant_id: UUI
             "sealed_below": events[-1].xid + 1,
         },
     )
-    return Sealed(checkpoint.size, note, keys.notes, len(events))
+    return Sealed(note, keys.notes, len(events))
 
 
 async def anchor_keys(anchor: Anchor, tenant_id: UUID, notes: Sequence[str]) -> None:

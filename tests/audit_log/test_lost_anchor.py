@@ -68,6 +68,16 @@ async def test_a_checkpoint_that_never_reached_the_anchor_is_not_missed(log: Log
     assert (report.verdict, report.anchored, report.size) == (Verdict.GOOD, 2, 6)
 
 
+async def test_what_an_older_release_anchored_is_noted_with_the_next_checkpoint(log: Log, tmp_path: Path) -> None:
+    await sealed(log, 2, 3)
+    await log.admin.execute("ALTER TABLE audit_anchored DISABLE TRIGGER ALL; DELETE FROM audit_anchored")
+    await sealed(log, 1)
+    file = file_of(log, tmp_path)
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
+    report = await log.verify()
+    assert (report.verdict, report.missing, report.anchored) == (Verdict.ANCHOR_INCOMPLETE, 1, 2)
+
+
 async def test_a_log_goes_on_in_another_anchor_once_it_says_so(log: Log, tmp_path: Path) -> None:
     await sealed(log, 3, 4)
     with pytest.raises(NotLost, match="nothing is missing"):
