@@ -39,14 +39,18 @@ ERASED = text(
 
 
 class NotLost(Exception):
-    """Nothing is missing in the anchor, or more is wrong than that. The text says which."""
+    """Nothing is missing in the anchor, or more is wrong than that. `verdict` is the log's."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.detail if report.verdict else "nothing is missing in the anchor")
+        self.verdict = report.verdict
 
 
 async def begin(database: Database, root: RootKey, anchor: Anchor, tenant_id: UUID) -> Report:
     """What was missing. Raises `NotLost`, or `OSError` from the anchor."""
     report = await verify_log(database, root, anchor, tenant_id)
     if report.verdict is not Verdict.ANCHOR_INCOMPLETE:
-        raise NotLost(report.detail if report.verdict else "nothing is missing in the anchor")
+        raise NotLost(report)
     async with database.tenant(tenant_id) as connection:
         await anchor_keys(anchor, tenant_id, (await signing_keys(connection, root, tenant_id)).notes)
         if not await anchor.notes(tenant_id, "erasures"):

@@ -6,7 +6,8 @@ removed, 2 entries are missing, 3 a signature is not ours, 4 the log contradicts
 of the database, 5 the log is good, but checkpoints that were anchored are not in the anchor any more. 64: nobody
 looked, since the command was used wrongly, or the stack, its key or its anchor could not be reached.
 
-`new-anchor` notes in the log that it goes on in another anchor, once the one of until now is lost for good.
+`new-anchor` notes in the log that it goes on in another anchor, once the one of until now is lost for good. Where
+more is wrong with a log nothing is done, and it exits as `verify` does.
 
 `export` writes what an examiner needs to verify it alone: events, proofs, checkpoints, keys, and a verifier.
 """
@@ -89,11 +90,13 @@ async def _verify(config: Settings, slug: str | None, *, as_json: bool) -> int:
 
 async def _begin(config: Settings, slug: str | None) -> int:
     database, root = _open(config)
+    worst = Verdict.GOOD
     try:
         for tenant_id, name in await tenants_named(database, slug):
             try:
                 left = await begin(database, root, anchor_of(config), tenant_id)
             except NotLost as error:
+                worst = worst or error.verdict
                 print(f"{name}: nothing was done: {error}.")
             else:
                 print(f"{name}: noted. {left.missing} checkpoints are not looked for any more.")
@@ -103,7 +106,7 @@ async def _begin(config: Settings, slug: str | None) -> int:
         ) from None
     finally:
         await database.close()
-    return 0
+    return int(worst)
 
 
 async def _export(config: Settings, slug: str, out: Path) -> int:

@@ -18,6 +18,7 @@ from helios.backup.anchored import read_anchors
 from helios.keyring import Keyring
 from helios.privacy import journal
 from tests.audit_log.conftest import Log
+from tests.audit_log.tampering import put_back
 from tests.commanding import Ended, running_helios
 
 
@@ -142,7 +143,12 @@ async def test_the_command_tells_a_lost_anchor_from_not_having_looked(log: Log, 
     (report,) = json.loads((await audit("verify", "--json")).stdout)["reports"]
     assert (report["exit_code"], report["anchored_checkpoints_missing"]) == (5, 1)
     assert "1 checkpoints are not looked for any more" in (await audit("new-anchor")).stdout
-    assert "nothing was done" in (await audit("new-anchor")).stdout
+    again = await audit("new-anchor")
+    assert (again.returncode, "nothing was done: nothing is missing" in again.stdout) == (0, True)
+    async with put_back(log.admin):
+        await log.admin.execute("DELETE FROM audits WHERE id = (SELECT event_id FROM audit_leaves WHERE position = 1)")
+        changed = await audit("new-anchor")
+    assert (changed.returncode, "nothing was done: the event was deleted" in changed.stdout) == (1, True)
     nowhere = "postgresql+asyncpg://helios_app@127.0.0.1:1/helios"
     for ended, said in (
         (await audit("verify", "--tenant", "nobody"), "no tenant with the short name"),
