@@ -55,10 +55,13 @@ class Cause:
 class Opened:
     id: UUID
     due_at: datetime
+    due_zone: str
+    """The bank's: what the customer is told of `due_at` in words is in it, and a page says the same."""
 
     def for_customer(self) -> dict[str, Any]:
         """What a customer may know of an escalation."""
-        return {"id": self.id, "status": "open", "due_at": self.due_at.isoformat(), "agent_id": None}
+        due = {"due_at": self.due_at.isoformat(), "due_zone": self.due_zone}
+        return {"id": self.id, "status": "open", **due, "agent_id": None}
 
 
 async def open_escalation_row(
@@ -77,7 +80,8 @@ async def open_escalation_row(
     """
     opened_at = datetime.now(UTC)
     escalation_id = new_id()
-    due = due_at(cause.priority, opened_at, settings_of(thread).hours)
+    hours = settings_of(thread).hours
+    due = due_at(cause.priority, opened_at, hours)
     language = found.language if found is not None else (thread.language or "en")
     row = await connection.execute(
         insert(Escalation)
@@ -113,7 +117,7 @@ async def open_escalation_row(
         detail={"conversation_id": str(thread.id), "turn": cause.turn, "priority": cause.priority,
                 "queue": cause.queue, "situation": cause.situation},
     )  # fmt: skip
-    return Opened(escalation_id, due)
+    return Opened(escalation_id, due, hours.zone)
 
 
 async def open_tickets(

@@ -22,8 +22,8 @@ WARN_AT = 0.75
 DECIDED_STAYS = timedelta(days=2)
 MONTHS = {
     "en": "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
-    "de": "Jan. Feb. März Apr. Mai Juni Juli Aug. Sep. Okt. Nov. Dez.",
-    "es": "ene feb mar abr may jun jul ago sep oct nov dic",
+    "de": "Jan. Feb. März Apr. Mai Juni Juli Aug. Sept. Okt. Nov. Dez.",
+    "es": "ene feb mar abr may jun jul ago sept oct nov dic",
     "fr": "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.",
     "ar": "يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر",
     "tr": "Oca Şub Mar Nis May Haz Tem Ağu Eyl Eki Kas Ara",

@@ -3,7 +3,7 @@
 import { PAGE_TEXTS } from "./chat/texts.js";
 import { tokensFrom } from "./widget/api.js";
 import { newId } from "./widget/ids.js";
-import { preferredLanguage, speaker } from "./widget/texts.js";
+import { directionOf, preferredLanguage, speaker } from "./widget/languages.js";
 
 const CUSTOMER = "meridian-customer";
 const SUGGESTED = ["question_abroad", "question_charge", "question_transfer"];
@@ -26,6 +26,7 @@ function externalId() {
 
 function translate() {
   document.documentElement.lang = language;
+  document.documentElement.dir = directionOf(language);
   for (const node of document.querySelectorAll("[data-text]")) node.textContent = say(node.dataset.text);
   for (const node of document.querySelectorAll("[data-label]")) node.ariaLabel = say(node.dataset.label);
 }

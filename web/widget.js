@@ -14,10 +14,11 @@ import { Api, tokensFrom } from "./widget/api.js";
 import { Conversation } from "./widget/conversation.js";
 import { element, setAttributes, setText } from "./widget/dom.js";
 import { icon } from "./widget/icons.js";
+import { directionOf, preferredLanguage, speaker } from "./widget/languages.js";
 import { Panel } from "./widget/panel.js";
 import { remembered } from "./widget/storage.js";
 import { STYLES } from "./widget/styles.js";
-import { preferredLanguage, speaker, TEXTS } from "./widget/texts.js";
+import { TEXTS } from "./widget/texts.js";
 
 const stylesheet = new CSSStyleSheet();
 stylesheet.replaceSync(STYLES);
@@ -31,6 +32,7 @@ export class HeliosChat extends HTMLElement {
   #suggestions = [];
   #say;
   #locale;
+  #spoken;
   #api;
   #panel;
   #launcher;
@@ -41,10 +43,14 @@ export class HeliosChat extends HTMLElement {
   #frame = null;
 
   connectedCallback() {
-    const language = preferredLanguage(TEXTS, this.lang ? [this.lang] : navigator.languages);
+    const wanted = this.lang ? [this.lang] : navigator.languages;
+    const language = preferredLanguage(TEXTS, wanted);
     this.#say = speaker(TEXTS, language);
+    const known = navigator.languages.find((each) => each.startsWith(language));
     // Times are written as the customer writes them, as far as that is the language they read here.
-    this.#locale = navigator.languages.find((each) => each.startsWith(language)) ?? language;
+    this.#locale = known ?? language;
+    // The bank may speak a language that this page has no words for.
+    this.#spoken = known ?? wanted[0];
     this.#api = new Api(this.#apiUrl(), () => this.#fetchToken());
     this.#build(language);
     this.#takeEarlyProperties();
@@ -119,6 +125,7 @@ export class HeliosChat extends HTMLElement {
     this.#root.adoptedStyleSheets = [stylesheet];
     this.#panel = new Panel({
       say: this.#say,
+      language,
       locale: this.#locale,
       bank: this.getAttribute("bank-name") ?? "",
       articles: new URL("/help/", this.#apiUrl()).href,
@@ -129,7 +136,8 @@ export class HeliosChat extends HTMLElement {
     const label = element("span", {}, this.#say("launch"));
     const open = { on: { click: () => this.open() } };
     this.#launcher = element("button", { ...attributes, ...open }, icon("chat"), label, this.#badge);
-    this.#root.replaceChildren(element("div", { class: "root", lang: language }, this.#launcher, this.#panel.node));
+    const speech = { lang: language, dir: directionOf(language) };
+    this.#root.replaceChildren(element("div", { class: "root", ...speech }, this.#launcher, this.#panel.node));
   }
 
   #actions() {
@@ -151,7 +159,7 @@ export class HeliosChat extends HTMLElement {
     this.#conversation?.forget();
     const conversation = new Conversation({
       api: this.#api,
-      locale: this.#locale,
+      locale: this.#spoken,
       onChange: (entry) => this.#conversationChanged(conversation, entry),
       onProblem: (problem) => this.#panel.showProblem(problem),
       onTyping: (name) => this.#panel.showTyping(name),

@@ -12,7 +12,10 @@ from helios.tenant_settings import TenantSettings
 
 TENANT = "meridian"
 BANK = "Meridian Bank"
-SETTINGS = TenantSettings(demo=True, link_domains=("meridian.example",))
+# Its articles are in English, German and Spanish. Whoever writes another language is told so in their own, and a person
+# is offered.
+LANGUAGES = ("en", "de", "es", "fr", "ar", "tr")
+SETTINGS = TenantSettings(demo=True, languages=LANGUAGES, link_domains=("meridian.example",))
 STAFF = {
     "admin": "Ada Admin",
     "supervisor": "Sofia Supervisor",

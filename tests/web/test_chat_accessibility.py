@@ -121,19 +121,12 @@ async def test_an_answer_is_read_out_once_and_whole(chat: ChatPage, api: FakeApi
 
 
 async def test_a_person_takes_over_and_gives_back(chat: ChatPage, api: FakeApi) -> None:
-    due = datetime.now(UTC) + timedelta(minutes=5)
     await chat.chat.get_by_role("button", name="Talk to a person").click()
-    api.escalation("opened", due_at=due.isoformat())
+    api.escalation("opened", due_at="2026-11-24T15:00:00+00:00", due_zone="America/New_York")
     api.emit("conversation.updated", {"status": "waiting_human"})
     banner = chat.chat.locator(".banner")
-    expected = await chat.page.evaluate(
-        """async (due) => {
-            const { localTime } = await import("/widget/texts.js");
-            return localTime(new Date(due), "en-US");
-        }""",
-        due.isoformat(),
-    )
-    await expect(banner).to_contain_text(f"Reply by {expected}")
+    await expect(banner).to_contain_text("Reply by 24 Nov 2026, 10:00 (EST)")
+    await expect(chat.panel.locator("header.top")).to_contain_text("Waiting for a person")
     await expect(chat.spoken).to_contain_text("A person will take over")
     await expect(chat.chat.get_by_role("button", name="Talk to a person")).to_have_count(0)
 
@@ -152,6 +145,23 @@ async def test_a_person_takes_over_and_gives_back(chat: ChatPage, api: FakeApi) 
     api.emit("conversation.updated", {"status": "active"})
     await expect(chat.panel.locator("header.top")).to_contain_text("AI assistant")
     await expect(chat.chat.get_by_role("button", name="Talk to a person")).to_be_enabled()
+
+
+async def test_what_is_written_while_a_person_is_awaited_is_said_to_be_read(chat: ChatPage, api: FakeApi) -> None:
+    await chat.sent("Agent, please")
+    api.escalation("opened", due_at="2026-11-24T15:00:00+00:00")
+    api.emit("conversation.updated", {"status": "waiting_human"})
+    api.complete("m1", "I am passing you on to a person.", outcome="escalated")
+    await expect(chat.status).to_have_count(0)
+    await chat.sent("It is about my card.")
+    api.end_turn("escalated")
+    await expect(chat.status).to_have_text("Received. The person who takes over will read it.")
+    await expect(chat.spoken.get_by_text("The person who takes over will read it.")).to_have_count(1)
+    await expect(chat.chat.locator(".dots")).to_be_hidden()
+
+    api.escalation("claimed", "claimed", agent_display_name="Maria Keller")
+    await expect(chat.status).to_have_count(0)
+    await expect(chat.panel.locator("header.top")).to_contain_text("Maria Keller")
 
 
 async def test_being_late_is_admitted(chat: ChatPage, api: FakeApi) -> None:
@@ -281,6 +291,32 @@ async def test_text_runs_as_its_own_script_does(chat: ChatPage, api: FakeApi) ->
     )
     assert directions == ["rtl", "rtl", "rtl", "ltr"]
     await expect(chat.answers).to_have_attribute("lang", "he")
+
+
+async def test_an_arabic_chat_runs_from_right_to_left(browser: Browser, api: FakeApi) -> None:
+    """The customer's bubble is where the line ends: on the left. Only its corner is the page's to say."""
+    context = await browser.new_context(locale="ar-EG")
+    chat = await ChatPage(await context.new_page(), api.url).open()
+    await expect(chat.page.locator("html")).to_have_attribute("dir", "rtl")
+    await expect(chat.panel).to_have_css("direction", "rtl")
+    await chat.sent("Hello")
+    api.complete("m1", "Hello مرحبا")
+    panel, bubble, answer = [
+        await place.bounding_box() for place in (chat.panel, chat.said.locator(".text"), chat.answers.locator(".text"))
+    ]
+    assert panel is not None
+    assert bubble is not None
+    assert answer is not None
+    assert panel["x"] < 100
+    assert bubble["x"] - panel["x"] < 40 < panel["x"] + panel["width"] - bubble["x"] - bubble["width"]
+    assert panel["x"] + panel["width"] - answer["x"] - answer["width"] < 40
+    assert api.called("POST", "/v1/conversations")[0].body["locale"] == "ar-EG"
+    await chat.page.evaluate("document.documentElement.dir = 'ltr'")
+    box = await chat.panel.bounding_box()
+    assert box is not None
+    assert box["x"] > 800
+    await expect(chat.panel).to_have_css("direction", "rtl")
+    await context.close()
 
 
 async def test_right_to_left_pages_mirror_the_panel(chat: ChatPage) -> None:

@@ -15,7 +15,7 @@ from tests.web.fake_api import FakeApi
 
 WEB = Path(__file__).parents[2] / "web"
 FILES = sorted(path for path in WEB.rglob("*") if path.suffix in {".html", ".js", ".css", ".svg"})
-LANGUAGES = ["en", "de", "es"]
+LANGUAGES = ["en", "de", "es", "fr", "ar", "tr"]
 # An XML namespace is a name, never fetched.
 NAMESPACE = "http://www.w3.org/2000/svg"
 EXTERNAL = re.compile(r"""(?:https?:|wss?:)?//[a-z0-9][\w.-]*\.[a-z]{2,}""", re.IGNORECASE)
@@ -93,7 +93,10 @@ async def test_every_stage_has_words(page: Page, api: FakeApi) -> None:
     [
         ("de-CH", "Chatten Sie mit uns", "Eine Bank, die Kurs hält."),
         ("es-MX", "Chatee con nosotros", "Un banco que no pierde el norte."),
-        ("fr-FR", "Chat with us", "Banking that keeps its bearings."),
+        ("fr-FR", "Discutez avec nous", "Une banque qui garde le cap."),
+        ("ar-EG", "تحدث معنا", "بنك لا يفقد وجهته."),
+        ("tr-TR", "Bize yazın", "Yönünü şaşırmayan bankacılık."),
+        ("ja-JP", "Chat with us", "Banking that keeps its bearings."),
     ],
 )
 async def test_the_page_speaks_the_visitors_language(
@@ -105,7 +108,13 @@ async def test_the_page_speaks_the_visitors_language(
     await page.goto(chat.url)
     await expect(chat.launcher).to_have_text(launcher)
     await expect(page.locator("h1")).to_have_text(headline)
-    await expect(page.locator("html")).to_have_attribute("lang", locale[:2] if locale[:2] in LANGUAGES else "en")
+    language = locale[:2] if locale[:2] in LANGUAGES else "en"
+    await expect(page.locator("html")).to_have_attribute("lang", language)
+    await expect(page.locator("html")).to_have_attribute("dir", "rtl" if language == "ar" else "ltr")
+    await chat.launcher.click()
+    await expect(chat.notices).to_have_count(1)
+    # What the bank says first is in the customer's language, also where the page itself does not know it.
+    assert api.called("POST", "/v1/conversations")[0].body["locale"] == locale
     await context.close()
 
 
@@ -146,7 +155,8 @@ async def test_only_published_articles_are_linked(page: Page, api: FakeApi) -> N
         await page.evaluate(
             """async ([articles, urls]) => {
                 const { Sources } = await import("/widget/passage.js");
-                const { speaker, TEXTS } = await import("/widget/texts.js");
+                const { speaker } = await import("/widget/languages.js");
+                const { TEXTS } = await import("/widget/texts.js");
                 document.body.querySelector("#probe")?.remove();
                 const probe = document.createElement("div");
                 probe.id = "probe";

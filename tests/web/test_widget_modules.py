@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
+from activities.promises import spoken
+from helios.tenant_settings import OfficeHours
 from tests.web.fake_api import FakeApi
 
 STREAM = (
@@ -131,3 +134,32 @@ async def test_a_random_id_is_a_uuid_without_tls_too(modules: Page) -> None:
         assert len(made) == 36
         assert made[14] == "4"
         assert made[19] in "89ab"
+
+
+async def test_a_deadline_reads_as_in_the_messages_of_the_bank(modules: Page) -> None:
+    """In every language and month, also where the clock is an hour further."""
+    moments = [datetime(2026, month, 24, 15, tzinfo=UTC) for month in range(1, 13)]
+    hours = OfficeHours(zone="America/New_York")
+    languages = ("en", "de", "es", "fr", "ar", "tr")
+    written = await modules.evaluate(
+        """async ([languages, moments, zone]) => {
+            const { deadline } = await import("/widget/times.js");
+            return languages.flatMap((each) => moments.map((moment) => deadline(new Date(moment), each, zone)));
+        }""",
+        [languages, [moment.isoformat() for moment in moments], hours.zone],
+    )
+    assert written == [spoken(moment, language, hours) for language in languages for moment in moments]
+
+
+async def test_a_deadline_without_a_zone_names_the_customers_own(browser: Browser, api: FakeApi) -> None:
+    context = await browser.new_context(locale="fr-FR", timezone_id="Europe/Paris")
+    page = await context.new_page()
+    await page.goto(f"{api.url}/chat")
+    written = await page.evaluate(
+        """async () => {
+            const { deadline } = await import("/widget/times.js");
+            return deadline(new Date("2026-11-24T15:00:00Z"), "fr", null);
+        }"""
+    )
+    assert written == "24 nov. 2026, 16:00 (CET)"
+    await context.close()

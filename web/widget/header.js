@@ -2,7 +2,7 @@
 
 import { element, hidden, setAttributes, setText } from "./dom.js";
 import { icon } from "./icons.js";
-import { localTime } from "./texts.js";
+import { deadline } from "./times.js";
 
 export class Header {
   node;
@@ -25,9 +25,10 @@ export class Header {
     );
   }
 
-  render({ status, escalation }, canEnd) {
-    const name = status === "closed" ? null : agentName(escalation);
-    setText(this.#who, name === null ? this.#say("assistant") : this.#say("with_person", { name }));
+  render(transcript, canEnd) {
+    const name = transcript.status === "closed" ? null : agentName(transcript.escalation);
+    const unnamed = this.#say(transcript.isWaiting ? "waiting_who" : "assistant");
+    setText(this.#who, name === null ? unnamed : this.#say("with_person", { name }));
     setAttributes(this.#face, { "data-person": name !== null });
     if (name !== null) setText(this.#face, initials(name));
     else if (this.#face.querySelector("svg") === null) this.#face.replaceChildren(icon("meridian"));
@@ -39,19 +40,17 @@ export class Header {
 export class WaitingBanner {
   node = element("div", { class: "banner", hidden: true });
   #say;
-  #locale;
+  #language;
   #title = element("strong", {});
   #due = element("span", {});
 
-  constructor({ say, locale }) {
+  constructor({ say, language }) {
     this.#say = say;
-    this.#locale = locale;
+    this.#language = language;
     this.node.append(icon("person"), element("div", {}, this.#title, this.#due));
   }
 
-  render({ status, escalation, isLate }) {
-    const isAsked = escalation !== null || status === "waiting_human";
-    const isWaiting = isAsked && status !== "closed" && agentName(escalation) === null;
+  render({ isWaiting, escalation, isLate }) {
     this.node.hidden = !isWaiting;
     if (!isWaiting) return;
     setText(this.#title, this.#say("waiting_person"));
@@ -61,7 +60,7 @@ export class WaitingBanner {
 
   #dueText(escalation) {
     if (!escalation?.due_at) return "";
-    return this.#say("due", { time: localTime(new Date(escalation.due_at), this.#locale) });
+    return this.#say("due", { time: deadline(new Date(escalation.due_at), this.#language, escalation.due_zone) });
   }
 }
 

@@ -4,7 +4,7 @@ import { element, hidden, setAttributes, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { RichText } from "./markdown.js";
 import { Sources } from "./passage.js";
-import { localTime } from "./texts.js";
+import { localTime } from "./times.js";
 
 const NOT_FOR_FEEDBACK = new Set(["held", "escalated", "blocked", "failed"]);
 /** Problems of the text itself: sending the same again is of no use. */

@@ -3,7 +3,7 @@
 import { Announcer } from "./announcer.js";
 import { Composer } from "./composer.js";
 import { element, hidden, setText } from "./dom.js";
-import { agentName, Header, WaitingBanner } from "./header.js";
+import { Header, WaitingBanner } from "./header.js";
 import { icon } from "./icons.js";
 import { Log } from "./log.js";
 import { authorOf } from "./message.js";
@@ -32,20 +32,22 @@ export class Panel {
   #isAskedToEnd = false;
   #announced = new Set();
   #wasWaitingSince = null;
+  #wasUnread = null;
 
   /**
    * @param {object} options
    * @param {(key: string, values?: object) => string} options.say
+   * @param {string} options.language of what the panel says
    * @param {string} options.locale for times
    * @param {string} options.bank
    * @param {string} options.articles
    * @param {object} options.actions send, sendAgain, edit, rate, stop, askForPerson, end, startAgain, minimise
    */
-  constructor({ say, locale, bank, articles, actions }) {
+  constructor({ say, language, locale, bank, articles, actions }) {
     this.#say = say;
     this.#actions = actions;
     this.#header = new Header({ say, bank, onEnd: () => this.#askToEnd(), onMinimise: actions.minimise });
-    this.#banner = new WaitingBanner({ say, locale });
+    this.#banner = new WaitingBanner({ say, language });
     this.#log = new Log({ say, locale, articles, ...this.#messageActions() });
     this.#status = new StatusLine({ say, onStop: actions.stop });
     this.#tail = element("div", { class: "tail" }, this.#status.node, this.#suggestions);
@@ -69,6 +71,7 @@ export class Panel {
     this.#renderFoot(transcript);
     for (const entry of changed) this.#announce(entry, conversation.isLive);
     this.#announceWaiting(transcript, conversation.isLive);
+    this.#announceUnread(transcript, conversation.isLive);
   }
 
   set suggestions(questions) {
@@ -204,12 +207,17 @@ export class Panel {
     else this.#announcer.say(`${authorOf(entry, this.#say)}: ${entry.text}`, entry.language);
   }
 
-  #announceWaiting({ escalation }, isLive) {
-    const waiting = escalation !== null && agentName(escalation) === null ? escalation.id : null;
+  #announceWaiting({ isWaiting, escalation }, isLive) {
+    const waiting = isWaiting && escalation !== null ? escalation.id : null;
     if (waiting !== null && waiting !== this.#wasWaitingSince && isLive) {
       this.#announcer.say(this.#banner.node.innerText);
     }
     this.#wasWaitingSince = waiting;
+  }
+
+  #announceUnread({ unread }, isLive) {
+    if (unread !== null && unread !== this.#wasUnread && isLive) this.#announcer.say(this.#say("will_be_read"));
+    this.#wasUnread = unread;
   }
 
   #pressed(event) {

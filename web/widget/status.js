@@ -1,4 +1,4 @@
-/** The quiet line below the last message: what is being done, by whom, and the way to stop it. */
+/** The quiet line below the last message: what is being done, by whom, who will read it, and the way to stop it. */
 
 import { element, setText } from "./dom.js";
 
@@ -9,6 +9,7 @@ const STOPPABLE = new Set(["generation", "review"]);
 export class StatusLine {
   node;
   #say;
+  #dots;
   #text = element("span", { class: "status-text" });
   #stop;
   #typing = null;
@@ -20,15 +21,17 @@ export class StatusLine {
     this.#say = say;
     const stop = { class: "stop", type: "button", on: { click: () => this.#stopped(onStop) } };
     this.#stop = element("button", stop, say("stop"));
-    const dots = element("span", { class: "dots", "aria-hidden": "true" }, ...[1, 2, 3].map(() => element("i")));
-    this.node = element("div", { class: "status", hidden: true }, dots, this.#text, this.#stop);
+    this.#dots = element("span", { class: "dots", "aria-hidden": "true" }, ...[1, 2, 3].map(() => element("i")));
+    this.node = element("div", { class: "status", hidden: true }, this.#dots, this.#text, this.#stop);
   }
 
   render(transcript) {
     this.#transcript = transcript;
     const turn = transcript.openTurn;
-    const text = this.#typing !== null ? this.#say("typing", { name: this.#typing }) : this.#turnText(turn);
+    const doing = this.#typing !== null ? this.#say("typing", { name: this.#typing }) : this.#turnText(turn);
+    const text = doing ?? (transcript.unread !== null ? this.#say("will_be_read") : null);
     this.node.hidden = text === null;
+    this.#dots.hidden = doing === null;
     setText(this.#text, text ?? "");
     const canStop = turn !== null && (transcript.isStreaming || STOPPABLE.has(turn.stage));
     if (!canStop) this.#stop.disabled = false;

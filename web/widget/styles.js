@@ -38,7 +38,7 @@ const COLOURS = `
 `;
 
 const BASE = `
-  :host { position: fixed; inset-block-end: 0; inset-inline-end: 0; z-index: 1000; }
+  :host { position: fixed; inset-block-end: 0; inset-inline-end: 0; z-index: 1000; pointer-events: none; }
   .root { font: 400 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; color: var(--ink); }
   *, ::before, ::after { box-sizing: border-box; }
   [hidden] { display: none !important; }
@@ -65,7 +65,7 @@ const BASE = `
 
 const FRAME = `
   .launcher {
-    position: absolute; inset-block-end: 24px; inset-inline-end: 24px; display: flex; align-items: center; gap: 10px;
+    display: flex; align-items: center; gap: 10px; margin: 24px; pointer-events: auto;
     padding-block: 14px; padding-inline: 18px 22px; border-radius: 999px; background: var(--accent); color: var(--on-accent);
     font-weight: 600; white-space: nowrap; box-shadow: var(--shadow);
   }
@@ -73,7 +73,7 @@ const FRAME = `
   .launcher .icon { inline-size: 22px; block-size: 22px; }
   .badge { background: var(--surface); color: var(--ink); font-size: 12px; padding: 1px 9px; border-radius: 999px; }
   .panel {
-    position: absolute; inset-block-end: 24px; inset-inline-end: 24px; display: flex; flex-direction: column;
+    position: relative; display: flex; flex-direction: column; margin: 24px; pointer-events: auto;
     inline-size: min(408px, 100vw - 32px); block-size: min(680px, 100dvh - 48px); overflow: hidden;
     background: var(--canvas); border: 1px solid var(--line); border-radius: 20px; box-shadow: var(--shadow);
   }
@@ -84,15 +84,15 @@ const FRAME = `
   .face[data-person] { background: var(--warm-tint); color: var(--warm); }
   .names { flex: 1; min-inline-size: 0; }
   .names h2 { font-size: 15px; line-height: 1.25; font-weight: 650; }
-  .names h2, .who { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  .names h2, .who { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: match-parent; }
   .who { display: block; font-size: 12.5px; line-height: 1.35; color: var(--muted); }
   .top .text-button { color: var(--muted); white-space: nowrap; }
   .banner { display: flex; gap: 12px; align-items: center; padding: 10px 16px; color: var(--warm); background: var(--warm-tint); }
   .banner div { display: flex; flex-wrap: wrap; column-gap: 10px; font-size: 13.5px; line-height: 1.4; color: var(--ink); }
   .banner strong { font-weight: 650; }
   .connection { padding: 5px 16px; font-size: 12.5px; text-align: center; color: var(--warm); background: var(--warm-tint); }
-  .problem:not(:empty) { display: flex; align-items: center; gap: 10px; padding: 8px 10px 8px 16px; font-size: 13.5px; }
-  .problem:not(:empty) { color: var(--bad); background: var(--bad-tint); }
+  .problem:not(:empty) { display: flex; align-items: center; gap: 10px; padding-block: 8px; font-size: 13.5px; }
+  .problem:not(:empty) { padding-inline: 16px 10px; color: var(--bad); background: var(--bad-tint); }
   .problem span { flex: 1; color: var(--ink); }
   .foot-area { background: var(--surface); border-block-start: 1px solid var(--line); }
   .choice { padding: 16px; text-align: center; }
@@ -160,7 +160,7 @@ const SOURCES = `
   .sources-title { font-size: 12px; color: var(--muted); padding-inline-start: 4px; }
   .sources ul { display: flex; flex-wrap: wrap; gap: 6px; min-inline-size: 0; }
   .sources li { max-inline-size: 100%; }
-  .chip { display: flex; align-items: center; gap: 6px; max-inline-size: 100%; padding: 3px 10px 3px 4px; border-radius: 999px; }
+  .chip { display: flex; align-items: center; gap: 6px; max-inline-size: 100%; padding-block: 3px; border-radius: 999px; }
   .chip { font-size: 12.5px; background: var(--surface); border: 1px solid var(--line); padding-inline: 4px 10px; }
   .chip:hover, .chip[aria-expanded="true"] { border-color: var(--link); }
   .chip bdi { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
@@ -213,8 +213,8 @@ const WRITING = `
 
 const SITUATIONS = `
   @media (max-width: 520px) {
-    .panel { inset: auto; inset-block-end: 0; inset-inline-end: 0; inline-size: 100vw; block-size: 100dvh; border: 0; border-radius: 0; }
-    .launcher { inset-block-end: 16px; inset-inline-end: 16px; }
+    .panel { margin: 0; inline-size: 100vw; block-size: 100dvh; border: 0; border-radius: 0; }
+    .launcher { margin: 16px; }
     textarea { font-size: 16px; }
   }
   @media (prefers-reduced-motion: no-preference) {

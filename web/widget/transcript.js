@@ -42,6 +42,19 @@ export class Transcript {
     return this.escalation !== null || ["waiting_human", "with_agent"].includes(this.status);
   }
 
+  /** Whether a person was asked for and nobody has come. */
+  get isWaiting() {
+    const isAsked = this.escalation !== null || this.status === "waiting_human";
+    return isAsked && this.status !== "closed" && !this.escalation?.agent_display_name;
+  }
+
+  /** The customer's newest message that waits for the person who was asked for, or null. */
+  get unread() {
+    const last = this.entries.findLast(({ role, text }) => role !== "event" && text !== "");
+    const isLeft = this.isWaiting && last?.role === "customer" && last.state === "sent";
+    return isLeft && !this.#openTurns.has(last.turn) ? last : null;
+  }
+
   /** Messages of the customer whose words this page does not know: another page load sent them. */
   get hasUnknownWords() {
     return this.entries.some((entry) => entry.role === "customer" && entry.text === "");
@@ -155,7 +168,8 @@ export class Transcript {
     } else {
       this.#noteJoined(escalation);
       const agent = escalation.agent_display_name ?? this.#agentOf(escalation);
-      this.escalation = { ...escalation, agent_display_name: agent };
+      // Only the first that is told of an escalation says in which zone it is due.
+      this.escalation = { due_zone: this.escalation?.due_zone, ...escalation, agent_display_name: agent };
     }
     this.#onChange(null);
   }
