@@ -281,6 +281,28 @@ async def test_nothing_sticks_out_on_any_screen(browser: Browser, api: FakeApi, 
     await context.close()
 
 
+async def test_a_wide_table_is_scrolled_in_its_message(chat: ChatPage, api: FakeApi) -> None:
+    await chat.page.set_viewport_size({"width": 360, "height": 640})
+    await chat.sent("Which fees?")
+    heads = " | ".join(f"Column {n}" for n in range(8))
+    api.complete("m1", f"| {heads} |\n|{'---|' * 8}\n| {heads} |")
+    table = chat.answers.locator(".table")
+    await expect(table.locator("td")).to_have_count(8)
+    assert await table.evaluate("node => node.scrollWidth > node.clientWidth")
+    assert await chat.log.evaluate("node => node.scrollWidth <= node.clientWidth")
+    await table.focus()
+    await expect(table).to_be_focused()
+
+
+async def test_the_field_of_an_arabic_page_begins_on_the_right(browser: Browser, api: FakeApi) -> None:
+    context = await browser.new_context(locale="ar")
+    chat = await ChatPage(await context.new_page(), api.url).open()
+    await expect(chat.input).to_have_css("direction", "rtl")
+    await chat.input.fill("Hello")
+    await expect(chat.input).to_have_css("direction", "ltr")
+    await context.close()
+
+
 async def test_text_runs_as_its_own_script_does(chat: ChatPage, api: FakeApi) -> None:
     await chat.sent("مرحبا")
     api.complete("m1", "שלום\n\n- אחת\n\nHello", language="he")

@@ -63,6 +63,14 @@ BLOCKS = [
     ("Do:\n* a\n  more\nThen 3.50.", [["p", ["Do:"]], ["ul", ["a\nmore"]], ["p", ["Then 3.50."]]]),
     ("3.50 dollars", [["p", ["3.50 dollars"]]]),
     ("-5 percent", [["p", ["-5 percent"]]]),
+    (
+        "# Fees\nAll of them.\n## More ##\n# Again",
+        [["h3", ["Fees"]], ["p", ["All of them."]], ["h3", ["More"]], ["h3", ["Again"]]],
+    ),
+    ("#1 is no heading", [["p", ["#1 is no heading"]]]),
+    ("| no | table |", [["p", ["| no | table |"]]]),
+    ("One | two\nthree", [["p", ["One | two\nthree"]]]),
+    ("Fees:\n| a | b |\n|---|--:|\n| 1 | 2 |\nEnd.", [["p", ["Fees:"]], ["table", []], ["p", ["End."]]]),
     ("", []),
     ("\r\n\r\n", []),
 ]
@@ -104,6 +112,22 @@ async def test_half_arrived_markup_is_never_seen(modules: Page) -> None:
     for shown in rendered["shown"]:
         assert "*" not in shown
         assert rendered["final"].startswith(shown)
+
+
+TABLE = "# Fees\n\n| What | `Fee` |\n|:---|---:|\n| **Cash** abroad [1] | 3.50 |\n| a \\| b | <b>0</b> |\n\nUse `PAY **now**`."
+
+
+async def test_a_table_a_heading_and_code_are_shown_as_such(modules: Page) -> None:
+    """Never as the signs that make them, also while they arrive."""
+    rendered = await modules.evaluate(RENDER, list(TABLE))
+    assert rendered["final"] == "FeesWhatFeeCash abroad [1]3.50a | b<b>0</b>Use PAY **now**."
+    cells = ["tr", "th", "th", "code", "tbody", "tr", "td", "strong", "button", "td", "tr", "td", "td"]
+    assert rendered["tags"] == ["h3", "div", "table", "thead", *cells, "p", "code"]
+    for shown in rendered["shown"]:
+        assert "#" not in shown
+        assert "`" not in shown
+        assert "---" not in shown
+        assert rendered["final"].startswith(shown.rstrip("\\"))
 
 
 async def test_a_growing_text_keeps_the_nodes_of_what_stands(modules: Page) -> None:

@@ -26,7 +26,6 @@ export class Composer {
     this.#input = element("textarea", {
       id: "input",
       rows: 1,
-      dir: "auto",
       placeholder: say("placeholder"),
       enterkeyhint: "send",
       autocomplete: "off",
@@ -79,6 +78,8 @@ export class Composer {
     const message = left < 0 ? this.#say("too_long", { count: -left }) : this.#say("left", { count: left });
     setText(this.#count, count < COUNT_FROM ? "" : message);
     setAttributes(this.#count, { "data-over": left < 0 });
+    // An empty field runs as the page does, and with it the words that hold its place.
+    setAttributes(this.#input, { dir: this.#input.value === "" ? null : "auto" });
     setAttributes(this.#input, { "aria-invalid": left < 0 ? "true" : null });
     this.#send.disabled = count === 0 || left < 0;
     this.#grow();

@@ -1,37 +1,50 @@
 /**
- * The little markup that an answer may hold: paragraphs, lists, bold, citation markers. Everything else, links and
- * images above all, stays the text it is.
+ * The little markup that an answer may hold: paragraphs, headings, lists, tables, bold, code, citation markers.
+ * Everything else, links and images above all, stays the text it is.
  */
 
 import { element } from "./dom.js";
+import { readTable, tableNode, withoutOpenTable } from "./tables.js";
 
 const BULLET = /^\s*[-*•]\s+(.*)$/;
 const NUMBER = /^\s*(\d{1,3})[.)]\s+(.*)$/;
-const INLINE = /\*\*(\S(?:.*?\S)?)\*\*|\[(\d{1,3})\]/gs;
+const HEADING = /^\s{0,3}#{1,6}\s+(.*?\S)(?:\s+#+)?\s*$/;
+const INLINE = /\*\*(\S(?:.*?\S)?)\*\*|\[(\d{1,3})\]|`([^`\n]+)`/gs;
 /** A marker or a bold passage whose end has not arrived yet. */
 const OPEN_MARKER = /\s?\[\d{0,3}$/;
+const OPEN_HEADING = /(^|\n)\s{0,3}#{1,6}\s*$/;
 
 /**
  * @typedef {object} Block
- * @property {"p" | "ul" | "ol"} tag
+ * @property {"p" | "h3" | "ul" | "ol" | "table"} tag
  * @property {number} start the first number of an `ol`
- * @property {string[]} items the lines of a paragraph joined, or a list's items
+ * @property {string[]} items the lines of a paragraph joined, a heading's words, or a list's items
+ * @property {object} [table] see `tables.js`
  */
 
 /** @returns {Block[]} */
 export function parseBlocks(text) {
   const blocks = [];
   let current = null;
-  for (const line of text.split(/\r?\n/)) {
+  const all = text.split(/\r?\n/);
+  for (let at = 0; at < all.length; at += 1) {
+    const line = all[at];
+    const table = readTable(all, at);
+    if (table !== null) {
+      blocks.push((current = { tag: "table", start: 1, items: [], table }));
+      at += table.length - 1;
+      continue;
+    }
     if (line.trim() === "") {
       // An empty line ends a paragraph, and leaves a list open: items are often set apart by one.
       if (current?.tag === "p") current = null;
       continue;
     }
     const { tag, start, content } = readLine(line);
-    const continues = tag === "p" && (current?.tag === "p" || /^\s/.test(line));
+    const isIndented = ["ul", "ol"].includes(current?.tag) && /^\s/.test(line);
+    const continues = tag === "p" && (current?.tag === "p" || isIndented);
     if (current !== null && continues) current.items.push(`${current.items.pop()}\n${content}`);
-    else if (current?.tag === tag) current.items.push(content);
+    else if (current?.tag === tag && tag !== "h3") current.items.push(content);
     else blocks.push((current = { tag, start, items: [content] }));
   }
   return blocks;
@@ -42,6 +55,8 @@ function readLine(line) {
   if (bullet !== null) return { tag: "ul", start: 1, content: bullet[1] };
   const number = NUMBER.exec(line);
   if (number !== null) return { tag: "ol", start: Number(number[1]), content: number[2] };
+  const heading = HEADING.exec(line);
+  if (heading !== null) return { tag: "h3", start: 1, content: heading[1] };
   return { tag: "p", start: 1, content: line.trim() };
 }
 
@@ -76,8 +91,9 @@ export class RichText {
     this.#shown = shown;
   }
 
-  #block({ tag, start, items }) {
-    if (tag === "p") return element("p", { dir: "auto" }, ...this.#inline(items[0]));
+  #block({ tag, start, items, table }) {
+    if (tag === "table") return tableNode(table, (text) => this.#inline(text));
+    if (tag === "p" || tag === "h3") return element(tag, { dir: "auto" }, ...this.#inline(items[0]));
     const list = items.map((item) => element("li", {}, ...this.#inline(item)));
     return element(tag, { dir: "auto", start: tag === "ol" && start !== 1 ? start : null }, ...list);
   }
@@ -87,18 +103,16 @@ export class RichText {
     let at = 0;
     for (const match of text.matchAll(INLINE)) {
       nodes.push(...lines(text.slice(at, match.index)));
-      nodes.push(...(match[1] !== undefined ? [this.#bold(match[1])] : this.#citation(match)));
+      nodes.push(this.#marked(match));
       at = match.index + match[0].length;
     }
     return [...nodes, ...lines(text.slice(at))];
   }
 
-  #bold(text) {
-    return element("strong", {}, ...this.#inline(text));
-  }
-
-  #citation(match) {
-    return [this.#marker(Number(match[2])) ?? match[0]];
+  #marked([whole, bold, number, code]) {
+    if (bold !== undefined) return element("strong", {}, ...this.#inline(bold));
+    if (code !== undefined) return element("code", {}, code);
+    return this.#marker(Number(number)) ?? whole;
   }
 }
 
@@ -106,9 +120,11 @@ function lines(text) {
   return text.split("\n").flatMap((line, index) => (index === 0 ? [line] : [element("br"), line]));
 }
 
-/** Leaves out what may still become markup, and ends a bold passage that has begun. */
+/** Leaves out what may still become markup, and ends bold words or code that have begun. */
 function closeOpenMarkup(text) {
-  const whole = text.replace(OPEN_MARKER, "").replace(/\*{1,2}$/, "");
-  const isBoldOpen = whole.split("\n").at(-1).split("**").length % 2 === 0;
-  return isBoldOpen ? `${whole.trimEnd()}**` : whole;
+  const known = withoutOpenTable(text).replace(OPEN_HEADING, "$1");
+  const whole = known.replace(OPEN_MARKER, "").replace(/\*{1,2}$|`$/, "");
+  const line = whole.split("\n").at(-1);
+  if (line.split("`").length % 2 === 0) return `${whole}\``;
+  return line.split("**").length % 2 === 0 ? `${whole.trimEnd()}**` : whole;
 }

@@ -82,9 +82,9 @@ const FRAME = `
   .face { display: grid; place-items: center; inline-size: 38px; block-size: 38px; flex: none; border-radius: 50%; }
   .face { background: var(--accent); color: var(--on-accent); font-weight: 600; font-size: 14px; letter-spacing: 0.02em; }
   .face[data-person] { background: var(--warm-tint); color: var(--warm); }
-  .names { flex: 1; min-inline-size: 0; }
+  .names { flex: 1; min-inline-size: 0; display: flex; flex-direction: column; align-items: flex-start; }
   .names h2 { font-size: 15px; line-height: 1.25; font-weight: 650; }
-  .names h2, .who { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: match-parent; }
+  .names h2, .who { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-inline-size: 100%; }
   .who { display: block; font-size: 12.5px; line-height: 1.35; color: var(--muted); }
   .top .text-button { color: var(--muted); white-space: nowrap; }
   .banner { display: flex; gap: 12px; align-items: center; padding: 10px 16px; color: var(--warm); background: var(--warm-tint); }
@@ -118,6 +118,15 @@ const LOG = `
   .text ol { padding-inline-start: 22px; }
   .text li + li { margin-block-start: 3px; }
   .text li::marker { color: var(--muted); }
+  .text h3 { margin: 0; font-size: 15px; font-weight: 650; line-height: 1.35; }
+  .text code { padding: 1px 4px; border-radius: 4px; background: var(--tint); font: 0.92em ui-monospace, Menlo, Consolas, monospace; }
+  .table { overflow-x: auto; overflow-wrap: normal; scrollbar-width: thin; }
+  .table table { border-collapse: collapse; font-size: 13px; line-height: 1.4; }
+  .table :is(th, td) { padding: 5px 8px; border-block-end: 1px solid var(--line); text-align: start; vertical-align: top; }
+  .table :is(th, td) { min-inline-size: 64px; }
+  .table th { font-weight: 650; background: var(--tint); }
+  .table [data-side="end"] { text-align: end; }
+  .table [data-side="center"] { text-align: center; }
   .customer .text p { white-space: pre-wrap; }
   .message.customer { align-self: flex-end; max-inline-size: 82%; }
   .customer .text { background: var(--accent); color: var(--on-accent); border-color: transparent; }
