@@ -145,10 +145,12 @@ def _verdict(policy: Policy, question: str, said: dict[str, list[str]], vector: 
     screened = screen(question, said["masked"], vector, policy)
     listed = policy.situation(screened.situation) if screened.situation is not None else None
     standard = Standard(Context(situations=screened.situations), "en", 0, policy)
+    held_by = sorted({rule for answer in said["assistant"] for rule in standard.forbidden("", answer)})
     return {
-        "verdict": screened.verdict,
+        # An answer that meets a forbidden phrase waits for a person.
+        "verdict": "hold" if held_by and screened.verdict == "answer" else screened.verdict,
         "situation": screened.situation,
         "priority": listed.priority if listed is not None else None,
         "queue": listed.queue if listed is not None else None,
-        "held_by": sorted({rule for answer in said["assistant"] for rule in standard.forbidden("", answer)}),
+        "held_by": held_by,
     }

@@ -15,7 +15,7 @@ from helios.tokens import Identity
 
 REFUSALS = {code: code for code in ("not_found", "four_eyes", "version_conflict", "ticket_conflict", "gate_not_passed",
                                  "training_busy", "embedder_conflict", "evaluation_required",
-                                 "evaluation_busy")}  # fmt: skip
+                                 "evaluation_busy", "rule_not_allowed")}  # fmt: skip
 """Every code of `Refused`, all of them published."""
 
 

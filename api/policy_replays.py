@@ -59,15 +59,22 @@ async def replay_policy(body: NewPolicyReplay, request: Request, services: State
 async def read_policy_replay(
     replay_id: UUID, services: State, reader: Reader, skip: Offset = 0, limit: Most = 200
 ) -> Response:
-    """How far it is, and each turn that would have been decided otherwise: before, after, and what differs."""
+    """How far it is, and each turn that would have been decided otherwise: before, after, and what differs.
+
+    `by_situation` counts them; `none` are those of no situation.
+    """
     where = {"tenant_id": reader.tenant_id, "id": replay_id}
     async with services.database.tenant(reader.tenant_id) as connection:
         row = (await connection.execute(ONE, where)).one_or_none()
         if row is None:
             not_found()
-        tally = {str(each.situation): each.turns for each in await connection.execute(TALLY, where)}
+        tally = {_name(each.situation): each.turns for each in await connection.execute(TALLY, where)}
         changes = (await connection.execute(CHANGES, {**where, "skip": skip, "most": limit})).all()
     return JSONResponse({**_replay(row, tally), "items": [_change(each) for each in changes]})
+
+
+def _name(situation: int | None) -> str:
+    return str(situation) if situation is not None else "none"
 
 
 def _replay(row: Any, tally: dict[str, int]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ CODES: dict[str, Code] = {
     "unknown_embedder": Code(422, "There is no such embedder here", "`GET /v1/knowledge/embedder` lists those that the operator has set up (HELIOS_EMBEDDERS)."),
     "gap_too_small": Code(409, "Too few customers asked this", "Words of customers are shown, and made a draft of, where at least `customers_min` of them asked. Write the article yourself, or wait."),
     "ticket_conflict": Code(409, "The ticket's state, or a regulation, does not allow this", "`detail` says what stands in the way. Read the ticket again: its clocks say which run, and docs/clocks.md which can be extended to which."),
-    "rule_not_allowed": Code(422, "The rules may not be changed like this", "`errors` names each place. The safety minimum cannot be lowered or switched off, and what means nothing for a situation is refused: see docs/policies.md."),
+    "rule_not_allowed": Code(422, "The rules may not be changed like this", "`errors` names each place. The safety minimum cannot be lowered or switched off, and what means nothing for a situation is refused, as is a draft that changes nothing: see docs/policies.md."),
     "training_busy": Code(409, "Enough versions are being trained", "Wait until one of them is trained, or reject one: `GET /v1/intents` lists them."),
     "gate_not_passed": Code(409, "The version does worse than it may", "`detail` says in what. Look at its `report`, mend its examples, or publish with `force` and a `note` that says why."),
     "evaluation_required": Code(409, "A suite that guards this has not passed", "`detail` names the suites. Run each with `POST /v1/evaluations/runs`, its `draft` being exactly this version, and mend what fails; or publish with `force` and a `note` that says why. See docs/evaluations.md."),

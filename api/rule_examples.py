@@ -21,9 +21,9 @@ __all__ = [
 ]
 
 VERSION: dict[str, Any] = {
-    "id": ID, "version": 2, "status": "draft", "note": "The ombudsman's desk takes complaints", "created_by": ID,
-    "created_at": TIME, "published_by": None, "published_at": None, "rejected_by": None, "rejected_at": None,
-    "review_note": None,
+    "id": ID, "version": 2, "status": "draft", "based_on": 1, "note": "The ombudsman's desk takes complaints",
+    "created_by": ID, "created_at": TIME, "published_by": None, "published_at": None, "rejected_by": None,
+    "rejected_at": None, "review_note": None,
 }  # fmt: skip
 POLICY = {
     **VERSION,
@@ -63,7 +63,10 @@ TICKET = {
 }  # fmt: skip
 TICKET_WHOLE = {
     **TICKET,
-    "history": [{"type": "clock_warned", "clock": "determination", "actor_id": None, "reason": None, "at": TIME}],
+    "history": [
+        {"type": "opened", "clock": None, "actor_id": None, "reason": None, "at": TIME},
+        {"type": "clock_warned", "clock": "determination", "actor_id": None, "reason": None, "at": TIME},
+    ],
 }
 REPLAY = {
     "id": ID, "version": 2, "against": 1, "status": "running", "total": 812, "done": 50, "created_by": ID,

@@ -106,5 +106,13 @@ class Publication(Body):
     force: StrictBool = False
 
 
+class RulePublication(Publication):
+    """`replaces`: the number of the version in force, where the draft was not written upon it: what that has changed
+    is lost on purpose.
+    """
+
+    replaces: Annotated[StrictInt | None, Field(ge=1, le=2**31 - 1)] = None
+
+
 PARTS: tuple[type[BaseModel], ...] = (SituationOverride, KindRule, OwnPattern)
 """Parts of bodies that are defined elsewhere."""

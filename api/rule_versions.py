@@ -20,7 +20,7 @@ from api.idempotency import IdempotentRoute, resource_id
 from api.models import Remarks
 from api.pagination import Cursor, Limit, page, position, read_cursor
 from api.problems import Problem
-from api.rule_models import Publication
+from api.rule_models import RulePublication
 from api.state import Services, State
 from helios.rules import versions
 from helios.rules.versions import DraftRef, RuleKind
@@ -103,20 +103,21 @@ def _add_publishing(router: APIRouter, kind: RuleKind, whole: Mapping[str, Any])
     @router.post(
         "/{version:int}/publish",
         **described(
-            published, *ERRORS, "four_eyes", "evaluation_required", body={"note": "As agreed.", "force": False},
-            about="The version, in force",
+            published, *ERRORS, "four_eyes", "evaluation_required",
+            body={"note": "As agreed.", "force": False, "replaces": None}, about="The version, in force",
         ),
     )  # fmt: skip
     async def publish_version(
-        version: Version, services: State, publisher: Publisher, body: Publication | None = None
+        version: Version, services: State, publisher: Publisher, body: RulePublication | None = None
     ) -> Response:
         """Puts a draft into force from the next turn on. Whoever wrote it may not. Where a suite guards it, that has
-        passed over exactly this; else it needs `force`, and a `note` that says why.
+        passed over exactly this; else it needs `force`, and a `note` that says why. Where another version has come
+        into force since it was drafted (`based_on`), it is refused, unless `replaces` names that one.
         """
-        asked = body or Publication()
+        asked = body or RulePublication()
         async with deciding(services, publisher) as connection:
-            who = (publisher.tenant_id, version, publisher.id)
-            await versions.publish(connection, kind, *who, cleaned(asked.note), force=asked.force)
+            who, note = (publisher.tenant_id, version, publisher.id), cleaned(asked.note)
+            await versions.publish(connection, kind, *who, note, force=asked.force, replaces=asked.replaces)
             return await shown(connection, kind, publisher, version)
 
 
@@ -163,7 +164,7 @@ def _effective(kind: RuleKind, row: Any) -> dict[str, Any]:
 
 def _listed(row: Any) -> dict[str, Any]:
     return {
-        **{name: getattr(row, name) for name in ("version", "status", "note", "review_note")},
+        **{name: getattr(row, name) for name in ("version", "status", "based_on", "note", "review_note")},
         **{name: moment(getattr(row, name)) for name in ("created_at", "published_at", "rejected_at")},
         **{name: _id(getattr(row, name)) for name in ("id", "created_by", "published_by", "rejected_by")},
     }

@@ -47,6 +47,8 @@ class RuleKind:
     """A table of parts by version, of which a rejected one keeps none."""
     drafted: Callable[[int], Draft] | None = None
     """What suites run over that guard it."""
+    replaces: bool = True
+    """Whether a version says all that is different, so that what another has changed meanwhile would be lost."""
 
 
 REDACTION_RULES = RuleKind(
@@ -80,14 +82,18 @@ async def add_draft(
 ) -> int:
     """Stores a new draft and returns its number. Whether its document is allowed has been asked before.
 
-    The same id again finds the draft that it made.
+    The same id again finds the draft that it made. Raises `Refused` for one that changes nothing.
     """
     where = {"tenant_id": ref.tenant_id, "id": ref.id}
     await connection.execute(_statement(LOCK, kind), where)
     known = (await connection.execute(_statement(KNOWN, kind), where)).scalar_one_or_none()
     if known is not None:
         return int(known)
+    in_force = await published(connection, kind, ref.tenant_id)
+    if kind.replaces and kind.effective(document) == kind.effective(kind.document.model_validate(in_force.definition)):
+        raise Refused("rule_not_allowed", f"It changes nothing: version {in_force.version} says all of it already.")
     stored = {"definition": document.model_dump_json(exclude_defaults=True), "author": ref.author, "note": note}
+    stored["base"] = in_force.version
     number = int((await connection.execute(_statement(ADD, kind), {**where, **stored})).scalar_one())
     await _record(connection, kind, ref.tenant_id, ref.id, number, "drafted", ref.author)
     return number
@@ -117,12 +123,16 @@ async def publish(
     detail: Mapping[str, Any] | None = None,
     *,
     force: bool = False,
+    replaces: int | None = None,
 ) -> None:
     """Puts a draft into force; what was in force becomes superseded. Its author may not, in whatever role.
 
-    `force`: although a suite that guards it has not passed, of which `note` says why.
+    `force`: although a suite that guards it has not passed, of which `note` says why. `replaces`: the version in force,
+    by which the reviewer says that they know what is lost of it.
     """
     row = await publishable(connection, kind, tenant_id, version, reviewer)
+    if kind.replaces:
+        _require_base(row, (await published(connection, kind, tenant_id)).version, replaces)
     if kind.drafted is not None:
         guarded = kind.table.replace("_", "-")
         await require_passed(connection, tenant_id, guarded, kind.drafted(version), reviewer, note, force=force)
@@ -179,6 +189,20 @@ def _require(row: Any, statuses: Collection[str]) -> None:
         raise Refused("version_conflict", f"The version is {row.status}.")
 
 
+def _require_base(row: Any, in_force: int, replaces: int | None) -> None:
+    """What was published after a draft was written is not in the draft, and would be gone without a word."""
+    if replaces is not None and replaces != in_force:
+        raise Refused("version_conflict", f"Version {in_force} is in force, not {replaces}.")
+    if replaces == in_force or row.based_on == in_force:
+        return
+    base = f"version {row.based_on}" if row.based_on is not None else "a version that is not known"
+    raise Refused(
+        "version_conflict",
+        f"The draft was written when {base} was in force. Version {in_force} is now, and what that changed would be "
+        f"lost: read `/diff`, and draft both together; or publish with `replaces: {in_force}` to lose it on purpose.",
+    )
+
+
 async def _put_into_force(
     connection: AsyncConnection, kind: RuleKind, tenant_id: UUID, row: Any, reviewer: UUID, note: str | None
 ) -> None:
@@ -215,8 +239,8 @@ KNOWN = "SELECT version FROM {table} WHERE tenant_id = :tenant_id AND id = :id"
 FIND = "SELECT * FROM {table} WHERE tenant_id = :tenant_id AND version = :version"
 PUBLISHED = "SELECT * FROM {table} WHERE tenant_id = :tenant_id AND status = 'published'"
 ADD = """
-    INSERT INTO {table} (tenant_id, id, version, status, definition, created_by, note)
-    SELECT :tenant_id, :id, coalesce(max(version), 0) + 1, 'draft', CAST(:definition AS jsonb), :author, :note
+    INSERT INTO {table} (tenant_id, id, version, status, definition, based_on, created_by, note)
+    SELECT :tenant_id, :id, coalesce(max(version), 0) + 1, 'draft', CAST(:definition AS jsonb), :base, :author, :note
     FROM {table} WHERE tenant_id = :tenant_id RETURNING version
 """
 SUPERSEDE = "UPDATE {table} SET status = 'superseded' WHERE tenant_id = :tenant_id AND status = 'published'"

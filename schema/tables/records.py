@@ -29,12 +29,14 @@ from schema.tables.columns import (
 class Ruleset(OfTenant):
     """A version of a tenant's rules: draft, published (one of them), superseded or rejected.
 
-    `definition` holds what differs from the shipped rules, and never changes.
+    `definition` holds what differs from the shipped rules, and never changes. `based_on`: the version that was in force
+    when it was drafted.
     """
 
     version: int
     status: str
     definition: dict[str, Any] = json_column()
+    based_on: int | None = None
     note: str | None = None
     created_by: UUID | None = None
     published_by: UUID | None = None

@@ -213,9 +213,14 @@ async def _staff(walk: Walk) -> None:
 
 async def _rules(walk: Walk) -> None:
     """Drafts by the one, decisions by another."""
-    for rules in ("policies", "redaction-rules"):
-        for decision in ("publish", "reject"):
-            version = (await walk.do(f"POST /v1/{rules}", "admin", {}))["version"]
+    differing = {
+        "policies": {"situations": [{"number": 6, "queue": "ombudsman"}]},
+        "redaction-rules": {"kinds": [{"kind": "EMAIL", "operator": "mask"}]},
+    }
+    for rules, body in differing.items():
+        # Without overrides a draft takes back what was published.
+        for decision, asked in (("publish", body), ("reject", {})):
+            version = (await walk.do(f"POST /v1/{rules}", "admin", asked))["version"]
             await walk.do(f"POST /v1/{rules}/{{version}}/{decision}", "compliance_officer", {}, version=version)
         published = version - 1
         second = (await walk.do(f"POST /v1/{rules}", "admin", {}))["version"]

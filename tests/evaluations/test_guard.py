@@ -108,7 +108,8 @@ async def test_rules_are_guarded_likewise_and_a_rollback_is_not(bank: Bank, fees
     assert (await bank.run(made, {"policy": fine}))["passed"]
     assert (await decide(fine, "publish")).json()["status"] == "published"
     assert (await decide(1, "rollback")).status_code == 200
-    assert (await bank.call("POST", "/v1/redaction-rules", "admin", json={})).json()["version"] == 2
+    body = {"kinds": [{"kind": "EMAIL", "operator": "mask"}]}
+    assert (await bank.call("POST", "/v1/redaction-rules", "admin", json=body)).json()["version"] == 2
     rules = "/v1/redaction-rules/2/publish"
     assert_problem(await bank.call("POST", rules, "compliance_officer", json={}), code="evaluation_required")
     assert (await bank.run(made, {"redaction_rules": 2}))["passed"]

@@ -28,9 +28,10 @@ class Bank:
         return await self.api.http.post(f"/v1/{kind}", json=body, headers=await self.api.staff(by))
 
     async def decide(
-        self, version: int, action: str, by: str = "compliance_officer", *, kind: str = "policies"
+        self, version: int, action: str, by: str = "compliance_officer", *, kind: str = "policies", **body: Any
     ) -> httpx.Response:
-        return await self.api.http.post(f"/v1/{kind}/{version}/{action}", headers=await self.api.staff(by))
+        path = f"/v1/{kind}/{version}/{action}"
+        return await self.api.http.post(path, json=body or None, headers=await self.api.staff(by))
 
     async def get(self, path: str, by: str = "admin") -> Any:
         answer = await self.api.http.get(path, headers=await self.api.staff(by))

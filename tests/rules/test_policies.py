@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import text
 
 from helios.database import Database
@@ -61,11 +62,50 @@ async def test_of_two_who_publish_at_once_one_wins_and_one_version_is_in_force(b
     drafts = [(await bank.draft(situations=[OMBUDSMAN])).json()["version"] for _ in range(2)]
     answers = await asyncio.gather(*(bank.decide(drafts[0], "publish") for _ in range(2)))
     assert sorted(answer.status_code for answer in answers) == [200, 409]
-    assert (await bank.decide(drafts[1], "publish")).status_code == 200
+    assert_problem(await bank.decide(drafts[1], "publish"), code="version_conflict")
+    assert (await bank.decide(drafts[1], "publish", replaces=drafts[0])).status_code == 200
     listed = (await bank.get("/v1/policies"))["items"]
     assert [each["status"] for each in listed] == ["published", "superseded", "superseded"]
     assert_problem(await bank.decide(drafts[1], "rollback"), code="version_conflict")
     assert_problem(await bank.decide(99, "publish"), code="not_found")
+
+
+@pytest.mark.parametrize("kind", ["policies", "redaction-rules"])
+async def test_a_draft_does_not_undo_what_was_published_after_it_was_written(bank: Bank, kind: str) -> None:
+    bodies: dict[str, list[dict[str, Any]]] = {
+        "policies": [{"situations": [{"number": n, "priority": "P0"}]} for n in (10, 20)],
+        "redaction-rules": [{"kinds": [{"kind": each, "operator": "mask"}]} for each in ("EMAIL", "IBAN")],
+    }
+    first, second = [(await bank.draft(kind=kind, **body)).json() for body in bodies[kind]]
+    assert first["based_on"] == second["based_on"] == 1
+    assert (await bank.decide(first["version"], "publish", kind=kind)).status_code == 200
+    refused = assert_problem(await bank.decide(second["version"], "publish", kind=kind), code="version_conflict")
+    assert "version 1 was in force. Version 2 is now" in refused["detail"]
+    assert "replaces: 2" in refused["detail"]
+    wrong = await bank.decide(second["version"], "publish", kind=kind, replaces=1)
+    assert assert_problem(wrong, code="version_conflict")["detail"] == "Version 2 is in force, not 1."
+    assert (await bank.get(f"/v1/{kind}/2"))["status"] == "published"
+    assert (await bank.decide(second["version"], "publish", kind=kind, replaces=2)).json()["status"] == "published"
+    assert (await bank.get(f"/v1/{kind}/2"))["status"] == "superseded"
+
+
+async def test_a_draft_of_an_older_release_says_what_it_replaces(bank: Bank, database: Database) -> None:
+    version = (await bank.draft(situations=[OMBUDSMAN])).json()["version"]
+    async with database.tenant(bank.tenant_id) as connection:
+        await connection.execute(text("UPDATE policies SET based_on = NULL WHERE version = :v"), {"v": version})
+    refused = assert_problem(await bank.decide(version, "publish"), code="version_conflict")
+    assert "a version that is not known" in refused["detail"]
+    assert (await bank.decide(version, "publish", replaces=1)).status_code == 200
+
+
+async def test_a_draft_that_changes_nothing_is_refused(bank: Bank) -> None:
+    for nothing in ([], [{"number": 6}]):
+        problem = assert_problem(await bank.draft(situations=nothing), code="rule_not_allowed")
+        assert problem["detail"] == "It changes nothing: version 1 says all of it already."
+    await bank.publish(situations=[OMBUDSMAN])
+    assert_problem(await bank.draft(situations=[OMBUDSMAN]), code="rule_not_allowed")
+    # Back to what is shipped is a change then.
+    assert (await bank.draft(situations=[])).status_code == 201
 
 
 async def test_the_difference_names_each_value_that_changes(bank: Bank) -> None:

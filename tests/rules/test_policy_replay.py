@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +54,19 @@ async def test_a_draft_is_held_against_past_turns_before_it_is_published(bank: B
     headers = await bank.api.staff("admin")
     unknown = await bank.api.http.post("/v1/policies/replay", json={"version": 9}, headers=headers)
     assert_problem(unknown, code="not_found")
+
+
+async def test_an_answer_that_would_have_been_held_is_told_as_such(bank: Bank) -> None:
+    """Of no situation: that has a name in the counts."""
+    customer = await (await bank.api.customer()).open()
+    said = (await customer.say("How do I change my address?")).json()["reply"]["content"]
+    phrase = " ".join(re.findall(r"[a-z]+", said)[:2])
+    version = (await bank.draft(situations=[{"number": 9, "forbidden_phrases": [phrase]}])).json()["version"]
+    found = await replay(bank, version)
+    assert found["by_situation"] == {"none": 1}
+    change = found["items"][0]
+    assert (change["before"]["verdict"], change["after"]["verdict"]) == ("answer", "hold")
+    assert (change["reason"], change["after"]["held_by"]) == ("verdict, held_by", ["policy.9"])
 
 
 async def stored_words(database: Database, tenant_id: UUID) -> int:

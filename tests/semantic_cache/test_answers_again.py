@@ -34,6 +34,8 @@ from tests.semantic_cache.asking import (
     switch,
 )
 
+OMBUDSMAN = {"number": 6, "queue": "ombudsman"}
+
 
 async def test_the_same_question_is_answered_without_the_model(bank: Bank) -> None:
     first, answer = await asked_before(bank)
@@ -161,7 +163,7 @@ async def test_what_rests_on_a_withdrawn_article_is_unreachable_and_swept(bank: 
 async def test_another_policy_answers_anew(bank: Bank) -> None:
     await asked_before(bank)
     officer, admin = await bank.api.staff("compliance_officer"), await bank.api.staff("admin")
-    drafted = await bank.api.http.post("/v1/policies", json={}, headers=admin)
+    drafted = await bank.api.http.post("/v1/policies", json={"situations": [OMBUDSMAN]}, headers=admin)
     published = await bank.api.http.post(f"/v1/policies/{drafted.json()['version']}/publish", headers=officer)
     assert published.status_code == 200, published.text
     assert (await ask(bank, QUESTION))[2] == 1

@@ -114,7 +114,10 @@ async def test_half_arrived_markup_is_never_seen(modules: Page) -> None:
         assert rendered["final"].startswith(shown)
 
 
-TABLE = "# Fees\n\n| What | `Fee` |\n|:---|---:|\n| **Cash** abroad [1] | 3.50 |\n| a \\| b | <b>0</b> |\n\nUse `PAY **now**`."
+TABLE = (
+    "# Fees\n\n| What | `Fee` |\n|:---|---:|\n| **Cash** abroad [1] | 3.50 |\n| a \\| b | <b>0</b> |\n\n"
+    "Use `PAY **now**`."
+)
 
 
 async def test_a_table_a_heading_and_code_are_shown_as_such(modules: Page) -> None:
