@@ -193,7 +193,7 @@ async def _shown(services: Services, connection: AsyncConnection, reader: Identi
         not_found()
     keys = await services.keyring.ticket(reader.tenant_id, ticket_id)
     events = (await connection.execute(HISTORY, where)).all()
-    return JSONResponse({**_ticket(row), "history": [_event(each, keys) for each in events]})
+    return JSONResponse({**_ticket(row), "history": [_opened(row), *(_event(each, keys) for each in events)]})
 
 
 def _ticket(row: Any) -> dict[str, Any]:
@@ -203,6 +203,11 @@ def _ticket(row: Any) -> dict[str, Any]:
         **{name: moment(getattr(row, name)) for name in ("received_at", "created_at", "closed_at", "clock_started_at")},
         "clocks": with_states(row.clocks),
     }
+
+
+def _opened(row: Any) -> dict[str, Any]:
+    """Where the history begins: the ticket itself says when."""
+    return {"type": "opened", "clock": None, "actor_id": None, "reason": None, "at": moment(row.created_at)}
 
 
 def _event(row: Any, keys: Keys) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def met(clocks: Clocks, name: str) -> Clocks:
     """The clocks after what one of them asked for was done, in time or late. Raises `Refused`."""
     clock = _find(clocks, name)
     if clock["state"] not in (*TICKING, "breached"):
-        raise Refused("ticket_conflict", f"The clock is {clock['state']}.")
+        raise Refused("ticket_conflict", f"{name} cannot be met: it is {clock['state']}, so nothing is due by it.")
     return _with(clocks, name, "met")
 
 
@@ -88,8 +88,11 @@ def extended(clocks: Clocks, name: str, *, provisional_credit: bool, now: dateti
     if extension is None:
         raise Refused("ticket_conflict", "No other clock is extended by this one.")
     before = _find(clocks, extension.of)
-    if clock["state"] != "waiting" or before["state"] not in TICKING:
-        raise Refused("ticket_conflict", f"{name} is {clock['state']}, {extension.of} is {before['state']}.")
+    if clock["state"] != "waiting":
+        raise Refused("ticket_conflict", f"{extension.of} cannot be extended again: {name} is {clock['state']}.")
+    if before["state"] not in TICKING:
+        why = f"it is {before['state']}, and only a clock that still runs can be"
+        raise Refused("ticket_conflict", f"{extension.of} cannot be extended to {name}: {why}.")
     if datetime.fromisoformat(before["due_at"]) < now:
         raise Refused("ticket_conflict", f"The time of {extension.of} has passed: it cannot be extended any more.")
     if extension.needs_provisional_credit and not provisional_credit:

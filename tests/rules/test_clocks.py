@@ -90,12 +90,18 @@ async def test_a_clock_starts_by_itself_and_is_extended_met_and_resolved(
     extended = await desk.post("extend", clock="investigation", provisional_credit=True)
     assert extended.status_code == 200, extended.text
     assert states(extended.json())["investigation"] == "running"
-    assert_problem(await desk.post("meet", clock="determination"), code="ticket_conflict")
+    unmet = await desk.post("meet", clock="determination")
+    why = "determination cannot be met: it is extended, so nothing is due by it."
+    assert assert_problem(unmet, code="ticket_conflict")["detail"] == why
+    again = await desk.post("extend", clock="investigation", provisional_credit=True)
+    why = "determination cannot be extended again: investigation is running."
+    assert assert_problem(again, code="ticket_conflict")["detail"] == why
     assert states((await desk.post("meet", clock="investigation")).json())["investigation"] == "met"
     resolved = (await desk.post("resolve")).json()
     assert [(each["type"], each["reason"]) for each in resolved["history"]] == [
-        ("clock_extended", "As told."), ("clock_met", "As told."), ("resolved", "As told.")
+        ("opened", None), ("clock_extended", "As told."), ("clock_met", "As told."), ("resolved", "As told.")
     ]  # fmt: skip
+    assert resolved["history"][0]["at"] == ticket["created_at"]
     assert_problem(await desk.post("resolve"), code="ticket_conflict")
     client = await connect(Settings(temporal_address=stack.servers.temporal_address), keyring)
     # It hears of the end, and ends.
@@ -114,11 +120,11 @@ async def test_a_deadline_that_has_passed_is_told_once_and_found_by_ops(
     await client.get_workflow_handle(clock_workflow_id(desk.ref)).signal("ticket_changed")
     ticket = await desk.until(lambda found: states(found)["determination"] == "breached")
     assert [(each["type"], each["clock"]) for each in ticket["history"]] == [
-        ("clock_warned", "determination"), ("clock_breached", "determination")
+        ("opened", None), ("clock_warned", "determination"), ("clock_breached", "determination")
     ]  # fmt: skip
     again = Ring(desk.ref, Alarm("determination", "breach", datetime.now(UTC)))
     assert (await ring(resources, again)).status == "breached"
-    assert len((await desk.get())["history"]) == 2
+    assert len((await desk.get())["history"]) == 3
     events = (await desk.bank.get("/v1/audit/events?action=ticket.clock_breached"))["items"]
     assert [each["subject"]["id"] for each in events] == [str(desk.ref.ticket_id)]
     metrics = (await desk.bank.api.http.get("/metrics")).text
@@ -127,7 +133,10 @@ async def test_a_deadline_that_has_passed_is_told_once_and_found_by_ops(
     async with asyncio.timeout(20):
         while not [each async for each in client.list_workflows(query)]:
             await asyncio.sleep(0.1)
-    assert_problem(await desk.post("extend", clock="investigation", provisional_credit=True), code="ticket_conflict")
+    refused = await desk.post("extend", clock="investigation", provisional_credit=True)
+    assert assert_problem(refused, code="ticket_conflict")["detail"] == (
+        "determination cannot be extended to investigation: it is breached, and only a clock that still runs can be."
+    )
 
 
 async def overdue(desk: Desk, database: Database) -> None:
