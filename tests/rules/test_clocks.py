@@ -137,6 +137,12 @@ async def test_a_deadline_that_has_passed_is_told_once_and_found_by_ops(
     assert assert_problem(refused, code="ticket_conflict")["detail"] == (
         "determination cannot be extended to investigation: it is breached, and only a clock that still runs can be."
     )
+    # Resolved in the end, it is listed no more.
+    assert (await desk.post("resolve")).status_code == 200
+    await asyncio.wait_for(client.get_workflow_handle(clock_workflow_id(desk.ref)).result(), 20)
+    async with asyncio.timeout(20):
+        while [each async for each in client.list_workflows(query)]:
+            await asyncio.sleep(0.1)
 
 
 async def overdue(desk: Desk, database: Database) -> None:

@@ -142,7 +142,13 @@ SCENES: dict[str, Scene] = {
 }
 # Recorded by code that is gone, for conversations that it began: never to be recorded again. `told_too_early` heard of
 # a correction before it knew of any; `erased_deaf` did not hear of a release while it looked at the holds.
-OLDER = {"decided_with_local_draft": "decided", "told_too_early": "corrected", "erased_deaf": "erased"}
+# `ended_breached` ended with its last alarm, before its ticket did.
+OLDER = {
+    "decided_with_local_draft": "decided",
+    "told_too_early": "corrected",
+    "erased_deaf": "erased",
+    "ended_breached": "rang",
+}
 """And which scene each is an older recording of."""
 ALL = (*SCENES, *OLDER, *golden_batch.SCENES)
 

@@ -115,7 +115,7 @@ def embedder_not_changed(now: datetime) -> Scene:
 
 
 def rang(now: datetime) -> Scene:
-    """A ticket that is changed once, then warns and is breached."""
+    """A ticket that is changed once, then warns, is breached, and is resolved in the end."""
     return Scene(CLOCK_WORKFLOW, clock_workflow_id(TICKET), OneTicket(now), (TICKET,), "ticket_changed")
 
 

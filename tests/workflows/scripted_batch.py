@@ -42,7 +42,10 @@ PLACE = Place(datetime.fromisoformat("2026-01-01T00:00:00Z"), UUID("01900000-000
 
 
 class OneTicket(ClockSteps):
-    """A ticket in memory, by the rules of the real one. `rang` has each alarm that was told."""
+    """A ticket in memory, by the rules of the real one. `rang` has each alarm that was told.
+
+    It is resolved some time after its breach, and no signal tells of it.
+    """
 
     def __init__(self, received_at: datetime) -> None:
         self.received_at = received_at
@@ -59,6 +62,8 @@ class OneTicket(ClockSteps):
 
     @activity.defn
     async def look_at_ticket(self, ref: TicketRef) -> Ticking:
+        if any(kind == "breach" for _, kind in self.rang):
+            self.status = "resolved"
         return self.ticking()
 
     @activity.defn

@@ -13,6 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from helios.ticket_clocks import extended
 from schema.clocks import CLOCK_WORKFLOW, clock_workflow_id
+from schema.visibility import STATUS
 from tests.workflows.conftest import sandboxed
 from tests.workflows.scripted_batch import TICKET, OneTicket
 from worker import steps_of
@@ -33,9 +34,9 @@ async def test_it_warns_and_tells_the_breach_at_the_deadline(skipping: WorkflowE
     began, queue = await skipping.get_current_time(), f"test-{uuid4()}"
     ticket = OneTicket(began)
     async with working(skipping.client, ticket, queue):
-        await (await start(skipping.client, queue)).result()
+        handle = await start(skipping.client, queue)
+        await handle.result()
     assert ticket.rang == [("determination", "warning"), ("determination", "breach")]
-    assert ticket.ticking().status == "breached"
     assert await skipping.get_current_time() - began >= timedelta(days=14)
 
 
@@ -76,3 +77,21 @@ async def test_a_resolved_ticket_rings_no_more(skipping: WorkflowEnvironment) ->
         await handle.signal("ticket_changed")
         await handle.result()
     assert ticket.rang == []
+
+
+async def test_a_breached_ticket_is_shown_as_closed_once_it_is_resolved(skipping: WorkflowEnvironment) -> None:
+    """Its clock has nothing left to tell, and outlasts that: what ops see of it last is not the breach."""
+    began, queue = await skipping.get_current_time(), f"test-{uuid4()}"
+    ticket = OneTicket(began)
+    async with working(skipping.client, ticket, queue):
+        handle = await start(skipping.client, queue)
+        await skipping.sleep(timedelta(days=15))
+        assert await status_of(handle) == "breached"
+        await handle.signal("ticket_changed")
+        with skipping.auto_time_skipping_disabled():
+            await handle.result()
+    assert await status_of(handle) == "closed"
+
+
+async def status_of(handle: WorkflowHandle[Any, Any]) -> str | None:
+    return (await handle.describe()).typed_search_attributes.get(STATUS)
