@@ -107,6 +107,8 @@ async def test_whoever_is_in_danger_hears_of_help_while_a_person_is_waited_for_a
     asked = (await api.http.get(escalation, headers=agent)).json()
     assert (asked["priority"], asked["due_at"] < before["due_at"]) == ("P0", True)
     told = await read_turns(customer, 2)
+    opened = next(each.data for each in told if each.type == "escalation.opened")
+    assert opened["due_zone"] == "America/New_York"
     updated = [each.data for each in told if each.type == "escalation.updated"]
     assert [(each["id"], each["status"]) for each in updated] == [(asked["id"], "open")]
     due = datetime.fromisoformat(updated[0]["due_at"])

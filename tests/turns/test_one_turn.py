@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import aclosing
 
+import pytest
+
 from api.conversation_examples import PROVENANCE
 from helios.settings import PROJECT
+from helios.texts import text
 from tests.caller import Api, Customer, Heard, Transcript
 
 
@@ -39,6 +42,25 @@ async def test_an_answer_is_streamed_and_cited(api: Api) -> None:
     cited = replies[0]["citations"][0]
     assert (cited["source_id"], cited["version"], cited["chunk_id"]) in of_versions
     assert len(of_versions) == len(passages) > 1
+
+
+@pytest.mark.parametrize(
+    ("locale", "question"),
+    [
+        ("fr-FR", "Combien coûte un retrait d'espèces à l'étranger ?"),
+        ("ar-EG", "كم يكلف سحب النقود في الخارج؟"),
+        ("tr", "Yurt dışında nakit çekmenin ücreti nedir?"),
+    ],
+)
+async def test_a_customer_is_spoken_to_in_a_language_without_articles_too(api: Api, locale: str, question: str) -> None:
+    """The notice that an AI answers, and what nothing answers: it says so, and asks whether a person shall."""
+    customer = await (await api.customer()).open(locale=locale)
+    language = locale[:2]
+    notice = (await customer.messages())[0]
+    assert notice["content"] == text("disclosure", language, bank="Meridian Bank")
+    reply = (await customer.say(question)).json()["reply"]
+    assert reply["language"] == language
+    assert (reply["citations"], reply["content"][-1] in "?؟") == ([], True), reply
 
 
 async def test_two_questions_in_one_message_are_answered_from_two_articles(api: Api) -> None:
