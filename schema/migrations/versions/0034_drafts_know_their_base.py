@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0033_drafts_know_their_base"
-down_revision = "0032_evaluations"
+revision = "0034_drafts_know_their_base"
+down_revision = "0033_audit_anchored"
 
 TABLES = ("policies", "redaction_rules", "intent_sets")
 
