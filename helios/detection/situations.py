@@ -90,8 +90,8 @@ def situation(number: int) -> Situation:
 def find_situations(
     text: str, language: str | None = None, vector: Floats | None = None, thresholds: Mapping[str, float] | None = None
 ) -> tuple[SituationMatch, ...]:
-    """What ``text`` says, the most urgent first, each situation once. ``vector`` is the encoder's, (384,): without it
-    the trained heads are not asked. ``thresholds``: a head's own by its name, where a tenant has chosen one.
+    """What ``text`` says, the most urgent and surest first, each situation once. ``vector`` is the encoder's, (384,):
+    without it the trained heads are not asked. ``thresholds``: a head's own by its name, where a tenant has chosen one.
 
     With a language that has rules, those and the English ones run; otherwise all do, which suits mixed language and
     costs little, so leave it out where the language is a guess.
@@ -108,7 +108,10 @@ def find_situations(
     attacked = any(match.number == INJECTION for match in others)
     for match in (*others, *(() if attacked else _by_training(text, seen, thresholds))):
         first.setdefault(match.number, match)
-    return tuple(sorted(first.values(), key=lambda match: (situation(match.number).priority, match.number)))
+    # Of equally urgent ones the surest comes first: it decides who takes up the conversation, and in which words.
+    return tuple(
+        sorted(first.values(), key=lambda match: (situation(match.number).priority, -match.span.score, match.number))
+    )
 
 
 def _by_training(text: str, seen: Seen, thresholds: Mapping[str, float] | None) -> Iterator[SituationMatch]:

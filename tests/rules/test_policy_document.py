@@ -105,7 +105,7 @@ def decided(encoder: Embedder, question: str, policy: Policy) -> tuple[str, int 
 
 
 def test_a_situation_that_is_off_opens_nothing(encoder: Embedder) -> None:
-    question = "my father passed away in spring and his standing orders still run"
+    question = "I hold a power of attorney for my uncle and want to register it"
     assert decided(encoder, question, shipped()) == ("escalate", 15)
     assert decided(encoder, question, made(2, document(number=15, enabled=False))) == ("answer", None)
     assert decided(encoder, question, made(3, document(number=15, threshold=1.0))) == ("answer", None)
