@@ -68,7 +68,7 @@ async def running_ticket(api: Api, admin: dict[str, str]) -> str:
     async with asyncio.timeout(30):
         while True:
             asked = (await api.http.get(escalation, headers=admin)).json()
-            ticket = (await api.http.get(f"/v1/tickets/{asked['ticket']['id']}", headers=admin)).json()
+            ticket = (await api.http.get(f"/v1/tickets/{asked['tickets'][0]['id']}", headers=admin)).json()
             if asked["draft"] and ticket["clock_started_at"]:
                 return str(ticket["id"])
             await asyncio.sleep(0.1)
