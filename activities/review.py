@@ -22,6 +22,8 @@ LOOK_BACK = 400
 # Embeddings, overrides and isolates of Unicode's bidirectional algorithm, and its tag characters. Single marks stay:
 # Arabic needs them, and they turn no digits round.
 CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+# What ends a sentence or marks a word up. A tenant's phrase is no other for the marks between its words.
+MARKS = re.compile(r"(?<!\d)[.,](?!\d)|[;:!?\n\r…*_|>#~\"()\[\]]")
 CITATION = re.compile(r"\s?\[(\d{1,3})\]")
 
 
@@ -45,14 +47,14 @@ class Standard:
         book = self.policy.forbidden
         if book is None:
             return ()
-        whole, active = before + text, {*self.context.situations, PROMISSORY_DRAFT}
+        whole, active = MARKS.sub(" ", before + text), {*self.context.situations, PROMISSORY_DRAFT}
         found = book.find(whole, after=len(before))
         return tuple(each.rule.id for each in found if each.rule.number in active)
 
     def hold(self, text: str) -> int:
         """The offset from which `text` may begin a forbidden phrase that is not whole yet, or its length."""
         book = self.policy.forbidden
-        return output.hold(text) if book is None else min(output.hold(text), book.begun(text))
+        return output.hold(text) if book is None else min(output.hold(text), book.begun(MARKS.sub(" ", text)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,9 @@ class WindowCutter:
         before = text[:cut]
         if len(before.split()) < _WORDS_MIN or _depth(before) or _runs_on(text, cut):
             return False
-        if match["sentence"] and not _ABBREVIATION.search(text[: match.end("sentence")]):
-            return True
-        return not match["sentence"] and self._free(cut)
+        if match["sentence"] and _ABBREVIATION.search(text[: match.end("sentence")]):
+            return False
+        return self._free(cut)
 
     def _forced(self, text: str) -> int:
         """A cut between two plain words of a text that is long for a window."""

@@ -136,6 +136,18 @@ def test_a_forbidden_phrase_is_held_before_any_of_it_is_released(cut: int) -> No
     assert "ask" not in gate.passed
 
 
+@pytest.mark.parametrize(
+    "said", ["ask, at the\n\nbranch", "ask; at; the; branch", "ask **at** the _branch_", "ask. At the branch"]
+)
+def test_marks_between_its_words_make_a_forbidden_phrase_no_other(said: str) -> None:
+    policy = made(2, document(number=9, forbidden_phrases=["ask at the branch"]))
+    gate = Gate(Standard(Context(language="en"), "en", 0, policy))
+    draft = f"Thank you for that. You should {said}, please. Good bye."
+    seen = [window for character in draft for window in gate.feed(character)] + gate.finish()
+    assert [each.reasons for each in seen if each.action != "release"] == [("policy.9",)]
+    assert "ask" not in gate.passed
+
+
 def test_a_forbidden_phrase_counts_in_its_situation_only() -> None:
     policy = made(2, document(number=6, forbidden_phrases=["ask at the branch"]))
     draft = "Please ask at the branch."
