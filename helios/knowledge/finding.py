@@ -116,8 +116,8 @@ class Search(Enum):
 
 # What a search costs hangs on the tenant's size and on how rare the words are: a plan made once for all of them reads
 # everything. And what a search reads is in memory: priced as a disk's, the planner reads all of the tenant's ids first.
-# A search wants 30 that may be seen: pgvector's default holds 40 neighbours at hand, other tenants' among them. With 100
-# two of forty searches of 100,000 chunks ended among the wrong ones; 200 cost 1 to 2 ms more (docs/knowledge-scale.md).
+# A search wants 30 that may be seen: pgvector's default holds 40 neighbours at hand, other tenants' among them. With
+# 100 two of forty searches of 100,000 chunks ended among the wrong ones, with 200 one; it costs 1 to 2 ms more.
 PLAN_IT_ANEW = text(
     "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('random_page_cost', '1.1', true), "
     "set_config('hnsw.ef_search', '200', true)"
