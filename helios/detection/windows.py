@@ -69,7 +69,8 @@ class WindowCutter:
             return False
         if match["sentence"] and _ABBREVIATION.search(text[: match.end("sentence")]):
             return False
-        return self._free(cut)
+        # The citation markers behind a sentence begin nothing.
+        return self._free(match.end("sentence") if match["sentence"] else cut)
 
     def _forced(self, text: str) -> int:
         """A cut between two plain words of a text that is long for a window."""
