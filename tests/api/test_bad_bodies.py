@@ -117,7 +117,7 @@ async def test_a_bad_body_is_a_problem(api: Api, mine: Things, operation: Operat
     headers = await _allowed(mine, operation)
     signs = share(NOT_READABLE, operation, WITH_BODY, 3)
     unreadable = share(tuple(not_json()), operation, WITH_BODY, 5)
-    for body in (*unreadable, *share(tuple(wrong_objects(operation.body, signs)), operation, WITH_BODY, 2)):
+    for body in (*unreadable, *share(tuple(wrong_objects(operation.body, signs)), operation, WITH_BODY, 3)):
         answer = await api.http.request(
             operation.method, operation.fill(mine.ids), headers={**headers, **JSON}, content=body
         )

@@ -144,7 +144,7 @@ async def test_a_bad_query(api: Api, mine: Things, operation: Operation) -> None
     for name, about in operation.query.items():
         known = kinds(about)
         free = not {"integer", "number"} & known.keys() and "enum" not in next(iter(known.values()))
-        for bad in NO_TEXT if free else share(BAD_TEXT, operation, WITH_QUERY, 2):
+        for bad in NO_TEXT if free else share(BAD_TEXT, operation, WITH_QUERY, 3):
             answer = await api.http.request(
                 operation.method,
                 f"{operation.fill(mine.ids)}?{name}={quote(bad.encode('utf-8', 'surrogatepass'))}",
@@ -214,7 +214,7 @@ async def test_a_bad_offset(api: Api, mine: Things) -> None:
 @pytest.mark.parametrize("path", PATHS)
 async def test_other_methods_are_refused_and_the_right_ones_named(api: Api, mine: Things, path: str) -> None:
     there = {each.method: each.fill(mine.ids) for each in operations() if each.path == path}
-    for method in share(sorted(METHODS - there.keys()), path, PATHS, 2):
+    for method in share(sorted(METHODS - there.keys()), path, PATHS, 3):
         answer = await api.http.request(method, next(iter(there.values())), headers=mine.supervisor)
         assert_problem(answer, 405, why=(method, path))
         assert set(answer.headers["allow"].replace(" ", "").split(",")) == there.keys(), (method, path)
