@@ -133,13 +133,16 @@ async def open_tickets(
     for listed in map(policy.situation, numbers):
         if listed.ticket is None or listed.action != "ticket_and_escalate" or listed.ticket.kind in opened:
             continue
-        where = {"tenant_id": work.ref.tenant_id, "conversation_id": work.ref.conversation_id}
-        there = await connection.execute(HAS_TICKET, {**where, "kind": listed.ticket.kind})
-        if work.forwarded and there.scalar_one():
+        if work.forwarded and await _has_ticket(connection, work.ref, listed.ticket.kind):
             continue
         hours = settings_of(thread).hours
         opened[listed.ticket.kind] = await _open_ticket(connection, work.ref, listed, received_at, hours)
     return next(iter(opened.values()), None)
+
+
+async def _has_ticket(connection: AsyncConnection, ref: TurnRef, kind: str) -> bool:
+    where = {"tenant_id": ref.tenant_id, "conversation_id": ref.conversation_id, "kind": kind}
+    return bool((await connection.execute(HAS_TICKET, where)).scalar_one())
 
 
 async def _open_ticket(

@@ -95,7 +95,8 @@ async def _callers(services: Services, scope: Scope) -> dict[LimitScope, str]:
     kind, _, token = sent.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         with suppress(TokenError):
-            read = ReadToken(token.strip(), services.tokens.read(token.strip()))
+            token = token.strip()
+            read = ReadToken(token, services.tokens.read(token))
             HTTPConnection(scope).state.read_token = read
             found.update(callers_of(read.identity))
     return found

@@ -52,13 +52,19 @@ def without_names(text: str, names: Sequence[str]) -> str:
     return text
 
 
-def ungrounded(text: str, sources: Sequence[str]) -> list[Figure]:
-    """Figures of ``text`` that no source holds. A unit must agree where both name one."""
+def ungrounded(text: str, sources: Sequence[str], question: str = "") -> list[Figure]:
+    """Figures of ``text`` that no source and not the question holds. A unit must agree where both name one.
+
+    Whoever asks whether it is free has not said that it is: that takes a source.
+    """
     figures = find(text)
     if not figures:
         return []
     known = [figure for source in sources for figure in _found_in(source)]
-    return [figure for figure in figures if not any(agree(figure, other) for other in known)]
+    said = [*known, *_found_in(question)]
+    return [
+        figure for figure in figures if not any(agree(figure, o) for o in (known if figure.unit == NOTHING else said))
+    ]
 
 
 @lru_cache(256)

@@ -100,13 +100,14 @@ def _check(before: str, text: str, context: Context) -> Verdict:
 def _phrases(before: str, text: str, context: Context) -> list[tuple[Action, Reason]]:
     entries = _lists()
     shortest = _SHORT_WORDS if context.language == "en" else _LONG_WORDS
-    active, demanded = _active(context) | _unless_quoted(), _demanded(context)
+    active = _active(context)
+    names = [found.rule.id for found in _book(shortest).find(before + text, after=len(before))]
+    if _unless_quoted().intersection(names) and not _approved(before, text, context):
+        active |= _unless_quoted()
     return [
-        (entries[found.rule.id]["action"], Reason(f"output.{found.rule.id}", entries[found.rule.id]["situation"]))
-        for found in _book(shortest).find(before + text, after=len(before))
-        if found.rule.id in active
-        and not entries[found.rule.id].get("sourced")
-        and (found.rule.id in demanded or found.rule.id not in _unless_quoted() or not _approved(before, text, context))
+        (entries[name]["action"], Reason(f"output.{name}", entries[name]["situation"]))
+        for name in names
+        if name in active and not entries[name].get("sourced")
     ]
 
 
@@ -178,11 +179,7 @@ def _figures(text: str, context: Context) -> list[tuple[Action, Reason]]:
     approved = [figures.without_names(each, context.names) for each in context.passages]
     asked = figures.without_names(context.question, context.names)
     told = figures.without_names(text, context.names)
-    # Whoever asks whether it is free has not said that it is.
-    made_up = figures.ungrounded(told, [*approved, asked]) or [
-        each for each in figures.ungrounded(told, approved) if each.unit == figures.NOTHING
-    ]
-    return [("hold", Reason("output.figure", 10))] if made_up else []
+    return [("hold", Reason("output.figure", 10))] if figures.ungrounded(told, approved, asked) else []
 
 
 @cache

@@ -34,7 +34,7 @@ _CARD_WORD = re.compile(
 )
 _GOES_ON = re.compile(
     _CARD_WORD.pattern
-    + r"|\b(?:rest|other|part|half|ends?|ending|then|second|last|continues?|number|digits?|rest(?:liche[rns]?)?"
+    + r"|\b(?:other|part|half|ends?|ending|then|second|last|continues?|number|digits?|rest(?:liche[rns]?)?"
     r"|zweite[rns]?|nummer|endet|ziffern|resto|termina|números?|dígitos?|segunda|fin|suite|reste|chiffres|numéro)\b"
 )
 _ACCESS_KEY = re.compile(
@@ -190,7 +190,8 @@ def _original(folded: Normalised, offset: int, span: Span) -> Span:
 def _find_in(part: str) -> Iterator[Span]:
     for match in _TRACK.finditer(part):
         yield Span(match.start(), match.end(), TRACK)
-    for first, last, _ in cards.find(part):
+    whole = cards.find(part)
+    for first, last, _ in whole:
         yield Span(first, last, CARD)
     digits = any(map(str.isdigit, part))
     for rule in _rules():
@@ -198,7 +199,7 @@ def _find_in(part: str) -> Iterator[Span]:
             for pattern in rule.patterns:
                 for match in pattern.finditer(part):
                     yield Span(match.start("value"), match.end("value"), rule.label)
-    if digits and _CARD_WORD.search(part) and not cards.find(part):
+    if digits and _CARD_WORD.search(part) and not whole:
         for group in cards.scattered(part):
             yield Span(group.start, group.end, CARD)
     yield from _passwords(part)
