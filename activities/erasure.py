@@ -138,9 +138,7 @@ async def destroy_key(resources: Resources, ref: RequestRef) -> None:
         if list(await connection.scalars(LEFT, where)):
             raise RuntimeError("there are conversations that were not copied")
         anchor = anchor_of(resources.settings)
-        asked = Asked(
-            ref.request_id, request.received_at, request.created_at, request.verified_at, request.verified_how
-        )
+        asked = Asked.of(ref.request_id, request)
         await journal.add(anchor, connection, resources.keyring.root, ref.tenant_id, request.customer_id, asked)
         key_id = await destroy(connection, ref.tenant_id, request.customer_id, "ops")
         await _record(connection, ref, "customer_key.destroyed", ("customer_key", key_id), kind="ops")

@@ -64,7 +64,4 @@ async def begin(database: Database, root: RootKey, anchor: Anchor, tenant_id: UU
 
 
 def _erasure(row: Any) -> Erasure:
-    if row.request_id is None:
-        return Erasure(row.erased_at)
-    asked = Asked(row.request_id, row.received_at, row.created_at, row.verified_at, row.verified_how)
-    return Erasure(row.erased_at, asked)
+    return Erasure(row.erased_at, None if row.request_id is None else Asked.of(row.request_id, row))

@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -50,6 +50,11 @@ class Asked:
     filed_at: datetime
     verified_at: datetime | None
     verified_how: str | None
+
+    @classmethod
+    def of(cls, request_id: UUID, row: Any) -> Asked:
+        """What a row of `privacy_requests` says."""
+        return cls(request_id, row.received_at, row.created_at, row.verified_at, row.verified_how)
 
 
 @dataclass(frozen=True, slots=True)
